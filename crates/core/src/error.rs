@@ -1,0 +1,56 @@
+//! What can go wrong behind the ports, one small enum per family of operations. Absence is not an error.
+
+use crate::{ChatId, ParticipantsKey};
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Too much is waiting already. Nothing was done; try again shortly.
+    #[error("the store has too many operations waiting")]
+    Overloaded,
+    /// The store cannot be reached or cannot write. Whether the operation happened is unknown; every operation
+    /// of the port can be repeated safely.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored breaks a rule of the model: repeating does not help, somebody has to look.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+}
+
+/// Two different sets have the same key, and the chat that holds it is not the one that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the key {key:?} of these participants is held by a chat of other participants")]
+pub struct KeyCollision {
+    /// The key that both sets have.
+    pub key: ParticipantsKey,
+    /// The chat that holds it. For logs only: the caller is not one of its participants.
+    pub holder: ChatId,
+}
+
+/// Why the chat of a set could not be told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// The key is taken by a stranger's chat, which is never handed out.
+    #[error(transparent)]
+    Collision(#[from] KeyCollision),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an alias could not be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AliasError {
+    /// The id that should become an alias is that of a living chat.
+    #[error("{0} is a living chat and cannot be an alias")]
+    LiveChat(ChatId),
+    /// The id is an alias of another chat already.
+    #[error("the alias already stands for the chat {0}")]
+    Taken(ChatId),
+    /// There is no chat for the alias to stand for.
+    #[error("there is no chat {0}")]
+    NoSuchChat(ChatId),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,167 @@
+//! The check of what is stored, at rest, against the invariants of the design. Reads only.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::StoreError;
+
+/// Checks everything that is stored.
+#[async_trait]
+pub trait Audit: Send + Sync {
+    /// Reads all there is. Safe beside running servers. Memory does not grow with the data.
+    async fn audit(&self, progress: &dyn Progress) -> Result<AuditReport, StoreError>;
+}
+
+/// Told how far a long operation has come.
+pub trait Progress: Send + Sync {
+    /// `done` of about `total` items are examined.
+    fn advance(&self, done: u64, total: u64);
+}
+
+/// An audit's result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditReport {
+    /// How many chats were examined.
+    pub chats: u64,
+    /// How many messages were examined.
+    pub messages: u64,
+    /// How many aliases were examined.
+    pub aliases: u64,
+    /// What is wrong. Empty means clean.
+    pub findings: Vec<Finding>,
+}
+
+/// One kind of thing that is wrong, with how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong.
+    pub kind: FindingKind,
+    /// How many rows show it.
+    pub count: u64,
+    /// The first few of them, by id, with what is wrong there.
+    pub examples: Vec<String>,
+}
+
+impl Finding {
+    /// How many examples a finding keeps.
+    pub const MAX_EXAMPLES: usize = 5;
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Something to know; the guarantee holds.
+    Warning,
+    /// The guarantee is broken for the rows named.
+    Error,
+}
+
+/// A promise of the design, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invariant {
+    /// All answers for one set name the same chat.
+    I1,
+    /// At most one answer per set says that it created.
+    I2,
+    /// Exactly one chat per key, none without a key.
+    I3,
+    /// An acknowledged message is stored exactly once, in the one chat of its set.
+    I4,
+    /// Nobody is handed a stranger's chat.
+    I5,
+    /// Who is not in the set learns nothing.
+    I6,
+    /// An acknowledged id never vanishes.
+    I7,
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+macro_rules! finding_kinds {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $invariant:ident, $severity:ident, $advice:literal;)+) => {
+        /// Everything that an audit can find.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum FindingKind {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl FindingKind {
+            /// Every kind, in the order in which reports list them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// A stable name for programs.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The promise that it concerns.
+            pub const fn invariant(self) -> Invariant {
+                match self { $(Self::$variant => Invariant::$invariant,)+ }
+            }
+
+            /// How bad it is.
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)+ }
+            }
+
+            /// What to do about it.
+            pub const fn advice(self) -> &'static str {
+                match self { $(Self::$variant => $advice,)+ }
+            }
+        }
+    };
+}
+
+finding_kinds! {
+    /// The file or an index of it does not hold together.
+    DamagedStorage = "damaged_storage", I7, Error,
+        "Stop the server, keep a copy of the file, and restore the last good backup.";
+    /// The unique index on the key is missing.
+    MissingUniqueIndex = "missing_unique_index", I3, Error,
+        "Stop the server and restore the schema: without the index duplicates can be created.";
+    /// Participants that are not a set of valid participants.
+    MalformedParticipants = "malformed_participants", I5, Error,
+        "Correct the participants of the chats named: no request can match them as they are.";
+    /// A chat without a key.
+    MissingKey = "missing_key", I3, Error,
+        "Give the chats named their key: they cannot be found, and a duplicate will be created.";
+    /// A key that is not the key of the chat's participants.
+    WrongKey = "wrong_key", I5, Error,
+        "Correct the key of the chats named: their participants are refused with key_collision, or get a duplicate.";
+    /// Two or more chats of one participant set.
+    DuplicateSet = "duplicate_set", I3, Error,
+        "Merge the chats named: their participants' messages are split between them.";
+    /// The list of a participant's chats does not agree with the chats.
+    InboxMismatch = "inbox_mismatch", I1, Error,
+        "Rebuild the inbox rows of the chats named: they are missing from, or misplaced in, a list.";
+    /// A message in a chat that does not exist.
+    OrphanedMessage = "orphaned_message", I4, Error,
+        "Find the chat that the messages belong to: nobody can read them.";
+    /// A message whose sender is not a participant of its chat.
+    ForeignSender = "foreign_sender", I4, Error,
+        "Find out how the messages came into the chat: their senders are not in it.";
+    /// The time of a chat's newest message is not the one stored with the chat.
+    WrongActivity = "wrong_activity", I4, Warning,
+        "Correct lastMessageAt of the chats named: lists show them in the wrong place.";
+    /// An alias of a chat that does not exist.
+    DanglingAlias = "dangling_alias", I1, Error,
+        "Point the aliases at the surviving chats: these old ids answer 404.";
+    /// An alias with the id of a living chat.
+    AliasOfLiveChat = "alias_of_live_chat", I1, Error,
+        "Remove either the alias or the chat: the id has two meanings.";
+}
+
+impl Severity {
+    /// A stable name for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}

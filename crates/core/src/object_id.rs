@@ -23,9 +23,9 @@ pub struct ObjectIdSource {
 impl ObjectIdSource {
     /// `process` and `counter` have to be random: the former tells processes apart, the latter restarts.
     pub fn new(clock: Arc<dyn Clock>, process: [u8; 5], counter: u32) -> Self {
-        let [a, b, c, d, e] = process;
-        let process = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
-        Self { clock, process, counter: AtomicU32::new(counter) }
+        let mut bytes = [0; 8];
+        bytes[3..].copy_from_slice(&process);
+        Self { clock, process: u64::from_be_bytes(bytes), counter: AtomicU32::new(counter) }
     }
 
     fn next(&self) -> String {

@@ -7,6 +7,9 @@ use std::{fmt, time::Duration};
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
+    /// The last moment that can be made from milliseconds. `jiff`'s own last one has a fraction of a millisecond.
+    const LAST: Self = Self(jiff::Timestamp::constant(253_402_207_200, 0));
+
     /// The moment `ms` milliseconds after 1970, or nothing if that is outside the years -9999 to 9999.
     pub fn from_unix_ms(ms: i64) -> Option<Self> {
         jiff::Timestamp::from_millisecond(ms).ok().map(Self)
@@ -21,7 +24,7 @@ impl Timestamp {
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Self::from_unix_ms(self.unix_ms().saturating_add(ms)).unwrap_or(Self(jiff::Timestamp::MAX))
+        Self::from_unix_ms(self.unix_ms().saturating_add(ms)).unwrap_or(Self::LAST)
     }
 }
 

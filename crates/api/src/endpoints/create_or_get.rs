@@ -1,0 +1,100 @@
+//! `POST /api/chats/create-or-get`: the one chat of a set of people, created if there is none.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use onechat_core::{Outcome, OutcomeKind, ParticipantSet, Proposal, ResolveError};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::Endpoint;
+use crate::{
+    api::Shared,
+    body::JsonBody,
+    caller::Caller,
+    problem::{Code, Problem},
+    view::ChatView,
+};
+
+/// Whose chat is wanted: exactly one of the two fields.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreateOrGet)]
+struct Request {
+    /// All participants, the caller among them.
+    #[schema(example = json!(["alice", "bob"]), nullable = false)]
+    participants: Option<Vec<String>>,
+    /// The participants besides the caller.
+    #[schema(example = json!(["bob"]), nullable = false)]
+    with: Option<Vec<String>>,
+}
+
+impl Request {
+    fn into_set(self, caller: &Caller) -> Result<ParticipantSet, Problem> {
+        match (self.participants, self.with) {
+            (Some(participants), None) => {
+                let set = ParticipantSet::parse(participants)
+                    .map_err(|error| Problem::because(Code::InvalidParticipants, &error))?;
+                if caller.may_act_for_others || set.contains(&caller.participant) {
+                    Ok(set)
+                } else {
+                    Err(Problem::new(Code::NotAParticipant, "The caller is not one of the participants."))
+                }
+            }
+            (None, Some(others)) => caller.set_with(others),
+            _ => Err(Problem::new(Code::InvalidRequest, "Give either `participants` or `with`.")),
+        }
+    }
+}
+
+pub(super) fn endpoint() -> Endpoint {
+    let problems = [
+        Code::NoteToSelfDisabled,
+        Code::NotAParticipant,
+        Code::KeyCollision,
+        Code::BodyTooLarge,
+        Code::UnsupportedMediaType,
+    ];
+    Endpoint::call(routes!(create_or_get), &problems)
+}
+
+/// The one chat of a set of people.
+///
+/// Creates it if there is none. However many ask at once, at most one answer says `created: true`, and all name
+/// the same chat.
+#[utoipa::path(
+    post,
+    path = "/api/chats/create-or-get",
+    tag = "chats",
+    request_body = Request,
+    responses(
+        (status = 200, description = "The chat was there already.", body = ChatView<'_>),
+        (status = 201, description = "This request created the chat.", body = ChatView<'_>),
+    )
+)]
+async fn create_or_get(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    JsonBody(request): JsonBody<Request>,
+) -> Result<Response, Problem> {
+    let participants = request.into_set(&caller)?;
+    shared.policy.permit(&participants)?;
+    let proposal = Proposal { participants, id: shared.ids.chat_id(), now: shared.clock.now() };
+    let Outcome { chat, kind } = shared.store.create_or_get(proposal).await.inspect_err(|error| {
+        if let ResolveError::Collision(_) = error {
+            shared.metrics.collision.inc();
+        }
+    })?;
+    shared.metrics.count_outcome(kind);
+    if kind == OutcomeKind::LostRace {
+        tracing::info!(event = "lost_race", chat = %chat.id, "somebody else created the chat first");
+    }
+    let is_created = kind == OutcomeKind::Created;
+    let status = if is_created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(ChatView::new(&chat).with_created(is_created))).into_response())
+}

@@ -1,0 +1,56 @@
+//! `GET /api/chats`: the caller's chats, latest activity first.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::Uri,
+    response::{IntoResponse, Response},
+};
+use onechat_core::ChatCursor;
+use utoipa::IntoParams;
+use utoipa_axum::routes;
+
+use super::Endpoint;
+use crate::{
+    api::Shared,
+    caller::Caller,
+    problem::Problem,
+    query::Query,
+    view::{ChatView, PageView},
+};
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "its fields are read by the derive")]
+struct Parameters {
+    /// How many chats to answer with at most.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u16>,
+    /// Where to go on: the `nextCursor` of an earlier page.
+    cursor: Option<String>,
+}
+
+pub(super) fn endpoint() -> Endpoint {
+    Endpoint::call(routes!(list_chats), &[])
+}
+
+/// The caller's chats, latest activity first.
+#[utoipa::path(
+    get,
+    path = "/api/chats",
+    tag = "chats",
+    params(Parameters),
+    responses((status = 200, description = "A page of chats.", body = PageView<ChatView<'_>>))
+)]
+async fn list_chats(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let query = Query::of(&uri)?;
+    let after: Option<ChatCursor> = query.cursor("cursor")?;
+    let page = shared.store.chats_of(&caller.participant, query.limit()?, after.as_ref()).await?;
+    Ok(Json(PageView::new(&page, ChatView::new)).into_response())
+}

@@ -1,0 +1,57 @@
+//! `GET /api/chats/lookup`: the chat of the caller and others, if there is one. Never creates.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::Uri,
+    response::{IntoResponse, Response},
+};
+use utoipa::IntoParams;
+use utoipa_axum::routes;
+
+use super::Endpoint;
+use crate::{
+    api::Shared,
+    caller::Caller,
+    problem::{Code, Problem},
+    query::Query,
+    view::ChatView,
+};
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "its fields are read by the derive")]
+struct Parameters {
+    /// A participant besides the caller; once for each of them.
+    #[param(style = Form, explode, min_items = 1, example = json!(["bob", "carol"]))]
+    with: Vec<String>,
+}
+
+pub(super) fn endpoint() -> Endpoint {
+    Endpoint::call(routes!(lookup), &[Code::NoteToSelfDisabled, Code::ChatNotFound, Code::KeyCollision])
+}
+
+/// The chat of the caller with others, if there is one.
+#[utoipa::path(
+    get,
+    path = "/api/chats/lookup",
+    tag = "chats",
+    params(Parameters),
+    responses((status = 200, description = "The chat.", body = ChatView<'_>))
+)]
+async fn lookup(State(shared): State<Arc<Shared>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::of(&uri)?;
+    let mut others = query.all("with").peekable();
+    if others.peek().is_none() {
+        return Err(Problem::new(
+            Code::InvalidRequest,
+            "Give `with`, once for each participant besides the caller.",
+        ));
+    }
+    let participants = caller.set_with(others)?;
+    shared.policy.permit(&participants)?;
+    let chat = shared.store.lookup(&participants).await?.ok_or_else(Problem::chat_not_found)?;
+    Ok(Json(ChatView::new(&chat)).into_response())
+}

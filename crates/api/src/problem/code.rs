@@ -1,0 +1,89 @@
+//! The table of problem codes: the only place where a code, its status and its meaning meet.
+
+use axum::http::StatusCode;
+
+/// One row of the table of problem codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProblemCode {
+    /// The stable name that answers carry as `code`.
+    pub code: &'static str,
+    /// The HTTP status that it comes with.
+    pub status: u16,
+    /// What it means, for a reader of the documentation.
+    pub meaning: &'static str,
+    /// After how many seconds a client may try again, sent as `Retry-After`.
+    pub retry_after_seconds: Option<u8>,
+}
+
+/// Every code that an answer can carry, in the order of their statuses.
+pub fn problem_codes() -> &'static [ProblemCode] {
+    TABLE
+}
+
+macro_rules! codes {
+    ($($variant:ident = $code:literal, $status:literal $(retry $retry:literal)?, $meaning:literal;)+) => {
+        /// Why a request was not answered as it wished.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Code {
+            $($variant,)+
+        }
+
+        const TABLE: &[ProblemCode] = &[$(ProblemCode {
+            code: $code,
+            status: $status,
+            meaning: $meaning,
+            retry_after_seconds: codes!(@retry $($retry)?),
+        },)+];
+    };
+    (@retry) => { None };
+    (@retry $seconds:literal) => { Some($seconds) };
+}
+
+codes! {
+    InvalidRequest = "invalid_request", 400,
+        "The request cannot be understood: its JSON, a field or a query parameter is not as documented.";
+    InvalidParticipants = "invalid_participants", 400,
+        "The participants do not form a set: one is empty, too long or has control characters, or they are too many.";
+    NoteToSelfDisabled = "note_to_self_disabled", 400,
+        "The set has one member, and this service is configured without notes to self.";
+    InvalidMessage = "invalid_message", 400,
+        "The text or the clientMessageId of the message breaks a rule.";
+    Unauthorized = "unauthorized", 401,
+        "The bearer token is missing, malformed, expired, not yet valid, or not signed by a trusted key.";
+    NotAParticipant = "not_a_participant", 403,
+        "The caller is not one of the participants, and has to be.";
+    ScopeRequired = "scope_required", 403,
+        "To act for others (`as`), a token needs the scope chats:any.";
+    ChatNotFound = "chat_not_found", 404,
+        "There is no such chat, or it is not the caller's: the two cannot be told apart.";
+    NotFound = "not_found", 404,
+        "The path is not one of this service.";
+    MethodNotAllowed = "method_not_allowed", 405,
+        "The path exists, but not with this method.";
+    KeyCollision = "key_collision", 409,
+        "Another participant set has the same key. Possible in the joined key format only; `onechat audit` lists them.";
+    BodyTooLarge = "body_too_large", 413,
+        "The body is larger than this service takes.";
+    UnsupportedMediaType = "unsupported_media_type", 415,
+        "The body is not declared as application/json.";
+    Internal = "internal", 500,
+        "The service has failed. Its log says why, under the same request id.";
+    Overloaded = "overloaded", 503 retry 1,
+        "Too many requests are being worked on. Nothing was done.";
+    StoreUnavailable = "store_unavailable", 503 retry 1,
+        "The store cannot be reached or cannot write. Whether the request took effect is unknown; repeating it is safe.";
+    Timeout = "timeout", 503 retry 1,
+        "The answer took too long. Whether the request took effect is unknown; repeating it is safe.";
+    NotReady = "not_ready", 503 retry 1,
+        "The service cannot serve chats now. Answered by /readyz only.";
+}
+
+impl Code {
+    pub(crate) const fn row(self) -> &'static ProblemCode {
+        &TABLE[self as usize]
+    }
+
+    pub(crate) fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.row().status).expect("the table has valid statuses")
+    }
+}

@@ -1,0 +1,36 @@
+//! The one place where errors of the store become answers. What they say inside stays in the log.
+
+use onechat_core::{KeyCollision, ResolveError, StoreError};
+
+use super::{Cause, Code, Problem};
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let (code, detail) = match error {
+            StoreError::Overloaded => (Code::Overloaded, "Too much is waiting already. Nothing was done."),
+            StoreError::Unavailable(_) => (
+                Code::StoreUnavailable,
+                "The store is unavailable. Whether the request took effect is unknown; repeating it is safe.",
+            ),
+            StoreError::Corrupt(_) => (Code::Internal, "The service has failed; its log says why."),
+        };
+        Self { cause: Some(Cause::Store(error.to_string())), ..Self::new(code, detail) }
+    }
+}
+
+impl From<KeyCollision> for Problem {
+    fn from(collision: KeyCollision) -> Self {
+        let detail = "The key of these participants is taken by a chat of other participants. \
+                      The service's operator can resolve this by moving to the escaped key format.";
+        Self { cause: Some(Cause::Collision(Box::new(collision))), ..Self::new(Code::KeyCollision, detail) }
+    }
+}
+
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::Collision(collision) => collision.into(),
+            ResolveError::Store(error) => error.into(),
+        }
+    }
+}

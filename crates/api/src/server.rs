@@ -1,0 +1,85 @@
+//! Sockets: takes connections in, speaks HTTP/1 on them, and stops without dropping what it has accepted.
+
+use std::{pin::pin, time::Duration};
+
+use axum::Router;
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use tower::Service;
+
+use crate::api::Limits;
+
+/// How long a connection may take to send a request's head, or stay idle between requests. Longer than the
+/// 60 seconds after which load balancers commonly give a connection up: the side that sends should be the first
+/// to close, or its next request gets lost.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// How long to wait when no connection can be accepted, which is when the process has run out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How a server came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Drained {
+    /// How many connections were still busy when the time for draining was over, and were cut off.
+    pub aborted_connections: usize,
+}
+
+/// Serves `router` on `listener` until `shutdown` completes. Then it accepts no more, finishes what it has
+/// accepted, for `drain_timeout` at most, and returns.
+///
+/// Of `limits`, only `max_header_bytes` is applied here; [`Api::router`](crate::Api::router) applies the others.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: &Limits,
+    shutdown: impl Future<Output = ()>,
+    drain_timeout: Duration,
+) -> Drained {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_header_size(limits.max_header_bytes);
+    let mut connections = JoinSet::new();
+    let graceful = GracefulShutdown::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let stream = tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => continue,
+            stream = accept(&listener) => stream,
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        let router = router.clone();
+        let service = service_fn(move |request: Request<Incoming>| router.clone().call(request));
+        connections.spawn(graceful.watch(http.serve_connection(TokioIo::new(stream), service)));
+    }
+    // Closed before the wait, so that new connections are refused at once and go elsewhere.
+    drop(listener);
+    let drained = tokio::time::timeout(drain_timeout, graceful.shutdown()).await;
+    // Those that have finished in the meantime have not failed to.
+    while connections.try_join_next().is_some() {}
+    let aborted_connections = if drained.is_ok() { 0 } else { connections.len() };
+    connections.shutdown().await;
+    Drained { aborted_connections }
+}
+
+/// The next connection. Nothing that goes wrong here may end the server.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                tracing::warn!(event = "accept_failed", %error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

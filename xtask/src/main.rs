@@ -1,2 +1,32 @@
-//! placeholder
-fn main() {}
+//! What developers run: `cargo xtask help` lists it. One file a command; nothing here is part of the product.
+
+mod commands;
+mod crate_graph;
+mod generated;
+mod shell;
+mod steps;
+
+use clap::{Parser, Subcommand};
+
+/// Checks and generated files of onechat.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every check: format, lints, documentation, crate graph, generated files, tests.
+    Test,
+    /// Write the committed files that are made by programs.
+    Generate,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Test => commands::test::run(),
+        Command::Generate => commands::generate::run(),
+    }
+}

@@ -39,7 +39,7 @@ fn check(vectors: &Path) -> Output {
 
 /// Asks the script beside this file. Writes from another thread: the answers may fill their pipe before that.
 fn ask(questions: &[Value]) -> Vec<Value> {
-    let lines: String = questions.iter().map(|question| format!("{question}\n")).collect();
+    let lines = questions.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let mut child =
         node().arg(SCRIPT).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node runs");
     let mut stdin = child.stdin.take().expect("stdin is piped");

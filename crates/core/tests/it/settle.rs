@@ -9,8 +9,8 @@ use crate::adversarial::set;
 fn proposal(id: &str, participants: &[&str]) -> Proposal {
     Proposal {
         participants: set(participants),
-        id: ChatId::new(id).unwrap(),
-        now: Timestamp::from_unix_ms(1_000).unwrap(),
+        id: ChatId::new(id).expect("the text is an id"),
+        now: Timestamp::from_unix_ms(1_000).expect("the moment is in range"),
     }
 }
 

@@ -1,0 +1,4 @@
+//! The commands of `cargo xtask`.
+
+pub(crate) mod generate;
+pub(crate) mod test;

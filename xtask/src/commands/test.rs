@@ -1,0 +1,75 @@
+//! `cargo xtask test`: everything that has to hold before a change goes in, the cheap checks first.
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::{
+    crate_graph::{self, Workspace},
+    generated::{FILES, State},
+    shell,
+    steps::Step,
+};
+
+const OLDEST_NODE: u32 = 18;
+
+const STEPS: &[Step] = &[
+    Step { name: "Node.js", run: node },
+    Step { name: "format", run: || shell::run(&["cargo", "fmt", "--all", "--check"], &[]) },
+    Step { name: "lints", run: lints },
+    Step { name: "documentation", run: documentation },
+    Step { name: "crate graph", run: graph },
+    Step { name: "generated files", run: generated },
+    Step { name: "tests", run: || shell::run(&["cargo", "test", "--workspace", "--locked"], &[]) },
+];
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    crate::steps::run(STEPS)
+}
+
+/// First, because the tests need it at their very end, and one who lacks it should not wait for that.
+fn node() -> anyhow::Result<()> {
+    let help =
+        format!("install Node.js {OLDEST_NODE} or later, with `node` on the PATH: some tests ask JavaScript");
+    let version = shell::output(&["node", "--version"]).with_context(|| help.clone())?;
+    let version = version.trim();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    ensure!(major >= Some(OLDEST_NODE), "Node.js {version} is too old: {help}");
+    println!("Node.js {version}");
+    Ok(())
+}
+
+fn lints() -> anyhow::Result<()> {
+    let command = ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    shell::run(&command, &[])
+}
+
+fn documentation() -> anyhow::Result<()> {
+    let command = ["cargo", "doc", "--workspace", "--no-deps", "--locked"];
+    shell::run(&command, &[("RUSTDOCFLAGS", "-D warnings")])
+}
+
+fn graph() -> anyhow::Result<()> {
+    let workspace = Workspace::load()?;
+    let violations = crate_graph::violations(&workspace);
+    if violations.is_empty() {
+        println!("{} crates depend on each other as they should", workspace.crates.len());
+        return Ok(());
+    }
+    bail!("the crate graph is not as intended:\n  {}", violations.join("\n  "))
+}
+
+fn generated() -> anyhow::Result<()> {
+    let mut outdated = Vec::new();
+    for file in FILES {
+        let state = file.compare(&file.make()?)?;
+        println!("{}: {state}", file.path);
+        if state != State::Current {
+            outdated.push(file.path);
+        }
+    }
+    ensure!(
+        outdated.is_empty(),
+        "run `cargo xtask generate` and commit the changes of {}",
+        outdated.join(", ")
+    );
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! The intended crate graph, as data. A change here is a change of the architecture: see `docs/ARCHITECTURE.md`.
+
+/// Every crate of the workspace, with the others that it may depend on.
+pub(super) const EDGES: &[(&str, &[&str])] = &[
+    ("onechat", &["onechat-api", "onechat-core", "onechat-prove", "onechat-sqlite"]),
+    ("onechat-api", &["onechat-core"]),
+    ("onechat-contract", &["onechat-core"]),
+    ("onechat-core", &[]),
+    ("onechat-prove", &["onechat-core"]),
+    ("onechat-sqlite", &["onechat-core"]),
+    ("xtask", &[]),
+];
+
+/// What any crate may use in its tests: a suite to pass, and a store to run on.
+pub(super) const FOR_TESTS: &[&str] = &["onechat-contract", "onechat-sqlite"];
+
+/// A library that only some crates may name.
+pub(super) struct Confined {
+    pub(super) library: &'static str,
+    pub(super) users: &'static [&'static str],
+    pub(super) test_users: &'static [&'static str],
+}
+
+pub(super) const CONFINED: &[Confined] = &[
+    Confined { library: "rusqlite", users: &["onechat-sqlite"], test_users: &[] },
+    Confined { library: "rusqlite_migration", users: &["onechat-sqlite"], test_users: &[] },
+    Confined { library: "axum", users: &["onechat-api"], test_users: &["onechat-prove"] },
+    Confined { library: "hyper", users: &["onechat-api"], test_users: &["onechat-prove"] },
+];

@@ -1,0 +1,86 @@
+//! The suite itself: it passes a store that works, and catches each way in which one can be broken.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use onechat_contract::{Fault, Harness, MemoryStore, run_all};
+use onechat_core::KeyFormat;
+use tokio::sync::Mutex;
+
+struct Memory(Fault);
+
+/// A place remembers its store, so that reopening finds what was there: a disk for a store that has none.
+type Place = Mutex<Option<(KeyFormat, Arc<MemoryStore>)>>;
+
+#[async_trait]
+impl Harness for Memory {
+    type Place = Place;
+    type Store = MemoryStore;
+
+    async fn place(&self) -> Place {
+        Mutex::default()
+    }
+
+    async fn open(&self, place: &Place, format: KeyFormat) -> Result<Arc<MemoryStore>, String> {
+        let mut place = place.lock().await;
+        let (kept, store) = place.get_or_insert_with(|| (format, Arc::new(MemoryStore::new(format, self.0))));
+        if *kept != format {
+            return Err(format!("the keys are {kept}, not {format}"));
+        }
+        Ok(Arc::clone(store))
+    }
+}
+
+async fn failures(fault: Fault) -> Vec<(&'static str, String)> {
+    let results = run_all(&Memory(fault)).await;
+    assert!(results.len() > 20, "the suite ran only {} cases", results.len());
+    results
+        .into_iter()
+        .filter_map(|(case, result)| result.err().map(|violation| (case, violation.0)))
+        .collect()
+}
+
+fn names(failures: &[(&'static str, String)]) -> Vec<&'static str> {
+    failures.iter().map(|(case, _)| *case).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_working_store_passes() {
+    assert_eq!(failures(Fault::None).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_racy_store_is_caught() {
+    let failures = failures(Fault::Racy).await;
+    let names = names(&failures);
+    assert!(names.contains(&"callers_of_one_set_share_one_chat"), "{failures:?}");
+    assert!(names.contains(&"callers_of_many_sets_share_one_chat_each"), "{failures:?}");
+    assert!(
+        !names.contains(&"first_call_creates_and_later_ones_get"),
+        "one at a time it looks sound: {failures:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_trusts_the_key_is_caught() {
+    let failures = failures(Fault::WrongHit).await;
+    assert_eq!(
+        names(&failures),
+        ["ambiguous_sets_collide_when_joined", "racing_ambiguous_sets_never_share_a_chat"],
+        "{failures:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_forgets_repeats_is_caught() {
+    let failures = failures(Fault::ForgetsRepeats).await;
+    let names = names(&failures);
+    assert!(names.contains(&"a_repeat_answers_with_the_first_message"), "{failures:?}");
+    assert!(names.contains(&"racing_repeats_store_one_message"), "{failures:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_pages_by_offset_is_caught() {
+    let failures = failures(Fault::OffsetPages).await;
+    assert!(names(&failures).contains(&"a_pass_under_activity_repeats_nothing"), "{failures:?}");
+}

@@ -20,9 +20,9 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// What lists are ordered by: the newest message, or the creation while there is none.
+    /// What lists are ordered by: the newest message, or the creation if that is later or there is none.
     pub fn last_activity_at(&self) -> Timestamp {
-        self.last_message_at.unwrap_or(self.created_at)
+        self.last_message_at.map_or(self.created_at, |at| at.max(self.created_at))
     }
 
     /// Hands the chat out only to whom it belongs: a key alone, under [`crate::KeyFormat::Joined`], proves nothing.

@@ -1,0 +1,100 @@
+//! The audit of a file at rest, or under a running server: one snapshot, read-only, memory independent of size.
+
+mod queries;
+mod scan;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use onechat_core::{
+    KeyFormat, StoreError,
+    ports::{Audit, AuditReport, Finding, FindingKind, Progress},
+};
+use rusqlite::Connection;
+
+use crate::{OpenError, connection, error::store_error, schema};
+
+/// Checks a file without taking it from the server that has it open.
+pub struct SqliteAudit {
+    connection: Mutex<Connection>,
+    key_format: KeyFormat,
+}
+
+impl SqliteAudit {
+    /// Opens the file for reading.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path: PathBuf = path.as_ref().to_owned();
+        if !path.exists() {
+            return Err(OpenError::Missing { path });
+        }
+        let failed = |error: &rusqlite::Error| OpenError::from_sqlite(&path, error);
+        let connection = connection::reader(&path).map_err(|error| failed(&error))?;
+        schema::check_owner(&path, &connection)?;
+        let key_format = schema::key_format(&path, &connection)?;
+        Ok(Self { connection: Mutex::new(connection), key_format })
+    }
+
+    fn run(&self, progress: &dyn Progress) -> rusqlite::Result<AuditReport> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = connection.transaction()?;
+        let count = |table| {
+            snapshot.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                row.get::<_, i64>(0).map(i64::unsigned_abs)
+            })
+        };
+        let mut report = AuditReport {
+            chats: count("chats")?,
+            messages: count("messages")?,
+            aliases: count("aliases")?,
+            findings: Vec::new(),
+        };
+        let mut findings = Findings::default();
+        queries::integrity(&snapshot, &mut findings)?;
+        if !findings.0.is_empty() {
+            // What is read from a damaged file says nothing about the rest.
+            report.findings = findings.0;
+            return Ok(report);
+        }
+        if !schema::has_unique_key(&snapshot)? {
+            findings.add(FindingKind::MissingUniqueIndex, || "table chats".to_owned());
+        }
+        scan::chats(&snapshot, self.key_format, report.chats, progress, &mut findings)?;
+        queries::relations(&snapshot, &mut findings)?;
+        report.findings = findings.into_sorted();
+        Ok(report)
+    }
+}
+
+#[async_trait]
+impl Audit for SqliteAudit {
+    /// Runs on the calling thread until it is done.
+    async fn audit(&self, progress: &dyn Progress) -> Result<AuditReport, StoreError> {
+        self.run(progress).map_err(|error| store_error(&error))
+    }
+}
+
+/// Findings as they come up, a few examples of each kept.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, kind: FindingKind, example: impl FnOnce() -> String) {
+        let index = self.0.iter().position(|finding| finding.kind == kind).unwrap_or_else(|| {
+            self.0.push(Finding { kind, count: 0, examples: Vec::new() });
+            self.0.len() - 1
+        });
+        let finding = &mut self.0[index];
+        finding.count += 1;
+        if finding.examples.len() < Finding::MAX_EXAMPLES {
+            finding.examples.push(example());
+        }
+    }
+
+    fn into_sorted(mut self) -> Vec<Finding> {
+        self.0.sort_by_key(|finding| FindingKind::ALL.iter().position(|kind| *kind == finding.kind));
+        self.0
+    }
+}

@@ -1,0 +1,135 @@
+//! The SQL of every write. Each function is one intent, whole, inside the writer's transaction.
+
+use onechat_core::{AliasError, Chat, ChatId, Message, NewMessage, ParticipantsKey, Proposal, Sent};
+use rusqlite::{Connection, Result};
+
+use crate::{
+    reads::{by_id, by_key},
+    rows::{self, message_columns},
+};
+
+/// The chat that stands under the key afterwards: the proposed one, or the one that was there.
+pub(crate) fn create(connection: &Connection, proposal: &Proposal, key: &ParticipantsKey) -> Result<Chat> {
+    let now_ms = proposal.now.unix_ms();
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO chats (id, participants_key, participants, created_at_ms, updated_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (participants_key) DO NOTHING",
+        )?
+        .execute((
+            proposal.id.as_str(),
+            key.as_str(),
+            rows::participants_json(&proposal.participants),
+            now_ms,
+        ))?;
+    if inserted == 0 {
+        return by_key(connection, key)?.ok_or(rusqlite::Error::QueryReturnedNoRows);
+    }
+    let mut inbox = connection.prepare_cached(
+        "INSERT INTO inbox (participant, last_activity_at_ms, chat_id) VALUES (?1, ?2, ?3)",
+    )?;
+    for participant in proposal.participants.members() {
+        inbox.execute((participant.as_str(), now_ms, proposal.id.as_str()))?;
+    }
+    Ok(proposal.to_chat(key.clone()))
+}
+
+/// Stores a message unless its sender has stored one with this client's id; nothing if there is no such chat.
+pub(crate) fn send(connection: &Connection, message: &NewMessage) -> Result<Option<Sent>> {
+    let Some(chat) = by_id(connection, &message.chat)? else {
+        return Ok(None);
+    };
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO messages (id, chat_id, sender, text, client_message_id, created_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (chat_id, sender, client_message_id) DO NOTHING",
+        )?
+        .execute((
+            message.id.as_str(),
+            chat.id.as_str(),
+            message.sender.as_str(),
+            message.text.as_str(),
+            message.client_message_id.as_str(),
+            message.now.unix_ms(),
+        ))?;
+    if inserted == 0 {
+        return first_message(connection, &chat.id, message)
+            .map(|message| Some(Sent { message, created: false }));
+    }
+    touch(connection, &chat, message)?;
+    let message = Message {
+        id: message.id.clone(),
+        chat: chat.id,
+        sender: message.sender.clone(),
+        text: message.text.clone(),
+        client_message_id: message.client_message_id.clone(),
+        created_at: message.now,
+    };
+    Ok(Some(Sent { message, created: true }))
+}
+
+/// Moves the chat to the front of its participants' lists. Time only goes forward there.
+fn touch(connection: &Connection, chat: &Chat, message: &NewMessage) -> Result<()> {
+    if chat.last_message_at.is_some_and(|last| last >= message.now) {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "UPDATE chats SET last_message_at_ms = ?2, updated_at_ms = max(updated_at_ms, ?2) WHERE id = ?1",
+        )?
+        .execute((chat.id.as_str(), message.now.unix_ms()))?;
+    let (before, after) = (chat.last_activity_at(), message.now);
+    if after <= before {
+        return Ok(());
+    }
+    let mut inbox = connection.prepare_cached(
+        "UPDATE inbox SET last_activity_at_ms = ?4
+         WHERE participant = ?1 AND last_activity_at_ms = ?2 AND chat_id = ?3",
+    )?;
+    for participant in chat.participants.members() {
+        inbox.execute((participant.as_str(), before.unix_ms(), chat.id.as_str(), after.unix_ms()))?;
+    }
+    Ok(())
+}
+
+fn first_message(connection: &Connection, chat: &ChatId, message: &NewMessage) -> Result<Message> {
+    connection
+        .prepare_cached(concat!(
+            "SELECT ",
+            message_columns!(),
+            " FROM messages WHERE chat_id = ?1 AND sender = ?2 AND client_message_id = ?3"
+        ))?
+        .query_row(
+            (chat.as_str(), message.sender.as_str(), message.client_message_id.as_str()),
+            rows::message,
+        )
+}
+
+/// Adds an alias, or says why it would be wrong.
+pub(crate) fn add_alias(
+    connection: &Connection,
+    alias: &ChatId,
+    chat: &ChatId,
+) -> Result<Result<(), AliasError>> {
+    let living =
+        |id: &ChatId| connection.prepare_cached("SELECT 1 FROM chats WHERE id = ?1")?.exists([id.as_str()]);
+    if living(alias)? {
+        return Ok(Err(AliasError::LiveChat(alias.clone())));
+    }
+    let Some(target) = by_id(connection, chat)? else {
+        return Ok(Err(AliasError::NoSuchChat(chat.clone())));
+    };
+    let taken = by_id(connection, alias)?.map(|standing| standing.id);
+    if let Some(standing) = taken.filter(|standing| *standing != target.id) {
+        return Ok(Err(AliasError::Taken(standing)));
+    }
+    connection
+        .prepare_cached("INSERT INTO aliases (alias, chat_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute((alias.as_str(), target.id.as_str()))?;
+    Ok(Ok(()))
+}
+
+/// Fails if the file cannot be written; changes nothing.
+pub(crate) fn probe(connection: &Connection) -> Result<()> {
+    connection.execute("UPDATE meta SET value = value", []).map(drop)
+}

@@ -1,0 +1,134 @@
+//! What a file has to be before it is served: each refusal says what to do, and leaves the file as it was.
+
+use std::{fs, path::Path};
+
+use onechat_core::{ChatId, OutcomeKind, ParticipantSet, Proposal, Timestamp, ports::ChatStore};
+use onechat_sqlite::{OpenError, SqliteAudit, SqliteChatStore, SqliteOptions};
+use rusqlite::Connection;
+use tempfile::{TempDir, tempdir};
+
+fn proposal(names: [&str; 2], id: &str) -> Proposal {
+    Proposal {
+        participants: ParticipantSet::parse(names).unwrap(),
+        id: ChatId::new(id).unwrap(),
+        now: Timestamp::from_unix_ms(1_700_000_000_000).unwrap(),
+    }
+}
+
+/// A folder with a database in it that holds one chat.
+async fn used() -> (TempDir, std::path::PathBuf) {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("chats.db");
+    let store = open(&path).unwrap();
+    store.create_or_get(proposal(["alice", "bob"], "first")).await.unwrap();
+    (folder, path)
+}
+
+fn open(path: &Path) -> Result<SqliteChatStore, OpenError> {
+    SqliteChatStore::open(path, &SqliteOptions::default())
+}
+
+fn refusal(path: &Path) -> OpenError {
+    let before = fs::read(path).unwrap();
+    let error = open(path).err().expect("the file must be refused");
+    assert_eq!(fs::read(path).unwrap(), before, "a refused file was changed");
+    error
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_can_be_opened_again_by_its_own_version() {
+    let (_folder, path) = used().await;
+    let set_version = |version: i64| {
+        let file = Connection::open(&path).unwrap();
+        file.pragma_update(None, "user_version", version).unwrap();
+    };
+    set_version(99);
+    let error = refusal(&path);
+    assert!(matches!(error, OpenError::NewerSchema { found: 99, .. }), "{error}");
+    assert!(error.to_string().contains("use a newer onechat"), "{error}");
+    set_version(1);
+    let again = open(&path).unwrap().create_or_get(proposal(["bob", "alice"], "second")).await.unwrap();
+    assert_eq!((again.kind, again.chat.id.as_str()), (OutcomeKind::Existing, "first"));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    fs::write(&path, "these are my notes, and they are not a database at all\n".repeat(200)).unwrap();
+    let error = refusal(&path);
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("restore the last good backup"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_is_refused() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    assert!(matches!(refusal(&path), OpenError::Foreign { .. }));
+    assert!(matches!(SqliteAudit::open(&path), Err(OpenError::Foreign { .. })));
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused() {
+    let (_folder, path) = used().await;
+    let mut bytes = fs::read(&path).unwrap();
+    for byte in &mut bytes[4096..] {
+        *byte = 0xa5;
+    }
+    fs::write(&path, &bytes).unwrap();
+    let error = refusal(&path);
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    let error = SqliteAudit::open(&path).err().expect("an audit needs a readable file");
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_file_is_refused_while_the_first_one_goes_on() {
+    let (_folder, path) = used().await;
+    let first = open(&path).unwrap();
+    let error = open(&path).err().expect("the second server must be refused");
+    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    first.create_or_get(proposal(["alice", "carol"], "other")).await.unwrap();
+    drop(first);
+    let next = open(&path).unwrap();
+    assert_eq!(
+        next.create_or_get(proposal(["alice", "carol"], "x")).await.unwrap().chat.id.as_str(),
+        "other"
+    );
+}
+
+#[tokio::test]
+async fn a_file_without_its_unique_index_is_not_served() {
+    let (_folder, path) = used().await;
+    lose_unique_index(&path);
+    let error = refusal(&path);
+    assert!(matches!(error, OpenError::MissingUniqueIndex { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_named() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("nowhere").join("chats.db");
+    let error = open(&path).err().expect("there is no folder");
+    assert!(error.to_string().contains("nowhere"), "{error}");
+    assert!(error.to_string().contains("folder exists"), "{error}");
+    assert!(matches!(SqliteAudit::open(&path), Err(OpenError::Missing { .. })));
+}
+
+fn lose_unique_index(path: &Path) {
+    let file = Connection::open(path).unwrap();
+    file.execute_batch(
+        "PRAGMA foreign_keys = off;
+         CREATE TABLE copy (id TEXT PRIMARY KEY NOT NULL, participants_key TEXT NOT NULL,
+             participants TEXT NOT NULL, created_at_ms INTEGER NOT NULL, updated_at_ms INTEGER NOT NULL,
+             last_message_at_ms INTEGER) STRICT, WITHOUT ROWID;
+         INSERT INTO copy SELECT * FROM chats;
+         DROP TABLE chats;
+         PRAGMA legacy_alter_table = on;
+         ALTER TABLE copy RENAME TO chats;",
+    )
+    .unwrap();
+}

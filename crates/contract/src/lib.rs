@@ -3,6 +3,8 @@
 //! A store crate implements [`Harness`] and calls [`conformance_tests!`] in a test file. The suite has to be able
 //! to fail: [`MemoryStore`] can be broken on purpose, and this crate's own tests show that each fault is caught.
 
+#![expect(clippy::missing_panics_doc, reason = "a panic here is a failed test")]
+
 mod cases;
 mod harness;
 mod memory;

@@ -1,5 +1,7 @@
 //! What a file has to be before it is served: each refusal says what to do, and leaves the file as it was.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
+
 use std::{fs, path::Path};
 
 use onechat_core::{ChatId, OutcomeKind, ParticipantSet, Proposal, Timestamp, ports::ChatStore};

@@ -1,5 +1,7 @@
 //! Too many writes, and writes that cannot be done: nothing hangs, nothing half done stays, and it recovers.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
+
 use std::{sync::Arc, time::Duration};
 
 use onechat_core::{

@@ -72,7 +72,15 @@ impl SqliteAudit {
 impl Audit for SqliteAudit {
     /// Runs on the calling thread until it is done.
     async fn audit(&self, progress: &dyn Progress) -> Result<AuditReport, StoreError> {
-        self.run(progress).map_err(|error| store_error(&error))
+        match self.run(progress).map_err(|error| store_error(&error)) {
+            // Damage so bad that not even the check of it comes to an end is a finding all the same.
+            Err(StoreError::Corrupt(reason)) => {
+                let mut findings = Findings::default();
+                findings.add(FindingKind::DamagedStorage, || reason);
+                Ok(AuditReport { findings: findings.0, ..AuditReport::default() })
+            }
+            other => other,
+        }
     }
 }
 

@@ -1,0 +1,58 @@
+//! What is driven.
+
+use std::sync::Arc;
+
+use onechat_core::Participant;
+use reqwest::Url;
+
+use crate::ProveError;
+
+/// Makes a bearer token with which the service takes the bearer for this participant.
+pub type TokenMint = Arc<dyn Fn(&Participant) -> String + Send + Sync>;
+
+/// One service, which may be several servers on the same data.
+#[derive(Clone)]
+pub struct Target {
+    /// Where the servers answer, at least one. Requests go round; the retry of one goes to the next server.
+    pub base_urls: Vec<String>,
+    /// How the prover signs in as a participant. Called for every request.
+    pub tokens: TokenMint,
+}
+
+impl Target {
+    pub(crate) fn urls(&self) -> Result<Vec<Url>, ProveError> {
+        if self.base_urls.is_empty() {
+            return Err(ProveError::NoServer);
+        }
+        self.base_urls.iter().map(|url| base_url(url)).collect()
+    }
+}
+
+fn base_url(text: &str) -> Result<Url, ProveError> {
+    let bad = || ProveError::BadUrl { url: text.to_owned() };
+    let url = Url::parse(text).map_err(|_| bad())?;
+    match url.scheme() {
+        "http" if url.has_host() => Ok(url),
+        "https" => Err(ProveError::Https { url: text.to_owned() }),
+        _ => Err(bad()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(base_urls: &[&str]) -> Result<Vec<Url>, ProveError> {
+        let base_urls = base_urls.iter().map(|&url| url.to_owned()).collect();
+        Target { base_urls, tokens: Arc::new(|_| String::new()) }.urls()
+    }
+
+    #[test]
+    fn only_plain_http_is_driven() {
+        assert_eq!(urls(&["http://127.0.0.1:8080", "http://[::1]:1/sub/"]).unwrap().len(), 2);
+        assert!(matches!(urls(&[]), Err(ProveError::NoServer)));
+        assert!(matches!(urls(&["localhost:8080"]), Err(ProveError::BadUrl { .. })));
+        let error = urls(&["https://chat.example"]).unwrap_err();
+        assert!(error.to_string().contains("plain http"), "{error}");
+    }
+}

@@ -24,6 +24,7 @@ mod render;
 mod replay;
 mod report;
 mod rest;
+mod seen;
 mod session;
 mod store_race;
 mod stress;

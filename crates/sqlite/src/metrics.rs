@@ -29,7 +29,7 @@ impl Metrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register(
             "onechat_store_queue_depth",
-            "Writes that wait for the writer",
+            "Writes that were accepted and wait for their commit",
             self.queue_depth.clone(),
         );
         registry.register(

@@ -124,24 +124,22 @@ impl Thread {
         while let Ok(first) = jobs.recv() {
             batch.push(first);
             batch.extend(jobs.try_iter().take(MAX_BATCH - 1));
-            let size = i64::try_from(batch.len()).unwrap_or(i64::MAX);
-            self.metrics.queue_depth.dec_by(size);
             self.settle(&mut batch);
         }
     }
 
     fn settle(&mut self, batch: &mut Vec<Box<dyn Job>>) {
         match self.commit(batch) {
-            Ok(()) => answer_all(batch, &Ok(())),
+            Ok(()) => self.answer(batch, &Ok(())),
             // One bad statement must not take the others with it: each gets a transaction of its own.
             Err(error) if batch.len() > 1 && !is_fatal(&error) => {
                 for job in batch.drain(..) {
                     let mut alone = vec![job];
                     let committed = self.commit(&mut alone).map_err(|error| store_error(&error));
-                    answer_all(&mut alone, &committed);
+                    self.answer(&mut alone, &committed);
                 }
             }
-            Err(error) => answer_all(batch, &Err(store_error(&error))),
+            Err(error) => self.answer(batch, &Err(store_error(&error))),
         }
     }
 
@@ -167,10 +165,11 @@ impl Thread {
         self.metrics.batch_size.observe(batch.len() as f64);
         Ok(())
     }
-}
 
-fn answer_all(batch: &mut Vec<Box<dyn Job>>, committed: &Result<(), StoreError>) {
-    for job in batch.drain(..) {
-        job.answer(committed.clone());
+    fn answer(&self, batch: &mut Vec<Box<dyn Job>>, committed: &Result<(), StoreError>) {
+        for job in batch.drain(..) {
+            self.metrics.queue_depth.dec();
+            job.answer(committed.clone());
+        }
     }
 }

@@ -91,7 +91,7 @@ async fn one_impossible_write_does_not_take_the_others_of_its_batch_with_it() {
         })
         .collect();
     tokio::time::timeout(Duration::from_secs(4), async {
-        while metric(&store, "onechat_store_queue_depth") < 10.0 {
+        while metric(&store, "onechat_store_queue_depth") < 20.0 {
             tokio::task::yield_now().await;
         }
     })

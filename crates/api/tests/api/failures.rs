@@ -1,0 +1,86 @@
+//! What clients are told when the store fails, and what they are not.
+
+use onechat_core::StoreError;
+use serde_json::json;
+
+use crate::support::{Answer, Fault, Service};
+
+async fn every_call(service: &Service) -> Vec<Answer> {
+    let message = json!({ "text": "hello", "clientMessageId": "m1" });
+    let mut answers = Vec::new();
+    for call in [
+        service.post("/api/chats/create-or-get", &json!({ "with": ["bob"] })),
+        service.get("/api/chats/lookup?with=bob"),
+        service.get("/api/chats"),
+        service.get("/api/chats/x"),
+        service.get("/api/chats/x/messages"),
+        service.post("/api/chats/x/messages", &message),
+    ] {
+        answers.push(call.by("alice").send().await);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn an_overloaded_store_asks_for_patience() {
+    let service = Service::start().await;
+    service.store.set(Fault::Fails(StoreError::Overloaded));
+    for answer in every_call(&service).await {
+        answer.refused(503, "overloaded");
+    }
+    let metrics = service.metrics().await;
+    assert!(metrics.contains("onechat_overload_rejections_total 6\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn an_unavailable_store_says_that_repeating_is_safe() {
+    let service = Service::start().await;
+    service.store.set(Fault::Fails(StoreError::Unavailable("/secret/path: disk full".to_owned())));
+    for answer in every_call(&service).await {
+        let detail = answer.refused(503, "store_unavailable");
+        assert!(detail.contains("unknown; repeating it is safe"), "{detail}");
+        assert!(!answer.text().contains("secret"), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn damage_is_an_internal_error_without_details() {
+    let service = Service::start().await;
+    service.store.set(Fault::Fails(StoreError::Corrupt("row 7 of secret".to_owned())));
+    for answer in every_call(&service).await {
+        answer.refused(500, "internal");
+        assert!(!answer.text().contains("secret"), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_bug_is_answered_and_survived() {
+    let service = Service::start().await;
+    service.store.set(Fault::Panics);
+    for answer in every_call(&service).await {
+        answer.refused(500, "internal");
+        assert!(!answer.text().contains("bug"), "{}", answer.text());
+    }
+    service.store.set(None);
+    service.chat("alice", &["bob"]).await;
+    assert!(service.metrics().await.contains("onechat_http_in_flight 0\n"));
+}
+
+#[tokio::test]
+async fn readiness_follows_the_store_and_health_does_not() {
+    let service = Service::start().await;
+    assert_eq!(service.get("/readyz").send().await.ok(200), json!({ "status": "ok" }));
+    for error in [
+        StoreError::Overloaded,
+        StoreError::Unavailable("/secret/path".to_owned()),
+        StoreError::Corrupt("/secret/path".to_owned()),
+    ] {
+        service.store.set(Fault::Fails(error));
+        let answer = service.get("/readyz").send().await;
+        answer.refused(503, "not_ready");
+        assert!(!answer.text().contains("secret"), "{}", answer.text());
+        assert_eq!(service.get("/healthz").send().await.ok(200), json!({ "status": "ok" }));
+    }
+    service.store.set(None);
+    service.get("/readyz").send().await.ok(200);
+}

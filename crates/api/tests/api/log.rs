@@ -1,0 +1,116 @@
+//! What the log says, by the stable field `event`.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use onechat_api::Limits;
+use onechat_core::{KeyFormat, OutcomeKind, StoreError};
+use serde_json::{Value, json};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{Fault, Service, Setup};
+
+/// The log of one test: its server runs on its own thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(log.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn events(&self, name: &str) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["fields"]["event"] == name).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_lost_race_is_noted() {
+    let (log, _guard) = Log::begin();
+    let service = Service::start().await;
+    service.store.set(Fault::Races(OutcomeKind::LostRace));
+    let id = service.chat_id("alice", &["bob"]).await;
+    let events = log.events("lost_race");
+    assert_eq!(events.len(), 1);
+    assert_eq!((&events[0]["level"], &events[0]["fields"]["chat"]), (&json!("INFO"), &json!(id)));
+}
+
+#[tokio::test]
+async fn a_collision_names_key_and_holder() {
+    let (log, _guard) = Log::begin();
+    let service = Setup { key_format: KeyFormat::Joined, ..Setup::default() }.start().await;
+    let holder = service.chat_id("a_b", &["c"]).await;
+    let create = service.post("/api/chats/create-or-get", &json!({ "with": ["b_c"] })).by("a");
+    create.header("x-request-id", "r1").send().await.refused(409, "key_collision");
+    let events = log.events("key_collision");
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["level"], "WARN");
+    let fields = &events[0]["fields"];
+    assert_eq!((&fields["key"], &fields["holder"]), (&json!("a_b_c"), &json!(holder)));
+    assert_eq!(fields["request_id"], "r1");
+}
+
+#[tokio::test]
+async fn a_failing_store_is_an_error_with_its_reason() {
+    let (log, _guard) = Log::begin();
+    let service = Service::start().await;
+    service.store.set(Fault::Fails(StoreError::Unavailable("disk full".to_owned())));
+    let list = service.get("/api/chats").by("alice").header("x-request-id", "r1");
+    list.send().await.refused(503, "store_unavailable");
+    let events = log.events("store_unavailable");
+    assert_eq!(events.len(), 1);
+    assert_eq!((&events[0]["level"], &events[0]["fields"]["request_id"]), (&json!("ERROR"), &json!("r1")));
+    assert!(events[0]["fields"]["reason"].as_str().unwrap().contains("disk full"));
+
+    service.store.set(Fault::Panics);
+    service.get("/api/chats").by("alice").send().await.refused(500, "internal");
+    let events = log.events("internal");
+    assert_eq!(events[0]["fields"]["reason"], "panic: the store has a bug");
+}
+
+#[tokio::test]
+async fn overload_does_not_flood_the_log() {
+    let (log, _guard) = Log::begin();
+    let limits = Limits { max_concurrent_requests: 0, ..Limits::default() };
+    let service = Setup { limits, ..Setup::default() }.start().await;
+    for _ in 0..10 {
+        service.get("/api/chats").by("alice").send().await.refused(503, "overloaded");
+    }
+    let events = log.events("overload");
+    assert_eq!(events[0]["level"], "WARN");
+    assert!(events.len() < 10, "{}", events.len());
+}
+
+#[tokio::test]
+async fn ordinary_requests_and_mistakes_of_clients_are_not_logged() {
+    let (log, _guard) = Log::begin();
+    let service = Service::start().await;
+    service.chat("alice", &["bob"]).await;
+    service.get("/api/chats").send().await.refused(401, "unauthorized");
+    service.get("/nowhere").send().await.refused(404, "not_found");
+    assert_eq!(String::from_utf8_lossy(&log.0.lock().unwrap()), "");
+}

@@ -1,0 +1,16 @@
+//! The real router, on real sockets, over a real store: what a client of the service would notice.
+
+mod support;
+
+mod acting_for_others;
+mod authentication;
+mod chats;
+mod documentation;
+mod failures;
+mod limits;
+mod log;
+mod messages;
+mod operations;
+mod privacy;
+mod public_keys;
+mod serving;

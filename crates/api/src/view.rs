@@ -1,6 +1,6 @@
 //! What clients see of the domain. Written from borrowed values: this is the hot path.
 
-use onechat_core::{Chat, Message, Page, Participant, Timestamp};
+use onechat_core::{Chat, ChatCursor, Message, MessageCursor, Page, Participant, Timestamp};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -99,23 +99,44 @@ impl<'a> MessageView<'a> {
     }
 }
 
-/// A part of a list.
+/// A part of a list of chats.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(bound = "T: ToSchema")]
-pub(crate) struct PageView<T> {
-    /// The items, in the order of the list.
-    items: Vec<T>,
+#[schema(as = ChatPage)]
+pub(crate) struct ChatPageView<'a> {
+    /// The chats, latest activity first.
+    items: Vec<ChatView<'a>>,
     /// Where the next page begins; null if there is no more.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
-impl<T> PageView<T> {
-    pub(crate) fn new<'a, I, C: ToString>(page: &'a Page<I, C>, view: impl Fn(&'a I) -> T) -> Self {
+impl<'a> ChatPageView<'a> {
+    pub(crate) fn new(page: &'a Page<Chat, ChatCursor>) -> Self {
         Self {
-            items: page.items.iter().map(view).collect(),
-            next_cursor: page.next.as_ref().map(C::to_string),
+            items: page.items.iter().map(ChatView::new).collect(),
+            next_cursor: page.next.as_ref().map(ChatCursor::to_string),
+        }
+    }
+}
+
+/// A part of a list of messages.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = MessagePage)]
+pub(crate) struct MessagePageView<'a> {
+    /// The messages, newest first.
+    items: Vec<MessageView<'a>>,
+    /// Where the next page begins; null if there is no more.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+impl<'a> MessagePageView<'a> {
+    pub(crate) fn new(page: &'a Page<Message, MessageCursor>) -> Self {
+        Self {
+            items: page.items.iter().map(MessageView::new).collect(),
+            next_cursor: page.next.as_ref().map(MessageCursor::to_string),
         }
     }
 }

@@ -13,13 +13,7 @@ use utoipa::IntoParams;
 use utoipa_axum::routes;
 
 use super::Endpoint;
-use crate::{
-    api::Shared,
-    caller::Caller,
-    problem::Problem,
-    query::Query,
-    view::{ChatView, PageView},
-};
+use crate::{api::Shared, caller::Caller, problem::Problem, query::Query, view::ChatPageView};
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -42,7 +36,7 @@ pub(super) fn endpoint() -> Endpoint {
     path = "/api/chats",
     tag = "chats",
     params(Parameters),
-    responses((status = 200, description = "A page of chats.", body = PageView<ChatView<'_>>))
+    responses((status = 200, description = "A page of chats.", body = ChatPageView<'_>))
 )]
 async fn list_chats(
     State(shared): State<Arc<Shared>>,
@@ -52,5 +46,5 @@ async fn list_chats(
     let query = Query::of(&uri)?;
     let after: Option<ChatCursor> = query.cursor("cursor")?;
     let page = shared.store.chats_of(&caller.participant, query.limit()?, after.as_ref()).await?;
-    Ok(Json(PageView::new(&page, ChatView::new)).into_response())
+    Ok(Json(ChatPageView::new(&page)).into_response())
 }

@@ -19,7 +19,7 @@ use crate::{
     caller::Caller,
     problem::{Code, Problem},
     query::Query,
-    view::{MessageView, PageView},
+    view::MessagePageView,
 };
 
 #[derive(IntoParams)]
@@ -43,7 +43,7 @@ pub(super) fn endpoint() -> Endpoint {
     path = "/api/chats/{id}/messages",
     tag = "messages",
     params(("id" = String, Path, description = "The chat's id, or an old one of it."), Parameters),
-    responses((status = 200, description = "A page of messages.", body = PageView<MessageView<'_>>))
+    responses((status = 200, description = "A page of messages.", body = MessagePageView<'_>))
 )]
 async fn list_messages(
     State(shared): State<Arc<Shared>>,
@@ -56,5 +56,5 @@ async fn list_messages(
     let limit = query.limit()?;
     let chat = readable_chat(&*shared.store, &caller, id).await?;
     let page = shared.store.messages(&chat.id, limit, before.as_ref()).await?;
-    Ok(Json(PageView::new(&page, MessageView::new)).into_response())
+    Ok(Json(MessagePageView::new(&page)).into_response())
 }

@@ -1,5 +1,7 @@
 //! The real router, on real sockets, over a real store: what a client of the service would notice.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 mod acting_for_others;

@@ -1,7 +1,5 @@
 //! A service to call, and what to call it with.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 mod answer;
 mod call;
 mod service;

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use crate::{
     cast::{Cast, PersonNo, SetNo},
-    history::{Answer, History, Intent, MessageNo, Request},
+    history::{Answer, History, Request},
     http::{Call, Http, Reply},
     interpret,
     latency::Operation,
     plan::Form,
     recorder::Recorder,
+    seen::{Intent, MessageNo},
 };
 
 /// How many items a list that is read in passing has.

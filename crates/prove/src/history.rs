@@ -4,11 +4,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use onechat_core::{Chat, ChatId, KeyFormat, MessageId, Participant, ParticipantSet, ParticipantsKey};
+use onechat_core::{Chat, ChatId, KeyFormat, MessageId, ParticipantSet, ParticipantsKey};
 
 use crate::{
     cast::{Cast, PersonNo, SetNo},
-    names::{Names, No},
+    names::Names,
+    seen::{ChatNo, Intent, MessageNo, Refusal, SeenChat, SeenMessage, StoredNo, What, Whose},
     wire,
 };
 

@@ -3,7 +3,8 @@
 use serde::de::DeserializeOwned;
 
 use crate::{
-    history::{Answer, History, Refusal},
+    history::{Answer, History},
+    seen::Refusal,
     wire,
 };
 

@@ -8,10 +8,11 @@ use serde_json::json;
 use crate::{
     cast::{PersonNo, SetNo},
     driver::Driver,
-    history::{Answer, Intrusion, Refusal, Request},
+    history::{Answer, Intrusion, Request},
     http::{Call, Reply},
     interpret,
     latency::Operation,
+    seen::Refusal,
 };
 
 /// An id in the form of real ones that no chat has: its time stamp lies in 1970.

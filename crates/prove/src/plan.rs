@@ -135,7 +135,7 @@ impl Writer<'_> {
     fn op(&mut self, n: usize, ops: usize) -> Op {
         let place = n * self.sets.len() / ops;
         let arrived = n == 0 || place != (n - 1) * self.sets.len() / ops;
-        if arrived && self.rng.random_ratio(1, 2) {
+        if arrived && self.rng.random_ratio(1, 4) {
             return Op::Rush { set: self.sets[place] };
         }
         let set = self.pick_set(place);

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One family of hostile sets for so many pairs.
-const PAIRS_PER_FAMILY: usize = 25;
+const PAIRS_PER_FAMILY: usize = 100;
 /// One group for so many pairs.
 const PAIRS_PER_GROUP: usize = 10;
 

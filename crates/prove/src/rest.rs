@@ -12,10 +12,11 @@ use reqwest::Method;
 
 use crate::{
     cast::PersonNo,
-    history::{Answer, AtRest, ChatNo, History, Request, SeenChat, SeenMessage, Whose},
+    history::{Answer, AtRest, History, Request},
     http::{Call, Reply},
     interpret,
     latency::Operation,
+    seen::{ChatNo, SeenChat, SeenMessage, Whose},
     session::{Session, all_of},
 };
 

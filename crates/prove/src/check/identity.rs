@@ -7,7 +7,8 @@ use onechat_core::ports::Invariant;
 use super::{Findings, Violation, ViolationKind};
 use crate::{
     cast::SetNo,
-    history::{Answer, ChatNo, Exchange, History, Request, SeenChat, Whose},
+    history::{Answer, Exchange, History, Request},
+    seen::{ChatNo, SeenChat, Whose},
 };
 
 pub(super) fn check(history: &History, findings: &mut Findings) {

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use onechat_core::ports::Invariant;
 
 use super::{Findings, Violation, ViolationKind};
-use crate::history::{
-    Answer, AtRest, ChatNo, Exchange, History, MessageNo, Request, SeenMessage, StoredNo, What, Whose,
+use crate::{
+    history::{Answer, AtRest, Exchange, History, Request},
+    seen::{ChatNo, MessageNo, SeenMessage, StoredNo, What, Whose},
 };
 
 pub(super) fn check(history: &History, findings: &mut Findings) {

@@ -5,8 +5,9 @@ use onechat_core::ports::Invariant;
 use super::{Findings, Violation, ViolationKind};
 use crate::{
     cast::PersonNo,
-    history::{Answer, Exchange, History, Intrusion, Refusal, Request, SeenChat},
+    history::{Answer, Exchange, History, Intrusion, Request},
     interpret::problem_code,
+    seen::{Refusal, SeenChat},
 };
 
 pub(super) fn check(history: &History, findings: &mut Findings) {

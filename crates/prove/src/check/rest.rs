@@ -7,7 +7,8 @@ use onechat_core::ports::Invariant;
 use super::{Findings, Violation, ViolationKind};
 use crate::{
     cast::{PersonNo, SetNo},
-    history::{Answer, AtRest, ChatNo, History, Request, SeenChat, Whose},
+    history::{Answer, AtRest, History, Request},
+    seen::{ChatNo, SeenChat, Whose},
 };
 
 pub(super) fn check(history: &History, findings: &mut Findings) {

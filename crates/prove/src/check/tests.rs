@@ -7,10 +7,8 @@ use onechat_core::{KeyFormat, ParticipantsKey};
 use super::{ViolationKind as Kind, check};
 use crate::{
     cast::{Cast, PersonNo, SetNo},
-    history::{
-        Answer, AtRest, Exchange, History, Intent, Intrusion, MessageNo, Refusal, Request, SeenChat,
-        SeenMessage, Whose,
-    },
+    history::{Answer, AtRest, Exchange, History, Intrusion, Request},
+    seen::{Intent, MessageNo, Refusal, SeenChat, SeenMessage, Whose},
     wire,
 };
 
@@ -261,7 +259,7 @@ fn an_altered_message_and_one_from_nowhere() {
     scene.finds(&[Kind::AlteredMessage]);
     let mut scene = Scene::at_rest();
     let mut alien = scene.stored("c1", "m7", "ann", "hello");
-    alien.what = crate::history::What::Alien("k7".into());
+    alien.what = crate::seen::What::Alien("k7".into());
     scene.rest().messages[0].2.push(alien);
     scene.finds(&[Kind::AlienMessage]);
 }

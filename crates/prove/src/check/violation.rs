@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::{
     cast::SetNo,
-    history::{ChatNo, Exchange, History, Request},
+    history::{Exchange, History, Request},
+    seen::ChatNo,
 };
 
 macro_rules! violation_kinds {

@@ -15,4 +15,5 @@ mod messages;
 mod operations;
 mod privacy;
 mod public_keys;
+mod racing;
 mod serving;

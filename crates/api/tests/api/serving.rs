@@ -45,6 +45,17 @@ async fn stopping_closes_connections_that_are_idle() {
 }
 
 #[tokio::test]
+async fn stopping_does_not_wait_for_connections_that_have_asked_nothing() {
+    let mut service = Service::start().await;
+    let mut silent = TcpStream::connect(service.address).await.unwrap();
+    // Connections are accepted in order: once this is answered, the silent one has been accepted.
+    service.get("/healthz").send().await.ok(200);
+    service.begin_stop();
+    assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(service.stopped().await.aborted_connections, 0);
+}
+
+#[tokio::test]
 async fn stopping_does_not_wait_for_ever() {
     let mut service = Setup { drain_timeout: Duration::from_millis(50), ..Setup::default() }.start().await;
     service.store.set(Fault::Holds);

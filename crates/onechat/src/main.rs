@@ -1,2 +1,29 @@
-//! placeholder
-fn main() {}
+//! The one binary: reads the command line and the configuration, and puts the crates together.
+
+mod ambient;
+mod cli;
+mod commands;
+mod config;
+mod dev;
+mod exit;
+mod logging;
+mod progress;
+mod service;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("onechat: {error:#}");
+            Exit::CouldNotRun.into()
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `audit`: what is stored, checked against the invariants.
+
+use onechat_core::ports::{Audit as _, AuditReport};
+use onechat_sqlite::SqliteAudit;
+use serde_json::{Value, json};
+
+use crate::{
+    cli::Audit,
+    config::{self, Settings, StoreUrl},
+    exit::Exit,
+    progress::Bar,
+};
+
+pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
+    let Audit { sources, json, store } = arguments;
+    let config = config::load(&sources, Settings { store, ..Settings::default() })?;
+    let StoreUrl::Sqlite(path) = config.store.required()?;
+    let bar = Bar::new("audit");
+    let report = SqliteAudit::open(path)?.audit(&bar).await;
+    bar.clear();
+    let report = report?;
+    if json {
+        println!("{:#}", to_json(&report));
+    } else {
+        print(&report);
+    }
+    Ok(if report.findings.is_empty() { Exit::Success } else { Exit::Found })
+}
+
+pub(super) fn to_json(report: &AuditReport) -> Value {
+    let findings = report.findings.iter().map(|finding| {
+        json!({
+            "code": finding.kind.code(),
+            "severity": finding.kind.severity().name(),
+            "invariant": finding.kind.invariant().to_string(),
+            "count": finding.count,
+            "examples": finding.examples,
+            "advice": finding.kind.advice(),
+        })
+    });
+    json!({
+        "clean": report.findings.is_empty(),
+        "chats": report.chats,
+        "messages": report.messages,
+        "aliases": report.aliases,
+        "findings": findings.collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn print(report: &AuditReport) {
+    println!(
+        "audited {} chats, {} messages, {} aliases: {}",
+        report.chats,
+        report.messages,
+        report.aliases,
+        if report.findings.is_empty() { "clean" } else { "NOT CLEAN" }
+    );
+    for finding in &report.findings {
+        let kind = finding.kind;
+        println!(
+            "\n{} ({}, {}): {} times",
+            kind.code(),
+            kind.severity().name(),
+            kind.invariant(),
+            finding.count
+        );
+        for example in &finding.examples {
+            println!("  {example}");
+        }
+        println!("  What to do: {}", kind.advice());
+    }
+}

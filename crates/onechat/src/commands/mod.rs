@@ -1,0 +1,57 @@
+//! What each command does, a file each.
+
+mod audit;
+mod prove;
+mod reference;
+mod serve;
+mod token;
+
+use std::io;
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+
+use crate::{
+    cli::{Cli, Command},
+    exit::Exit,
+};
+
+/// Runs one command to its end.
+pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Serve(arguments) => runtime()?.block_on(serve::run(*arguments)),
+        Command::Token(arguments) => token::run(arguments),
+        Command::Prove(arguments) => runtime()?.block_on(prove::run(arguments)),
+        Command::Audit(arguments) => runtime()?.block_on(audit::run(arguments)),
+        Command::Openapi => reference::openapi(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "onechat", &mut io::stdout());
+            Ok(Exit::Success)
+        }
+        Command::HelpMarkdown => Ok(reference::help()),
+        Command::ProblemCodes => Ok(reference::problem_codes()),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")
+}
+
+/// Completes when the process is asked to end.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,67 @@
+//! `serve`: the service, until it is asked to end.
+
+use std::time::Duration;
+
+use onechat_core::Participant;
+
+use super::asked_to_end;
+use crate::{
+    cli::Serve,
+    config::{self, Config, Settings, StoreUrl},
+    dev,
+    exit::Exit,
+    logging,
+    service::Service,
+    token::Minter,
+};
+
+/// How long the token lasts that `--dev` prints: a day's work.
+const DEV_TOKEN_TTL: Duration = Duration::from_hours(12);
+
+pub(super) async fn run(arguments: Serve) -> anyhow::Result<Exit> {
+    let Serve { sources, print_config, server, store, jwt, log } = arguments;
+    let mut config = config::load(&sources, Settings { server, store, jwt, log })?;
+    if print_config {
+        print!("{}", config.to_toml()?);
+        return Ok(Exit::Success);
+    }
+    dev::complete(&mut config)?;
+    logging::start(&config.log)?;
+    let service = Service::open(&config).await?;
+    let StoreUrl::Sqlite(path) = config.store.required()?;
+    let (address, store) = (service.address, path.display().to_string());
+    tracing::info!(event = "started", %address, store, key_format = %config.store.key_format, "onechat serves");
+    if config.dev {
+        print_welcome(&config, &service)?;
+    }
+    let drained = service.run(asked_to_end()).await;
+    if drained.aborted_connections > 0 {
+        tracing::warn!(
+            event = "stopped",
+            aborted_connections = drained.aborted_connections,
+            "stopped before every request was finished: the drain timeout has passed"
+        );
+    } else {
+        tracing::info!(event = "stopped", "everything that was accepted is finished");
+    }
+    Ok(Exit::Success)
+}
+
+fn print_welcome(config: &Config, service: &Service) -> anyhow::Result<()> {
+    let url = format!("http://{}", service.address);
+    let alice = Participant::new("alice")?;
+    let token = Minter::new(&config.jwt)?.mint(&alice, None, DEV_TOKEN_TTL)?.token;
+    println!(
+        "onechat listens on {url}, for development only; its API can be tried at {url}/docs
+
+A token of alice, valid for 12 hours (for others: onechat token --dev --sub bob):
+
+{token}
+
+Alice's chat with bob, created by the first call, the same for ever after:
+
+curl -sS {url}/api/chats/create-or-get -H 'Content-Type: application/json' -H 'Authorization: Bearer {token}' -d '{{\"with\": [\"bob\"]}}'
+"
+    );
+    Ok(())
+}

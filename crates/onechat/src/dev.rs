@@ -1,0 +1,56 @@
+//! `--dev`: everything that would have to be configured, made up and kept, so that it is the same tomorrow.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    ambient,
+    config::{Config, JwtKey, StoreUrl},
+};
+
+const SECRET_FILE: &str = "dev-secret";
+
+/// Fills in the secret that nobody configured, from the folder of the store, where the first run leaves it.
+pub(crate) fn complete(config: &mut Config) -> anyhow::Result<()> {
+    if !config.dev {
+        return Ok(());
+    }
+    let folder = folder(config.store.required()?);
+    fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    if matches!(config.jwt.key, JwtKey::Missing) {
+        config.jwt.key = JwtKey::Secret(secret(&folder.join(SECRET_FILE))?);
+    }
+    Ok(())
+}
+
+fn folder(store: &StoreUrl) -> PathBuf {
+    let StoreUrl::Sqlite(path) = store;
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn secret(path: &Path) -> anyhow::Result<String> {
+    let mut options = fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(mut file) => {
+            let secret = ambient::random_hex::<32>()?;
+            file.write_all(secret.as_bytes())
+                .with_context(|| format!("the secret cannot be kept in {}", path.display()))?;
+            Ok(secret)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read_to_string(path)
+            .map(|secret| secret.trim().to_owned())
+            .with_context(|| format!("the secret in {} cannot be read", path.display())),
+        Err(error) => Err(error).with_context(|| format!("the secret cannot be kept in {}", path.display())),
+    }
+}

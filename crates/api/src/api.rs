@@ -8,7 +8,6 @@ use onechat_core::{
     ports::{ChatStore, Clock, IdSource},
 };
 use prometheus_client::registry::Registry;
-use utoipa_axum::router::UtoipaMethodRouterExt;
 
 use crate::{
     auth::Authenticator,
@@ -100,10 +99,9 @@ impl Api {
 
         let mut router = Router::new();
         for endpoint in endpoints::all() {
-            let frame = frame(endpoint.path()).with_bounded_concurrency(endpoint.needs_token());
-            for path in endpoint.routes.1.paths.keys() {
-                router = router.route(path, endpoint.routes.clone().layer(frame.clone()).2);
-            }
+            let path = endpoint.path().to_owned();
+            let frame = frame(&path).with_bounded_concurrency(endpoint.needs_token());
+            router = router.route(&path, endpoint.into_method_router().layer(frame));
         }
         let shared = Shared {
             store: self.store,

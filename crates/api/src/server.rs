@@ -1,6 +1,6 @@
 //! Sockets: takes connections in, speaks HTTP/1 on them, and stops without dropping what it has accepted.
 
-use std::{pin::pin, time::Duration};
+use std::{io::ErrorKind, pin::pin, time::Duration};
 
 use axum::Router;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
@@ -76,6 +76,9 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
+            // The client has given up while it was waiting: the next one has not.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(error) => {
                 tracing::warn!(event = "accept_failed", %error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

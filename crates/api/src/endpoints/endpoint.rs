@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::routing::MethodRouter;
 use utoipa::{
     IntoParams,
     openapi::{
@@ -58,7 +59,7 @@ impl Endpoint {
         endpoint
     }
 
-    /// The template of its path.
+    /// The template of its path, of which each endpoint has one.
     pub(crate) fn path(&self) -> &str {
         self.routes.1.paths.keys().next().map_or("", String::as_str)
     }
@@ -66,6 +67,11 @@ impl Endpoint {
     /// Whether it is a call of the chat API.
     pub(crate) fn needs_token(&self) -> bool {
         self.needs_token
+    }
+
+    /// What serves it.
+    pub(crate) fn into_method_router(self) -> MethodRouter<Arc<Shared>> {
+        self.routes.2
     }
 
     fn for_each_operation(&mut self, mut change: impl FnMut(&mut Operation)) {

@@ -16,8 +16,11 @@ impl fmt::Display for Report {
         writeln!(f, "seen        {} chats, {} messages", counts.chats, counts.messages)?;
         write!(f, "requests    {}, {} of them retries", counts.requests, counts.retried)?;
         writeln!(f, "; {} never answered", counts.unknown)?;
+        if counts.collisions > 0 {
+            writeln!(f, "collisions  {} requests refused, for sets that share a key", counts.collisions)?;
+        }
         let seconds = Duration::from_millis(self.active_ms).as_secs_f64();
-        writeln!(f, "throughput  {} requests/s over {seconds:.1} s", self.requests_per_second)?;
+        writeln!(f, "throughput  {} requests/s over {seconds:.2} s", self.requests_per_second)?;
         for note in &self.notes {
             writeln!(f, "note        {note}")?;
         }
@@ -66,15 +69,19 @@ impl Report {
 }
 
 fn invariant(f: &mut fmt::Formatter<'_>, summary: &InvariantSummary) -> fmt::Result {
+    let observations = plural(summary.observations, "observation");
     let state = match summary.state {
-        InvariantState::Held => format!("held (in {} observations)", summary.observations),
+        InvariantState::Held => format!("held (in {observations})"),
         InvariantState::Violated => {
-            let times = if summary.violations == 1 { "time" } else { "times" };
-            format!("VIOLATED {} {times} (in {} observations)", summary.violations, summary.observations)
+            format!("VIOLATED {} (in {observations})", plural(summary.violations, "time"))
         }
         InvariantState::NotExercised => "not exercised".to_owned(),
     };
     writeln!(f, "{}  {:<71} {state}", summary.invariant, summary.promise)
+}
+
+fn plural(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn violations(f: &mut fmt::Formatter<'_>, summary: &ViolationSummary) -> fmt::Result {

@@ -79,6 +79,8 @@ pub struct Counts {
     pub retried: u64,
     /// Requests that were never answered, whatever became of them.
     pub unknown: u64,
+    /// Requests that were refused with `key_collision`, each for a set that shares its key with another.
+    pub collisions: u64,
     /// Lists that could not be read to their end at rest.
     pub unread: u64,
 }
@@ -133,16 +135,23 @@ impl Report {
 impl Counts {
     /// What the history alone tells.
     pub(crate) fn of(history: &History) -> Self {
-        let (mut sets, mut messages) = (HashSet::new(), HashSet::new());
+        let (mut sets, mut messages, mut collisions) = (HashSet::new(), HashSet::new(), 0);
         for exchange in &history.exchanges {
             match (&exchange.request, &exchange.answer) {
                 (Request::Open { set, .. }, Answer::Chat(_)) => drop(sets.insert(*set)),
                 (Request::Send { message, .. }, Answer::Sent { .. }) => drop(messages.insert(*message)),
+                (_, Answer::Collision) => collisions += 1,
                 _ => {}
             }
         }
         let unread = history.rest.as_ref().map_or(0, |rest| rest.unread);
-        Self { chats: sets.len() as u64, messages: messages.len() as u64, unread, ..Self::default() }
+        Self {
+            chats: sets.len() as u64,
+            messages: messages.len() as u64,
+            collisions,
+            unread,
+            ..Self::default()
+        }
     }
 }
 

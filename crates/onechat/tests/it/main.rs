@@ -1,0 +1,12 @@
+//! The real binary, driven as its users drive it: over HTTP, by signals, by files, by its exit codes.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
+
+mod broken_disk;
+mod collisions;
+mod command_line;
+mod killed;
+mod proved;
+mod server;
+mod shutdown;
+mod trace;

@@ -1,0 +1,173 @@
+//! A server in a process of its own, and a client that speaks for anybody.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, ChildStderr, Command, Output, Stdio},
+    time::Duration,
+};
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+
+pub(crate) const SECRET: &str = "a secret of the tests, which has more than 32 bytes";
+
+/// The binary under test, with nothing of the surroundings in its configuration.
+pub(crate) fn onechat() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onechat"));
+    scrub(&mut command);
+    command
+}
+
+/// Takes everything out of a command's environment that would configure the binary.
+pub(crate) fn scrub(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ONECHAT_") {
+            command.env_remove(name);
+        }
+    }
+}
+
+/// Runs a command of the binary to its end.
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
+    onechat().current_dir(folder).args(arguments).output().unwrap()
+}
+
+/// What a command printed on both streams.
+pub(crate) fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A server that is killed when it goes out of scope.
+pub(crate) struct Server {
+    pub(crate) process: Child,
+    pub(crate) url: String,
+    logs: BufReader<ChildStderr>,
+    client: Client,
+}
+
+impl Server {
+    /// Serves the store `chats.db` in `folder`, on any port.
+    pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = onechat();
+        command.current_dir(folder).args(["serve", "--store", "sqlite:chats.db"]).args(arguments);
+        Self::start_as(command)
+    }
+
+    /// Adds address, secret and log format to a `serve` command, and waits until it serves.
+    pub(crate) fn start_as(mut command: Command) -> Self {
+        command
+            .env("ONECHAT_LISTEN", "127.0.0.1:0")
+            .env("ONECHAT_JWT_SECRET", SECRET)
+            .env("ONECHAT_LOG_FORMAT", "json")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut logs = BufReader::new(process.stderr.take().unwrap());
+        let address = next_event(&mut logs, "started")
+            .unwrap_or_else(|lines| panic!("the server did not start:\n{lines}"))["address"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+        Self { process, url: format!("http://{address}"), logs, client }
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
+        assert!(status.unwrap().success(), "the signal was not sent");
+    }
+
+    /// Waits for a log event with this name.
+    pub(crate) fn event(&mut self, name: &str) -> Value {
+        next_event(&mut self.logs, name).unwrap_or_else(|lines| panic!("no event {name} in:\n{lines}"))
+    }
+
+    /// A client that calls as `user`.
+    pub(crate) fn user(&self, user: &str) -> User {
+        User { client: self.client.clone(), url: self.url.clone(), token: token(user) }
+    }
+
+    /// A GET without a token.
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, String) {
+        let response = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn next_event(logs: &mut BufReader<ChildStderr>, name: &str) -> Result<Value, String> {
+    let mut seen = String::new();
+    loop {
+        let mut line = String::new();
+        if logs.read_line(&mut line).unwrap() == 0 {
+            return Err(seen);
+        }
+        seen.push_str(&line);
+        match serde_json::from_str::<Value>(&line) {
+            Ok(event) if event["event"] == name => return Ok(event),
+            _ => {}
+        }
+    }
+}
+
+/// A token for `user`, made as `onechat token` makes them.
+pub(crate) fn token(user: &str) -> String {
+    let claims = serde_json::json!({"sub": user, "exp": 4_102_444_800_i64});
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+}
+
+/// Somebody with a token.
+#[derive(Clone)]
+pub(crate) struct User {
+    client: Client,
+    url: String,
+    token: String,
+}
+
+pub(crate) type Answer = Result<(StatusCode, Value), reqwest::Error>;
+
+impl User {
+    /// One request; an error means that no complete answer came.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let mut request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await?;
+        Ok((response.status(), response.json().await?))
+    }
+
+    pub(crate) async fn open(&self, participants: &[&str]) -> Answer {
+        let body = serde_json::json!({"participants": participants});
+        self.call(Method::POST, "/api/chats/create-or-get", Some(body)).await
+    }
+
+    pub(crate) async fn send(&self, chat: &str, client_message_id: &str) -> Answer {
+        let body = serde_json::json!({"text": "hello", "clientMessageId": client_message_id});
+        self.call(Method::POST, &format!("/api/chats/{chat}/messages"), Some(body)).await
+    }
+
+    /// Every item of a list, page by page.
+    pub(crate) async fn all(&self, path: &str, cursor_name: &str) -> Vec<Value> {
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = format!("{path}?limit=100{cursor}");
+            let (status, page) = self.call(Method::GET, &page, None).await.unwrap();
+            assert_eq!(status, 200, "{page}");
+            items.extend(page["items"].as_array().unwrap().iter().cloned());
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&{cursor_name}={next}"),
+                None => return items,
+            }
+        }
+    }
+}

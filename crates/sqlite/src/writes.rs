@@ -129,7 +129,13 @@ pub(crate) fn add_alias(
     Ok(Ok(()))
 }
 
-/// Fails if the file cannot be written; changes nothing.
+/// Fails if the disk has no room for ordinary writes. Keeps 32 KiB for itself: a byte would fit on a full disk too.
 pub(crate) fn probe(connection: &Connection) -> Result<()> {
-    connection.execute("UPDATE meta SET value = value", []).map(drop)
+    connection
+        .execute(
+            "INSERT INTO meta (name, value) VALUES ('probe', hex(randomblob(16384)))
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            [],
+        )
+        .map(drop)
 }

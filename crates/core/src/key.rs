@@ -35,6 +35,11 @@ impl KeyFormat {
             Self::Joined => "joined",
         }
     }
+
+    /// Whether the key of `set` may be that of another set too, whose chat would then be refused.
+    pub fn may_be_ambiguous(self, set: &ParticipantSet) -> bool {
+        self == Self::Joined && set.members().iter().any(|member| member.as_str().contains(SEPARATOR))
+    }
 }
 
 impl fmt::Display for KeyFormat {

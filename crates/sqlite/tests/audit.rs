@@ -142,3 +142,20 @@ async fn a_damaged_page_is_a_finding() {
     let kinds: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
     assert_eq!(kinds, [FindingKind::DamagedStorage], "{report:?}");
 }
+
+#[tokio::test]
+async fn joined_keys_that_others_may_have_too_are_listed() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("chats.db");
+    let options = SqliteOptions { key_format: KeyFormat::Joined, ..SqliteOptions::default() };
+    let store = SqliteChatStore::open(&path, &options).unwrap();
+    let now = Timestamp::from_unix_ms(1_700_000_000_000).unwrap();
+    for (id, names) in [("plain", ["alice", "bob"]), ("ambiguous", ["a_b", "c"])] {
+        let participants = ParticipantSet::parse(names).unwrap();
+        store.create_or_get(Proposal { participants, id: id_of(id), now }).await.unwrap();
+    }
+    let report = store.audit(&Steps::default()).await.unwrap();
+    let [finding] = report.findings.as_slice() else { panic!("{report:?}") };
+    assert_eq!((finding.kind, finding.count), (FindingKind::AmbiguousKey, 1));
+    assert!(finding.examples[0].contains("ambiguous"), "{finding:?}");
+}

@@ -133,6 +133,9 @@ finding_kinds! {
     /// A key that is not the key of the chat's participants.
     WrongKey = "wrong_key", I5, Error,
         "Correct the key of the chats named: their participants are refused with key_collision, or get a duplicate.";
+    /// A key that other participants may have too, which only the joined format allows.
+    AmbiguousKey = "ambiguous_key", I5, Warning,
+        "Nothing is wrong yet: whoever else has this key is refused with key_collision. Escaped keys have no such pairs.";
     /// Two or more chats of one participant set.
     DuplicateSet = "duplicate_set", I3, Error,
         "Merge the chats named: their participants' messages are split between them.";

@@ -73,6 +73,9 @@ fn canonical(json: &str) -> std::result::Result<ParticipantSet, String> {
 
 fn check_key(id: &str, key: &str, set: &ParticipantSet, format: KeyFormat, findings: &mut Findings) {
     let right = ParticipantsKey::new(set, format);
+    if format.may_be_ambiguous(set) {
+        findings.add(FindingKind::AmbiguousKey, || format!("chat {id} has {key:?}"));
+    }
     if key.is_empty() {
         findings.add(FindingKind::MissingKey, || format!("chat {id} should have {right:?}"));
     } else if key != right.as_str() {

@@ -1,5 +1,6 @@
 //! What developers run: `cargo xtask help` lists it. One file a command; nothing here is part of the product.
 
+mod bench;
 mod commands;
 mod crate_graph;
 mod generated;
@@ -22,11 +23,14 @@ enum Command {
     Test,
     /// Write the committed files that are made by programs.
     Generate,
+    /// Measure the speed and the memory of the service against their targets. Needs wrk and a quiet machine.
+    Bench(bench::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test => commands::test::run(),
         Command::Generate => commands::generate::run(),
+        Command::Bench(options) => bench::run(&options),
     }
 }

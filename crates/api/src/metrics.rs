@@ -9,13 +9,15 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use crate::problem::{Code, problem_codes};
+
 /// The metrics of the HTTP API.
 #[derive(Clone)]
 pub struct ApiMetrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RequestLabels, Histogram>,
     pub(crate) in_flight: Gauge,
-    pub(crate) overload_rejections: Counter,
+    problems: Family<ProblemLabels, Counter>,
     created: Counter,
     existing: Counter,
     lost_race: Counter,
@@ -27,6 +29,11 @@ struct RequestLabels {
     method: &'static str,
     route: Arc<str>,
     status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProblemLabels {
+    code: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,12 +54,16 @@ impl ApiMetrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
             in_flight: Gauge::default(),
-            overload_rejections: Counter::default(),
+            problems: Family::default(),
             created: outcome("created"),
             existing: outcome("existing"),
             lost_race: outcome("lost_race"),
             collision: outcome("collision"),
         };
+        for row in problem_codes() {
+            // From the start, so that an alert can tell none from unknown.
+            drop(metrics.problems.get_or_create(&ProblemLabels { code: row.code }));
+        }
         registry.register("onechat_http_requests", "Requests answered", metrics.requests.clone());
         registry.register_with_unit(
             "onechat_http_request_duration",
@@ -65,11 +76,7 @@ impl ApiMetrics {
             "Requests under /api that are being worked on",
             metrics.in_flight.clone(),
         );
-        registry.register(
-            "onechat_overload_rejections",
-            "Requests answered with the code overloaded",
-            metrics.overload_rejections.clone(),
-        );
+        registry.register("onechat_problems", "Problems answered, by their code", metrics.problems.clone());
         registry.register("onechat_create_or_get", "Calls of create-or-get, by what they found", outcomes);
         metrics
     }
@@ -78,6 +85,10 @@ impl ApiMetrics {
         let labels = RequestLabels { method, route: Arc::clone(route), status };
         self.requests.get_or_create(&labels).inc();
         self.durations.get_or_create(&labels).observe(seconds);
+    }
+
+    pub(crate) fn count_problem(&self, code: Code) {
+        self.problems.get_or_create(&ProblemLabels { code: code.row().code }).inc();
     }
 
     pub(crate) fn count_outcome(&self, kind: OutcomeKind) {

@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Serve(Box<Serve>),
     /// Mints a token for testing, signed with the configured secret
     Token(Token),
-    /// Races a service, records every answer, and checks the guarantee (I1 to I6)
+    /// Races a service, records every answer, and checks the guarantee (I1 to I7)
     ///
     /// Without --url it starts a server of its own on an empty store. Without options it runs the stress tests
     /// (150 callers on the store, the pattern of the endpoint, 150 authenticated HTTP calls) and a short mixture

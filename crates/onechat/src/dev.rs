@@ -15,15 +15,30 @@ use crate::{
 
 const SECRET_FILE: &str = "dev-secret";
 
-/// Fills in the secret that nobody configured, from the folder of the store, where the first run leaves it.
-pub(crate) fn complete(config: &mut Config) -> anyhow::Result<()> {
-    if !config.dev {
-        return Ok(());
+/// For the server: fills in the secret that nobody configured, from the folder of the store; the first run makes both.
+pub(crate) fn set_up(config: &mut Config) -> anyhow::Result<()> {
+    if config.dev {
+        let folder = folder(config.store.required()?);
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+        if matches!(config.jwt.key, JwtKey::Missing) {
+            config.jwt.key = JwtKey::Secret(kept_secret(&folder.join(SECRET_FILE))?);
+        }
     }
-    let folder = folder(config.store.required()?);
-    fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
-    if matches!(config.jwt.key, JwtKey::Missing) {
-        config.jwt.key = JwtKey::Secret(secret(&folder.join(SECRET_FILE))?);
+    Ok(())
+}
+
+/// For everything beside the server: the secret that it has left.
+pub(crate) fn join(config: &mut Config) -> anyhow::Result<()> {
+    if config.dev && matches!(config.jwt.key, JwtKey::Missing) {
+        let path = folder(config.store.required()?).join(SECRET_FILE);
+        let secret = fs::read_to_string(&path).with_context(|| {
+            format!(
+                "there is no secret in {}: start `onechat serve --dev` in this folder first",
+                path.display()
+            )
+        })?;
+        config.jwt.key = JwtKey::Secret(secret.trim().to_owned());
     }
     Ok(())
 }
@@ -36,7 +51,7 @@ fn folder(store: &StoreUrl) -> PathBuf {
     }
 }
 
-fn secret(path: &Path) -> anyhow::Result<String> {
+fn kept_secret(path: &Path) -> anyhow::Result<String> {
     let mut options = fs::File::options();
     options.write(true).create_new(true);
     #[cfg(unix)]

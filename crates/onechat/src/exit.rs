@@ -17,7 +17,7 @@ pub(crate) enum Exit {
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  done, and nothing wrong was found
-  1  findings of an audit, or violations found by the prover
+  1  an audit found an error (warnings alone are 0), or the prover a violation
   2  could not run, or not to the end: wrong usage or configuration, store or server out of reach";
 
 impl From<Exit> for ExitCode {

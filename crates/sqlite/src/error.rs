@@ -16,6 +16,17 @@ pub enum OpenError {
         /// What the system said.
         reason: String,
     },
+    /// The file cannot be read.
+    #[error(
+        "cannot read {path}: {reason}; a database in use needs a folder that can be written, \
+         so audit one on a read-only disk in a copy elsewhere"
+    )]
+    NotReadable {
+        /// The database file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// There is no file to look at.
     #[error("there is no database at {path}")]
     Missing {

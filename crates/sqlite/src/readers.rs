@@ -5,7 +5,10 @@
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use onechat_core::StoreError;
@@ -16,12 +19,13 @@ use crate::{connection, error::store_error};
 pub(crate) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    damaged: AtomicBool,
 }
 
 impl Readers {
     /// Nothing is opened before the first read.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::default() }
+        Self { path, idle: Mutex::default(), damaged: AtomicBool::new(false) }
     }
 
     /// Runs `query` on a connection of its own. It has to be bounded: it blocks the thread.
@@ -36,6 +40,14 @@ impl Readers {
         };
         let result = query(&connection).map_err(|error| store_error(&error));
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        if let Err(StoreError::Corrupt(_)) = result {
+            self.damaged.store(true, Ordering::Relaxed);
+        }
         result
+    }
+
+    /// Whether a read has come upon damage since the store was opened.
+    pub(crate) fn has_met_damage(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 }

@@ -111,6 +111,9 @@ impl ChatStore for SqliteChatStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
+        if self.readers.has_met_damage() {
+            return Err(StoreError::Corrupt("a read has found damage: audit the file".to_owned()));
+        }
         if self.writer.is_failing() {
             return self.writer.write(writes::probe).await;
         }

@@ -134,3 +134,25 @@ fn lose_unique_index(path: &Path) {
     )
     .unwrap();
 }
+
+#[tokio::test]
+async fn a_store_that_comes_upon_damage_says_that_it_is_not_ready() {
+    let (_folder, path) = used().await;
+    let store = open(&path).unwrap();
+    for n in 0..500 {
+        store.create_or_get(proposal(["alice", &format!("friend-{n}")], &format!("c{n:04}"))).await.unwrap();
+    }
+    drop(store);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 4096 / 3 * 4096;
+    bytes[middle..].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+    let store = open(&path).unwrap();
+    assert!(store.ready().await.is_ok(), "nobody has met the damage yet");
+    let mut errors = 0;
+    for n in 0..500 {
+        errors += usize::from(store.chat(&ChatId::new(format!("c{n:04}")).unwrap()).await.is_err());
+    }
+    assert!(errors > 0, "the test did not damage what it reads");
+    assert!(store.ready().await.is_err());
+}

@@ -20,6 +20,9 @@ pub enum KeyError {
         /// The length that was found.
         bytes: usize,
     },
+    /// The PEM text has a private key in it, which has no business on a server that only checks.
+    #[error("this is a private key: give the public one, made by `openssl pkey -in KEY -pubout`")]
+    PrivateKey,
     /// The PEM text is not a public key of the algorithm.
     #[error(
         "this is not a public key for {algorithm} in PEM form (it begins with -----BEGIN PUBLIC KEY-----)"
@@ -116,6 +119,9 @@ impl FromStr for PublicKeyAlgorithm {
     }
 }
 
+/// What the label of every kind of private key in a PEM file ends with.
+const PRIVATE: &[u8] = b"PRIVATE KEY-----";
+
 /// One algorithm, and one or more keys for it.
 pub(super) struct Keys {
     pub(super) algorithm: Algorithm,
@@ -141,6 +147,10 @@ impl Keys {
     }
 
     pub(super) fn pem(pem: &[u8], algorithm: PublicKeyAlgorithm) -> Result<Self, KeyError> {
+        // The library reads a private RSA key too, and then finds no signature good.
+        if pem.windows(PRIVATE.len()).any(|window| window == PRIVATE) {
+            return Err(KeyError::PrivateKey);
+        }
         let key = match algorithm {
             PublicKeyAlgorithm::Rs256 => DecodingKey::from_rsa_pem(pem),
             PublicKeyAlgorithm::Es256 => DecodingKey::from_ec_pem(pem),

@@ -65,9 +65,7 @@ impl FrameContext {
             .or_else(|| Problem::of_bare_status(response.status()));
         if let Some(problem) = problem {
             problem.log(request_id.as_str(), &self.overload_log);
-            if problem.code == Code::Overloaded {
-                self.metrics.overload_rejections.inc();
-            }
+            self.metrics.count_problem(problem.code);
             response = problem.write(request_id.as_str());
         }
         response.headers_mut().insert(request_id::HEADER, request_id.0.clone());

@@ -61,7 +61,7 @@ codes! {
     MethodNotAllowed = "method_not_allowed", 405,
         "The path exists, but not with this method.";
     KeyCollision = "key_collision", 409,
-        "Another participant set has the same key. Possible in the joined key format only; `onechat audit` lists them.";
+        "Another participant set has the same key. Possible in the joined key format only, with participants that contain `_`.";
     BodyTooLarge = "body_too_large", 413,
         "The body is larger than this service takes.";
     UnsupportedMediaType = "unsupported_media_type", 415,

@@ -20,8 +20,8 @@ impl From<StoreError> for Problem {
 
 impl From<KeyCollision> for Problem {
     fn from(collision: KeyCollision) -> Self {
-        let detail = "The key of these participants is taken by a chat of other participants. \
-                      The service's operator can resolve this by moving to the escaped key format.";
+        let detail = "The key of these participants is taken by a chat of other participants, \
+                      and keys in the joined format cannot tell the two apart.";
         Self { cause: Some(Cause::Collision(Box::new(collision))), ..Self::new(Code::KeyCollision, detail) }
     }
 }

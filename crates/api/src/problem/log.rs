@@ -28,6 +28,9 @@ impl Problem {
             (Code::StoreUnavailable | Code::NotReady, _) => {
                 tracing::error!(event = "store_unavailable", request_id, reason, "the store has failed");
             }
+            (Code::Timeout, _) => {
+                tracing::warn!(event = "timeout", request_id, "a request took too long");
+            }
             (Code::Internal, _) => {
                 tracing::error!(event = "internal", request_id, reason, "a request has failed");
             }

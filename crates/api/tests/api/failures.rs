@@ -29,7 +29,7 @@ async fn an_overloaded_store_asks_for_patience() {
         answer.refused(503, "overloaded");
     }
     let metrics = service.metrics().await;
-    assert!(metrics.contains("onechat_overload_rejections_total 6\n"), "{metrics}");
+    assert!(metrics.contains("onechat_problems_total{code=\"overloaded\"} 6\n"), "{metrics}");
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn more_requests_than_can_be_worked_on_are_turned_away() {
     service.get("/healthz").send().await.ok(200);
     let metrics = service.metrics().await;
     assert!(metrics.contains("onechat_http_in_flight 2\n"), "{metrics}");
-    assert!(metrics.contains("onechat_overload_rejections_total 1\n"), "{metrics}");
+    assert!(metrics.contains("onechat_problems_total{code=\"overloaded\"} 1\n"), "{metrics}");
 
     service.store.release(2);
     for answer in working {

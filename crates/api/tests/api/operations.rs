@@ -85,7 +85,7 @@ async fn metrics_go_by_route_and_not_by_path() {
         "onechat_create_or_get_total{outcome=\"lost_race\"} 0\n",
         "onechat_create_or_get_total{outcome=\"collision\"} 0\n",
         "onechat_http_in_flight 0\n",
-        "onechat_overload_rejections_total 0\n",
+        "onechat_problems_total{code=\"overloaded\"} 0\n",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

@@ -120,3 +120,15 @@ fn algorithms_go_by_their_names_in_tokens() {
         assert!(name.parse::<PublicKeyAlgorithm>().is_err());
     }
 }
+
+#[test]
+fn a_private_key_is_refused_whatever_its_kind() {
+    for (pem, algorithm) in [
+        (key!("rs256.private.pem").as_slice(), PublicKeyAlgorithm::Rs256),
+        (key!("es256.private.pem"), PublicKeyAlgorithm::Es256),
+        (key!("eddsa.private.pem"), PublicKeyAlgorithm::EdDsa),
+    ] {
+        let error = Authenticator::public_key_pem(pem, algorithm).err().expect("a private key was taken");
+        assert!(error.to_string().contains("-pubout"), "{algorithm}: {error}");
+    }
+}

@@ -28,8 +28,15 @@ pub struct AuditReport {
     pub messages: u64,
     /// How many aliases were examined.
     pub aliases: u64,
-    /// What is wrong. Empty means clean.
+    /// What is wrong, and what should be known.
     pub findings: Vec<Finding>,
+}
+
+impl AuditReport {
+    /// Whether the guarantee holds for all that is stored; there may be warnings.
+    pub fn is_clean(&self) -> bool {
+        self.findings.iter().all(|finding| finding.kind.severity() == Severity::Warning)
+    }
 }
 
 /// One kind of thing that is wrong, with how often.
@@ -133,12 +140,12 @@ finding_kinds! {
     /// A key that is not the key of the chat's participants.
     WrongKey = "wrong_key", I5, Error,
         "Correct the key of the chats named: their participants are refused with key_collision, or get a duplicate.";
-    /// A key that other participants may have too, which only the joined format allows.
+    /// A joined key with a participant that contains the separator: other participants may have it too.
     AmbiguousKey = "ambiguous_key", I5, Warning,
         "Nothing is wrong yet: whoever else has this key is refused with key_collision. Escaped keys have no such pairs.";
     /// Two or more chats of one participant set.
     DuplicateSet = "duplicate_set", I3, Error,
-        "Merge the chats named: their participants' messages are split between them.";
+        "Stop the server and keep a copy of the file: the messages of their participants are split between the chats named.";
     /// The list of a participant's chats does not agree with the chats.
     InboxMismatch = "inbox_mismatch", I1, Error,
         "Rebuild the inbox rows of the chats named: they are missing from, or misplaced in, a list.";
@@ -149,7 +156,7 @@ finding_kinds! {
     ForeignSender = "foreign_sender", I4, Error,
         "Find out how the messages came into the chat: their senders are not in it.";
     /// The time of a chat's newest message is not the one stored with the chat.
-    WrongActivity = "wrong_activity", I4, Warning,
+    WrongActivity = "wrong_activity", I4, Error,
         "Correct lastMessageAt of the chats named: lists show them in the wrong place.";
     /// An alias of a chat that does not exist.
     DanglingAlias = "dangling_alias", I1, Error,

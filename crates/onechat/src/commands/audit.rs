@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
     } else {
         print(&report);
     }
-    Ok(if report.findings.is_empty() { Exit::Success } else { Exit::Found })
+    Ok(if report.is_clean() { Exit::Success } else { Exit::Found })
 }
 
 pub(super) fn to_json(report: &AuditReport) -> Value {
@@ -39,7 +39,7 @@ pub(super) fn to_json(report: &AuditReport) -> Value {
         })
     });
     json!({
-        "clean": report.findings.is_empty(),
+        "clean": report.is_clean(),
         "chats": report.chats,
         "messages": report.messages,
         "aliases": report.aliases,
@@ -49,24 +49,23 @@ pub(super) fn to_json(report: &AuditReport) -> Value {
 
 pub(super) fn print(report: &AuditReport) {
     println!(
-        "audited {} chats, {} messages, {} aliases: {}",
-        report.chats,
-        report.messages,
-        report.aliases,
-        if report.findings.is_empty() { "clean" } else { "NOT CLEAN" }
+        "audited {}, {}, {}: {}",
+        count(report.chats, "chat", "chats"),
+        count(report.messages, "message", "messages"),
+        count(report.aliases, "alias", "aliases"),
+        if report.is_clean() { "clean" } else { "NOT CLEAN" }
     );
     for finding in &report.findings {
         let kind = finding.kind;
-        println!(
-            "\n{} ({}, {}): {} times",
-            kind.code(),
-            kind.severity().name(),
-            kind.invariant(),
-            finding.count
-        );
+        let times = count(finding.count, "time", "times");
+        println!("\n{} ({}, {}): {times}", kind.code(), kind.severity().name(), kind.invariant());
         for example in &finding.examples {
             println!("  {example}");
         }
         println!("  What to do: {}", kind.advice());
     }
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }

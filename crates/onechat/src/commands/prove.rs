@@ -46,7 +46,7 @@ pub(super) async fn run(arguments: Prove) -> anyhow::Result<Exit> {
     } else {
         (on_servers(config, arguments.url, &plan, &stop).await?, None)
     };
-    let found = audit.as_ref().is_some_and(|audit| !audit.findings.is_empty());
+    let found = audit.as_ref().is_some_and(|audit| !audit.is_clean());
     if arguments.json {
         let audit = audit.as_ref().map_or(Value::Null, audit::to_json);
         println!("{:#}", json!({"verdict": verdict(&reports, found), "reports": reports, "audit": audit}));
@@ -146,7 +146,7 @@ async fn on_servers(
     plan: &Plan,
     stop: &watch::Receiver<bool>,
 ) -> anyhow::Result<Vec<Report>> {
-    dev::complete(&mut config)?;
+    dev::join(&mut config)?;
     over_http(&target(&config, urls)?, plan, stop).await
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<Exit> {
         print!("{}", config.to_toml()?);
         return Ok(Exit::Success);
     }
-    dev::complete(&mut config)?;
+    dev::set_up(&mut config)?;
     logging::start(&config.log)?;
     let service = Service::open(&config).await?;
     let StoreUrl::Sqlite(path) = config.store.required()?;
@@ -51,10 +51,11 @@ fn print_welcome(config: &Config, service: &Service) -> anyhow::Result<()> {
     let url = format!("http://{}", service.address);
     let alice = Participant::new("alice")?;
     let token = Minter::new(&config.jwt)?.mint(&alice, None, DEV_TOKEN_TTL)?.token;
+    let program = std::env::args().next().unwrap_or_else(|| "onechat".to_owned());
     println!(
         "onechat listens on {url}, for development only; its API can be tried at {url}/docs
 
-A token of alice, valid for 12 hours (for others: onechat token --dev --sub bob):
+A token of alice, valid for 12 hours (for others: {program} token --dev --sub bob):
 
 {token}
 

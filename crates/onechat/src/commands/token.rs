@@ -15,7 +15,7 @@ use crate::{
 pub(super) fn run(arguments: Token) -> anyhow::Result<Exit> {
     let Token { sources, sub, scope, ttl, json, jwt, store } = arguments;
     let mut config = config::load(&sources, Settings { store, jwt, ..Settings::default() })?;
-    dev::complete(&mut config)?;
+    dev::join(&mut config)?;
     let participant = Participant::new(sub).context("--sub")?;
     let minted = Minter::new(&config.jwt)?.mint(&participant, scope.as_deref(), ttl)?;
     if json {

@@ -73,6 +73,8 @@ pub(crate) struct LogConfig {
 }
 
 const DEFAULT_PORT: u16 = 8080;
+/// The migration library says on each start that there was nothing to do.
+const DEFAULT_FILTER: &str = "info,rusqlite_migration=warn";
 const DEV_STORE: &str = "onechat-dev/chats.db";
 
 impl Config {
@@ -171,7 +173,7 @@ impl LogConfig {
     fn resolve(log: LogSettings) -> Self {
         Self {
             format: log.format.unwrap_or_default(),
-            filter: log.filter.unwrap_or_else(|| "info".to_owned()),
+            filter: log.filter.unwrap_or_else(|| DEFAULT_FILTER.to_owned()),
         }
     }
 }

@@ -123,7 +123,7 @@ settings! {
         /// How logs are written on standard error [default: text]
         #[arg(long = "log-format", env = "ONECHAT_LOG_FORMAT", value_name = "FORMAT")]
         format: LogFormat,
-        /// What is logged: a level, or directives such as `info,onechat_sqlite=debug` [default: info]
+        /// What is logged: a level, or directives [default: `info,rusqlite_migration=warn`]
         #[arg(long = "log", env = "ONECHAT_LOG", value_name = "FILTER")]
         filter: String,
     }

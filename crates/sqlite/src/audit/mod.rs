@@ -30,10 +30,16 @@ impl SqliteAudit {
         if !path.exists() {
             return Err(OpenError::Missing { path });
         }
-        let failed = |error: &rusqlite::Error| OpenError::from_sqlite(&path, error);
-        let connection = connection::reader(&path).map_err(|error| failed(&error))?;
-        schema::check_owner(&path, &connection)?;
-        let key_format = schema::key_format(&path, &connection)?;
+        Self::open_existing(&path).map_err(|error| match error {
+            OpenError::NotWritable { path, reason } => OpenError::NotReadable { path, reason },
+            other => other,
+        })
+    }
+
+    fn open_existing(path: &Path) -> Result<Self, OpenError> {
+        let connection = connection::reader(path).map_err(|error| OpenError::from_sqlite(path, &error))?;
+        schema::check_owner(path, &connection)?;
+        let key_format = schema::key_format(path, &connection)?;
         Ok(Self { connection: Mutex::new(connection), key_format })
     }
 

@@ -55,7 +55,7 @@ pub(super) fn write(results: &Results) -> (String, usize) {
     let memory = table(&memory);
     let text = format!(
         "{machine}- wrk: {THREADS} thread, {CONNECTIONS} connections, {seconds} s a measurement after {WARM_UP_S} s of \
-         warm-up, {rounds} rounds; the median of the rounds (lowest–highest)\n\n\
+         warm-up; of {rounds} rounds the median (lowest–highest)\n\n\
          {speed}\n{races}\n{memory}\n{sizes}\n{latencies}\n{verdicts}\n"
     );
     (text, verdicts.missed)

@@ -71,7 +71,7 @@ async fn a_sound_store_has_no_findings() {
 #[tokio::test]
 async fn each_defect_is_found_by_its_name() {
     let duplicate = format!(
-        "{WITHOUT_UNIQUE} INSERT INTO chats VALUES ('c9', 'alice_bob', '[\"alice\",\"bob\"]', 1, 1, NULL);
+        "{WITHOUT_UNIQUE} INSERT INTO chats VALUES ('alice_bob', 'c9', '[\"alice\",\"bob\"]', 1, 1, NULL);
          INSERT INTO inbox VALUES ('alice', 1, 'c9'), ('bob', 1, 'c9');"
     );
     let cases = [
@@ -104,7 +104,7 @@ async fn each_defect_is_found_by_its_name() {
 #[tokio::test]
 async fn duplicates_with_other_keys_are_found_by_their_participants() {
     let report = audit_after(
-        "INSERT INTO chats VALUES ('c9', 'bob_alice', '[\"alice\",\"bob\"]', 1, 1, NULL);
+        "INSERT INTO chats VALUES ('bob_alice', 'c9', '[\"alice\",\"bob\"]', 1, 1, NULL);
          INSERT INTO inbox VALUES ('alice', 1, 'c9'), ('bob', 1, 'c9');",
     )
     .await;

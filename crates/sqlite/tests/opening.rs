@@ -124,7 +124,7 @@ fn lose_unique_index(path: &Path) {
     let file = Connection::open(path).unwrap();
     file.execute_batch(
         "PRAGMA foreign_keys = off;
-         CREATE TABLE copy (id TEXT PRIMARY KEY NOT NULL, participants_key TEXT NOT NULL,
+         CREATE TABLE copy (participants_key TEXT NOT NULL, id TEXT PRIMARY KEY NOT NULL,
              participants TEXT NOT NULL, created_at_ms INTEGER NOT NULL, updated_at_ms INTEGER NOT NULL,
              last_message_at_ms INTEGER) STRICT, WITHOUT ROWID;
          INSERT INTO copy SELECT * FROM chats;

@@ -6,7 +6,7 @@ use anyhow::ensure;
 
 use super::{
     servers::{Outcomes, Server},
-    wrk::{Load, Measurement, Wrk},
+    wrk::{Load, Measurement, Order, Wrk},
 };
 
 /// Before each measurement, so that none of them begins with cold caches or a sleeping processor.
@@ -29,10 +29,10 @@ impl<'a> Loads<'a> {
     }
 
     /// A load of pairs that nobody has asked for.
-    pub(super) fn new_chats(&self) -> Load {
+    pub(super) fn new_chats(&self, order: Order) -> Load {
         let number = self.tags_used.get();
         self.tags_used.set(number + 1);
-        Load::New { tag: format!("{number:04}") }
+        Load::New { tag: format!("{number:04}"), order }
     }
 
     /// Measures a load after a warm-up by another load of the same kind.

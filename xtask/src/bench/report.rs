@@ -35,13 +35,16 @@ pub(super) fn write(results: &Results) -> (String, usize) {
     let many = format!("{} chats", count(to_f64(scale.chats)));
     let speed = [
         row(["requests/s", "null server", "onechat", "ratio", "target", ""]),
-        comparison("existing chats", &beside_null.hits, HITS, &mut verdicts),
-        comparison("new chats, durable", &beside_null.new, NEW, &mut verdicts),
+        comparison("existing chats", &beside_null.hits, Some(HITS), &mut verdicts),
+        comparison("new chats, durable", &beside_null.new, Some(NEW), &mut verdicts),
+        comparison("new chats, durable, scattered", &beside_null.scattered, None, &mut verdicts),
     ];
     let sizes = [
         row(["requests/s of onechat", &few, &many, "ratio", "target", ""]),
-        comparison("existing chats", &scale.hits, SCALE, &mut verdicts),
-        comparison("new chats, durable", &scale.new, SCALE, &mut verdicts),
+        comparison("existing chats, the same 1,000", &scale.hits, Some(SCALE), &mut verdicts),
+        comparison("existing chats, any of them", &scale.spread, None, &mut verdicts),
+        comparison("new chats, durable", &scale.new, Some(SCALE), &mut verdicts),
+        comparison("new chats, durable, scattered", &scale.scattered, None, &mut verdicts),
     ];
     let races = races(&beside_null.races, &mut verdicts);
     let memory = [
@@ -61,7 +64,12 @@ pub(super) fn write(results: &Results) -> (String, usize) {
     (text, verdicts.missed)
 }
 
-fn comparison(name: &str, comparison: &Comparison, target: Target, verdicts: &mut Verdicts) -> Vec<String> {
+fn comparison(
+    name: &str,
+    comparison: &Comparison,
+    target: Option<Target>,
+    verdicts: &mut Verdicts,
+) -> Vec<String> {
     let speed = |rounds: &[Measurement]| Series::new(rounds.iter().map(|round| round.requests_per_s));
     let ratios = comparison.ratios();
     vec![
@@ -69,8 +77,8 @@ fn comparison(name: &str, comparison: &Comparison, target: Target, verdicts: &mu
         ranged(&speed(&comparison.reference), count),
         ranged(&speed(&comparison.subject), count),
         ranged(&ratios, |ratio| format!("{ratio:.3}")),
-        target.to_string(),
-        verdicts.judge(target, ratios.median()),
+        target.map_or_else(|| "none".to_owned(), |target| target.to_string()),
+        target.map_or_else(String::new, |target| verdicts.judge(target, ratios.median())),
     ]
 }
 
@@ -105,7 +113,7 @@ fn memory(name: &str, peak_kib: Option<u64>, verdicts: &mut Verdicts) -> Vec<Str
 }
 
 fn latencies(beside_null: &BesideNull, scale: &Scale, few: &str, many: &str) -> String {
-    let BesideNull { hits, new, .. } = beside_null;
+    let BesideNull { hits, new, scattered, .. } = beside_null;
     let of = |name: &str, rounds: &[Measurement]| {
         let median = |figure: fn(&Measurement) -> f64| ms(Series::new(rounds.iter().map(figure)).median());
         let max = ms(Series::new(rounds.iter().map(|round| round.max_ms)).highest());
@@ -123,10 +131,13 @@ fn latencies(beside_null: &BesideNull, scale: &Scale, few: &str, many: &str) -> 
         of("existing chats, onechat", &hits.subject),
         of("new chats, null server", &new.reference),
         of("new chats, onechat", &new.subject),
+        of("new chats, scattered, onechat", &scattered.subject),
         of(&format!("existing chats, onechat, {few}"), &scale.hits.reference),
         of(&format!("existing chats, onechat, {many}"), &scale.hits.subject),
+        of(&format!("any existing chat, onechat, {many}"), &scale.spread.subject),
         of(&format!("new chats, onechat, {few}"), &scale.new.reference),
         of(&format!("new chats, onechat, {many}"), &scale.new.subject),
+        of(&format!("new chats, scattered, onechat, {many}"), &scale.scattered.subject),
     ])
 }
 

@@ -25,7 +25,16 @@ pub(super) enum Load {
     /// Existing chats at random among all of them.
     Spread { chats: u64 },
     /// Chats that nobody has asked for before, if no other load has this tag.
-    New { tag: String },
+    New { tag: String, order: Order },
+}
+
+/// Which new chats are asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Order {
+    /// Of people who are new themselves, named in the order in which they come.
+    Arrivals,
+    /// Of people with scattered names: every key and every list lies somewhere else.
+    Scattered,
 }
 
 /// What one load measured.
@@ -63,7 +72,8 @@ impl Wrk {
         let scripts = [
             ("hits.lua", include_str!("lua/hits.lua")),
             ("spread.lua", include_str!("lua/spread.lua")),
-            ("new.lua", include_str!("lua/new.lua")),
+            ("arrivals.lua", include_str!("lua/arrivals.lua")),
+            ("scattered.lua", include_str!("lua/scattered.lua")),
         ];
         for (name, own) in scripts {
             fs::write(folder.join(name), format!("{common}\n{own}")).context("a script cannot be written")?;
@@ -80,7 +90,8 @@ impl Wrk {
         let (script, tag, chats) = match load {
             Load::Hits { chats } => ("hits.lua", FILLED, Some(chats)),
             Load::Spread { chats } => ("spread.lua", FILLED, Some(chats)),
-            Load::New { tag } => ("new.lua", tag.as_str(), None),
+            Load::New { tag, order: Order::Arrivals } => ("arrivals.lua", tag.as_str(), None),
+            Load::New { tag, order: Order::Scattered } => ("scattered.lua", tag.as_str(), None),
         };
         let mut command = Command::new("wrk");
         command

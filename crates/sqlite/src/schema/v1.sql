@@ -6,11 +6,12 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- UNIQUE here, not as an index of its own: what is part of the table cannot be dropped.
--- Ids grow with time, so rows are appended; the participants are a JSON array in canonical order.
+-- The key is the primary key, not an index of its own: what is part of the table cannot be dropped, and the lookup
+-- by key, which every create-or-get begins with, finds the whole row at the end of one descent.
+-- The participants are a JSON array in canonical order.
 CREATE TABLE chats (
-    id                 TEXT PRIMARY KEY NOT NULL,
-    participants_key   TEXT NOT NULL UNIQUE,
+    participants_key   TEXT PRIMARY KEY NOT NULL,
+    id                 TEXT NOT NULL UNIQUE,
     participants       TEXT NOT NULL,
     created_at_ms      INTEGER NOT NULL,
     updated_at_ms      INTEGER NOT NULL,

@@ -7,6 +7,7 @@ mod config;
 mod dev;
 mod exit;
 mod logging;
+mod output;
 mod progress;
 mod service;
 mod token;

@@ -8,6 +8,7 @@ use crate::{
     cli::Audit,
     config::{self, Settings, StoreUrl},
     exit::Exit,
+    output::say,
     progress::Bar,
 };
 
@@ -20,9 +21,9 @@ pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
     bar.clear();
     let report = report?;
     if json {
-        println!("{:#}", to_json(&report));
+        say(format_args!("{:#}", to_json(&report)))?;
     } else {
-        print(&report);
+        print(&report)?;
     }
     Ok(if report.is_clean() { Exit::Success } else { Exit::Found })
 }
@@ -47,23 +48,24 @@ pub(super) fn to_json(report: &AuditReport) -> Value {
     })
 }
 
-pub(super) fn print(report: &AuditReport) {
-    println!(
+pub(super) fn print(report: &AuditReport) -> anyhow::Result<()> {
+    say(format_args!(
         "audited {}, {}, {}: {}",
         count(report.chats, "chat", "chats"),
         count(report.messages, "message", "messages"),
         count(report.aliases, "alias", "aliases"),
         if report.is_clean() { "clean" } else { "NOT CLEAN" }
-    );
+    ))?;
     for finding in &report.findings {
         let kind = finding.kind;
         let times = count(finding.count, "time", "times");
-        println!("\n{} ({}, {}): {times}", kind.code(), kind.severity().name(), kind.invariant());
+        say(format_args!("\n{} ({}, {}): {times}", kind.code(), kind.severity().name(), kind.invariant()))?;
         for example in &finding.examples {
-            println!("  {example}");
+            say(format_args!("  {example}"))?;
         }
-        println!("  What to do: {}", kind.advice());
+        say(format_args!("  What to do: {}", kind.advice()))?;
     }
+    Ok(())
 }
 
 fn count(number: u64, one: &str, many: &str) -> String {

@@ -6,14 +6,13 @@ mod reference;
 mod serve;
 mod token;
 
-use std::io;
-
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 
 use crate::{
     cli::{Cli, Command},
     exit::Exit,
+    output::say,
 };
 
 /// Runs one command to its end.
@@ -25,11 +24,12 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Audit(arguments) => runtime()?.block_on(audit::run(arguments)),
         Command::Openapi => reference::openapi(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "onechat", &mut io::stdout());
-            Ok(Exit::Success)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "onechat", &mut script);
+            say(String::from_utf8_lossy(&script).trim_end()).map(|()| Exit::Success)
         }
-        Command::HelpMarkdown => Ok(reference::help()),
-        Command::ProblemCodes => Ok(reference::problem_codes()),
+        Command::HelpMarkdown => reference::help(),
+        Command::ProblemCodes => reference::problem_codes(),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     config::{self, Config, JwtKey, Settings, StoreUrl},
     dev,
     exit::Exit,
+    output::say,
     progress::Bar,
     service::Service,
     token::Minter,
@@ -49,13 +50,14 @@ pub(super) async fn run(arguments: Prove) -> anyhow::Result<Exit> {
     let found = audit.as_ref().is_some_and(|audit| !audit.is_clean());
     if arguments.json {
         let audit = audit.as_ref().map_or(Value::Null, audit::to_json);
-        println!("{:#}", json!({"verdict": verdict(&reports, found), "reports": reports, "audit": audit}));
+        let verdict = verdict(&reports, found);
+        say(format_args!("{:#}", json!({"verdict": verdict, "reports": reports, "audit": audit})))?;
     } else {
         for report in &reports {
-            println!("{report}");
+            say(report)?;
         }
         if let Some(report) = &audit {
-            audit::print(report);
+            audit::print(report)?;
         }
     }
     Ok(match verdict(&reports, found) {

@@ -11,6 +11,7 @@ use crate::{
     dev,
     exit::Exit,
     logging,
+    output::say,
     service::Service,
     token::Minter,
 };
@@ -22,7 +23,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<Exit> {
     let Serve { sources, print_config, server, store, jwt, log } = arguments;
     let mut config = config::load(&sources, Settings { server, store, jwt, log })?;
     if print_config {
-        print!("{}", config.to_toml()?);
+        say(config.to_toml()?.trim_end())?;
         return Ok(Exit::Success);
     }
     dev::set_up(&mut config)?;
@@ -52,7 +53,7 @@ fn print_welcome(config: &Config, service: &Service) -> anyhow::Result<()> {
     let alice = Participant::new("alice")?;
     let token = Minter::new(&config.jwt)?.mint(&alice, None, DEV_TOKEN_TTL)?.token;
     let program = std::env::args().next().unwrap_or_else(|| "onechat".to_owned());
-    println!(
+    say(format_args!(
         "onechat listens on {url}, for development only; its API can be tried at {url}/docs
 
 A token of alice, valid for 12 hours (for others: {program} token --dev --sub bob):
@@ -63,6 +64,5 @@ Alice's chat with bob, created by the first call, the same for ever after:
 
 curl -sS {url}/api/chats/create-or-get -H 'Content-Type: application/json' -H 'Authorization: Bearer {token}' -d '{{\"with\": [\"bob\"]}}'
 "
-    );
-    Ok(())
+    ))
 }

@@ -9,6 +9,7 @@ use crate::{
     config::{self, Settings},
     dev,
     exit::Exit,
+    output::say,
     token::Minter,
 };
 
@@ -22,9 +23,9 @@ pub(super) fn run(arguments: Token) -> anyhow::Result<Exit> {
         let expires_at = Timestamp::from_unix_ms(minted.expires_at_unix_s.saturating_mul(1000));
         let expires_at = expires_at.context("the time is too long")?.to_string();
         let sub = participant.as_str();
-        println!("{}", json!({"token": minted.token, "sub": sub, "scope": scope, "expiresAt": expires_at}));
+        say(json!({"token": minted.token, "sub": sub, "scope": scope, "expiresAt": expires_at}))?;
     } else {
-        println!("{}", minted.token);
+        say(minted.token)?;
     }
     Ok(Exit::Success)
 }

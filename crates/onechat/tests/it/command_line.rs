@@ -225,6 +225,13 @@ async fn a_second_server_on_the_same_file_is_refused() {
 }
 
 #[test]
+fn a_reader_who_stops_reading_is_no_error() {
+    let command = format!("{} openapi | head -c 1; exit ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_onechat"));
+    let output = std::process::Command::new("bash").args(["-c", &command]).output().unwrap();
+    assert_eq!((output.status.code(), text(&output).as_str()), (Some(0), "{"));
+}
+
+#[test]
 fn completions_and_the_openapi_document_are_printed() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {

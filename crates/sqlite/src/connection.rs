@@ -7,7 +7,8 @@ use rusqlite::{Connection, OpenFlags};
 /// How long to wait for another program, for example a backup, that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITER_CACHE_KIB: i64 = 24 * 1024;
-const READER_CACHE_KIB: i64 = 8 * 1024;
+/// Holds the inner pages of the index of a million chats; there is a reader for each thread that serves.
+const READER_CACHE_KIB: i64 = 12 * 1024;
 /// Pages of the write-ahead log before the writer copies them into the database (16 MiB).
 const CHECKPOINT_PAGES: i64 = 4096;
 const STATEMENTS: usize = 32;

@@ -87,6 +87,7 @@ async fn each_defect_is_found_by_its_name() {
         ),
         (FindingKind::InboxMismatch, "DELETE FROM inbox WHERE chat_id = 'c3' AND participant = 'bob'", "c3"),
         (FindingKind::InboxMismatch, "INSERT INTO inbox VALUES ('dave', 1, 'c1')", "dave"),
+        (FindingKind::InboxMismatch, "INSERT INTO inbox VALUES ('alice', 1, 'gone')", "gone"),
         (FindingKind::OrphanedMessage, "UPDATE messages SET chat_id = 'gone'", "m1"),
         (FindingKind::ForeignSender, "UPDATE messages SET sender = 'dave'", "m1 of dave"),
         (FindingKind::WrongActivity, "UPDATE messages SET created_at_ms = 5", "c1"),

@@ -1,53 +1,90 @@
 //! A server that is asked to end finishes what it has accepted, and says so.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
-use crate::server::Server;
+use crate::server::{Server, token};
+
+/// How many requests are in the middle of being sent when the server is asked to end.
+const REQUESTS: usize = 50;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accepted_requests_are_answered_and_their_chats_are_there_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path(), &[]);
-    let answered = Arc::new(Semaphore::new(0));
-    let clients: Vec<_> = (0..8)
-        .map(|client| {
-            let (hub, answered) = (server.user("hub"), Arc::clone(&answered));
-            tokio::spawn(async move {
-                let mut chats = Vec::new();
-                for n in 0.. {
-                    match hub.open(&["hub", &format!("friend-{client}-{n}")]).await {
-                        Ok((status, chat)) => {
-                            assert_eq!(status, 201, "{chat}");
-                            chats.push(chat["id"].as_str().unwrap().to_owned());
-                            answered.add_permits(1);
-                        }
-                        // Refused: the server no longer takes connections. Anything else would be a lost request.
-                        Err(error) => {
-                            assert!(error.is_connect(), "an accepted request was dropped: {error:?}");
-                            break;
-                        }
-                    }
-                }
-                chats
-            })
-        })
-        .collect();
-    answered.acquire_many(100).await.unwrap().forget();
+    let mut requests = Vec::new();
+    for n in 0..REQUESTS {
+        requests.push(HalfSent::new(&server, &format!("friend-{n}")).await);
+    }
+    until("the server works on all requests", async || {
+        let (_, metrics) = server.get("/metrics").await;
+        metrics.lines().any(|line| line == format!("onechat_http_in_flight {REQUESTS}"))
+    })
+    .await;
+
     server.signal("TERM");
+    let address = server.url.strip_prefix("http://").unwrap().to_owned();
+    until("new connections are refused", async || TcpStream::connect(&address).await.is_err()).await;
+    let mut acknowledged = Vec::new();
+    for request in requests {
+        let answer = request.finish().await;
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let chat: serde_json::Value = serde_json::from_str(body).unwrap();
+        acknowledged.push(chat["id"].as_str().unwrap().to_owned());
+    }
     let event = server.event("stopped");
     assert_eq!(event["message"], "everything that was accepted is finished", "{event}");
-    let status = tokio::time::timeout(Duration::from_secs(10), async { server.process.wait() });
-    assert_eq!(status.await.unwrap().unwrap().code(), Some(0));
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
 
-    let mut acknowledged = Vec::new();
-    for client in clients {
-        acknowledged.extend(client.await.unwrap());
-    }
     let server = Server::start(folder.path(), &[]);
     let stored = server.user("hub").all("/api/chats", "cursor").await;
-    let stored: std::collections::HashSet<_> = stored.iter().filter_map(|chat| chat["id"].as_str()).collect();
-    let lost: Vec<_> = acknowledged.iter().filter(|id| !stored.contains(id.as_str())).collect();
-    assert!(lost.is_empty(), "acknowledged chats are gone: {lost:?}");
+    let mut stored: Vec<_> = stored.iter().map(|chat| chat["id"].as_str().unwrap()).collect();
+    stored.sort_unstable();
+    acknowledged.sort_unstable();
+    assert_eq!(stored, acknowledged);
+}
+
+/// A create-or-get whose body is still on its way.
+struct HalfSent {
+    connection: TcpStream,
+    rest: String,
+}
+
+impl HalfSent {
+    async fn new(server: &Server, friend: &str) -> Self {
+        let mut connection = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
+        let body = serde_json::json!({"participants": ["hub", friend]}).to_string();
+        let (start, rest) = body.split_at(body.len() / 2);
+        let request = format!(
+            "POST /api/chats/create-or-get HTTP/1.1\r\nHost: onechat\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{start}",
+            token("hub"),
+            body.len()
+        );
+        connection.write_all(request.as_bytes()).await.unwrap();
+        Self { connection, rest: rest.to_owned() }
+    }
+
+    /// Sends the rest, and takes what comes until the server closes the connection.
+    async fn finish(mut self) -> String {
+        let mut answer = String::new();
+        self.connection.write_all(self.rest.as_bytes()).await.unwrap();
+        self.connection.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+}
+
+/// Waits until something holds; not for ever, so that a test that waits in vain says for what.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap_or_else(|_| panic!("in vain: {what}"));
 }

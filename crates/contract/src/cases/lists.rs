@@ -2,15 +2,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
 use onechat_core::{Chat, ChatId, KeyFormat, PageSize, ports::ChatStore};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tokio::sync::watch;
 
 use crate::{
     CaseResult, Harness, Violation, World,
@@ -40,7 +38,7 @@ pub async fn pages_cover_every_chat_once_latest_first<H: Harness>(harness: &H) -
         store.send(world.message(&chats[n], "alice", &format!("hello-{n}"))).await?;
     }
     for size in [1, 2, 7, 22, 23, 100] {
-        let listed = every_page(&*store, size).await?;
+        let listed = every_page(&*store, size, async || {}).await?;
         let ids: HashSet<&ChatId> = listed.iter().map(|chat| &chat.id).collect();
         ensure!(
             listed.len() == chats.len() && ids.len() == chats.len(),
@@ -71,14 +69,12 @@ pub async fn a_pass_under_activity_repeats_nothing<H: Harness>(harness: &H) -> C
             busy.push(id);
         }
     }
-    let done = Arc::new(AtomicBool::new(false));
+    let (activity_count, mut active) = watch::channel(0);
     let activity = {
-        let (store, world, done) = (Arc::clone(&store), Arc::clone(&world), Arc::clone(&done));
+        let (store, world) = (Arc::clone(&store), Arc::clone(&world));
         tokio::spawn(async move {
             let mut random = ChaCha8Rng::seed_from_u64(2);
-            let mut count = 0;
-            while !done.load(Ordering::Relaxed) {
-                count += 1;
+            for count in 1.. {
                 let chat = &busy[random.random_range(..busy.len())];
                 store.send(world.message(chat, "alice", &format!("m-{count}"))).await?;
                 if count <= NEWCOMERS {
@@ -86,22 +82,36 @@ pub async fn a_pass_under_activity_repeats_nothing<H: Harness>(harness: &H) -> C
                     store.create_or_get(world.proposal(&newcomer)).await?;
                 }
                 tokio::task::yield_now().await;
+                // Nobody listens any more: the passes are over.
+                if activity_count.send(count).is_err() {
+                    break;
+                }
             }
             Ok::<(), Violation>(())
         })
     };
     let mut verdict = Ok(());
     for _ in 0..10 {
-        verdict = verdict.and(pass_is_sound(&*store, &quiet).await);
+        verdict = verdict.and(pass_is_sound(&*store, &quiet, &mut active).await);
     }
-    done.store(true, Ordering::Relaxed);
+    drop(active);
     activity.await.map_err(|error| Violation(error.to_string()))??;
     verdict
 }
 
-async fn pass_is_sound(store: &impl ChatStore, quiet: &HashSet<ChatId>) -> CaseResult {
+async fn pass_is_sound(
+    store: &impl ChatStore,
+    quiet: &HashSet<ChatId>,
+    active: &mut watch::Receiver<usize>,
+) -> CaseResult {
     let mut seen: HashMap<ChatId, usize> = HashMap::new();
-    for chat in every_page(store, 7).await? {
+    // Left to the scheduler, all passes could fall between two messages, and prove nothing.
+    let something_happens = async || {
+        active.mark_unchanged();
+        // An activity that has failed tells so itself.
+        let _ = active.changed().await;
+    };
+    for chat in every_page(store, 7, something_happens).await? {
         *seen.entry(chat.id).or_default() += 1;
     }
     let repeated: Vec<_> = seen.iter().filter(|(_, times)| **times > 1).collect();
@@ -128,7 +138,11 @@ pub async fn only_participants_see_a_chat<H: Harness>(harness: &H) -> CaseResult
     Ok(())
 }
 
-async fn every_page(store: &impl ChatStore, size: u16) -> Result<Vec<Chat>, Violation> {
+async fn every_page(
+    store: &impl ChatStore,
+    size: u16,
+    mut between: impl AsyncFnMut(),
+) -> Result<Vec<Chat>, Violation> {
     let size = PageSize::new(size).map_err(|error| Violation(error.to_string()))?;
     let (mut chats, mut cursor) = (Vec::new(), None);
     loop {
@@ -141,5 +155,6 @@ async fn every_page(store: &impl ChatStore, size: u16) -> Result<Vec<Chat>, Viol
         if cursor.is_none() {
             return Ok(chats);
         }
+        between().await;
     }
 }

@@ -1,6 +1,9 @@
 //! The store of the ports, put together from a reader pool and the writer.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use onechat_core::{
@@ -36,7 +39,7 @@ impl Default for SqliteOptions {
 pub struct SqliteChatStore {
     // Fields are dropped in this order: readers first, so that the writer's connection is the last to close and
     // folds the log into the file; the lock when nothing is open any more.
-    readers: Readers,
+    readers: Arc<Readers>,
     writer: Writer,
     path: PathBuf,
     key_format: KeyFormat,
@@ -52,9 +55,9 @@ impl SqliteChatStore {
         let mut writer = connection::writer(&path).map_err(|error| OpenError::from_sqlite(&path, &error))?;
         schema::prepare(&path, &mut writer, options.key_format)?;
         let metrics = Metrics::default();
-        let writer = Writer::start(writer, options.queue_capacity, metrics.clone())
+        let readers = Arc::new(Readers::new(path.clone()));
+        let writer = Writer::start(writer, Arc::clone(&readers), options.queue_capacity, metrics.clone())
             .map_err(|error| OpenError::from_io(&path, &error))?;
-        let readers = Readers::new(path.clone());
         Ok(Self { readers, writer, path, key_format: options.key_format, metrics, _lock: lock })
     }
 

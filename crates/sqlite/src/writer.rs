@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use crate::{
     error::{is_fatal, store_error},
     metrics::Metrics,
+    readers::Readers,
 };
 
 /// More than this in one transaction makes the first callers wait without making the last ones faster.
@@ -34,10 +35,15 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread; at most `capacity` writes wait for it.
-    pub(crate) fn start(connection: Connection, capacity: usize, metrics: Metrics) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        connection: Connection,
+        readers: Arc<Readers>,
+        capacity: usize,
+        metrics: Metrics,
+    ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(capacity);
         let failing = Arc::new(AtomicBool::new(false));
-        let state = Thread { connection, metrics: metrics.clone(), failing: Arc::clone(&failing) };
+        let state = Thread { readers, connection, metrics: metrics.clone(), failing: Arc::clone(&failing) };
         let thread =
             std::thread::Builder::new().name("onechat-writer".to_owned()).spawn(move || state.run(&jobs))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), metrics, failing })
@@ -113,6 +119,8 @@ where
 }
 
 struct Thread {
+    // Before the writer's connection, which has to be the last to close: see `SqliteChatStore`.
+    readers: Arc<Readers>,
     connection: Connection,
     metrics: Metrics,
     failing: Arc<AtomicBool>,
@@ -159,7 +167,7 @@ impl Thread {
             job.run(&transaction)?;
         }
         let start = Instant::now();
-        transaction.commit()?;
+        self.readers.around_commit(|| transaction.commit())?;
         self.metrics.commit_seconds.observe(start.elapsed().as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most MAX_BATCH writes")]
         self.metrics.batch_size.observe(batch.len() as f64);

@@ -105,3 +105,28 @@ async fn one_impossible_write_does_not_take_the_others_of_its_batch_with_it() {
     assert_eq!(store.lookup(&proposal(8).participants).await.unwrap(), None, "a refused write left a trace");
     assert!(store.ready().await.is_ok());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_log_stays_small_although_somebody_always_reads() {
+    let folder = tempdir().unwrap();
+    let store =
+        Arc::new(SqliteChatStore::open(folder.path().join("chats.db"), &SqliteOptions::default()).unwrap());
+    let calls: Vec<_> = (0..64_usize)
+        .map(|caller| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for n in 0..120 {
+                    // Numbers far from each other, so that each chat is on a page of its own.
+                    let new = proposal((caller * 120 + n).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+                    let outcome = store.create_or_get(new.clone()).await.unwrap();
+                    assert_eq!(store.lookup(&new.participants).await.unwrap(), Some(outcome.chat));
+                }
+            })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap();
+    }
+    let log = folder.path().join("chats.db-wal").metadata().unwrap().len();
+    assert!(log < 24 << 20, "the log has grown to {log} bytes, and is to be folded back at 16 MiB");
+}

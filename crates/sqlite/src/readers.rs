@@ -127,3 +127,74 @@ impl Drop for NextPhase<'_> {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
+mod tests {
+    use super::*;
+
+    /// A log with one table, its writer, and readers.
+    fn set_up(folder: &tempfile::TempDir) -> (Connection, Readers) {
+        let path = folder.path().join("rows.db");
+        let writer = connection::writer(&path).unwrap();
+        connection::make_durable(&writer).unwrap();
+        writer.execute_batch("CREATE TABLE rows (number INTEGER)").unwrap();
+        (writer, Readers::new(path))
+    }
+
+    fn add_row(writer: &Connection, readers: &Readers) {
+        readers.around_commit(|| writer.execute("INSERT INTO rows VALUES (1)", [])).unwrap();
+    }
+
+    fn rows(reader: &Connection) -> rusqlite::Result<i64> {
+        reader.query_row("SELECT count(*) FROM rows", [], |row| row.get(0))
+    }
+
+    /// Whether the log can be folded back whole, which any open read transaction prevents.
+    fn folds(writer: &Connection) -> bool {
+        writer.busy_timeout(std::time::Duration::ZERO).unwrap();
+        writer
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map(|busy: i64| busy == 0)
+            .unwrap()
+    }
+
+    #[test]
+    fn each_commit_is_seen_by_the_next_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, readers) = set_up(&folder);
+        for count in 0..5 {
+            assert_eq!(readers.read(rows).unwrap(), count);
+            assert_eq!(readers.read(rows).unwrap(), count);
+            add_row(&writer, &readers);
+        }
+    }
+
+    #[test]
+    fn a_read_that_a_commit_overtakes_leaves_nothing_old_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, readers) = set_up(&folder);
+        let overtaken = readers.read(|reader| {
+            rows(reader)?;
+            add_row(&writer, &readers);
+            rows(reader)
+        });
+        assert_eq!(overtaken.unwrap(), 0, "one read sees one state");
+        assert!(folds(&writer), "the overtaken read has left its transaction open");
+        assert_eq!(readers.read(rows).unwrap(), 1);
+    }
+
+    #[test]
+    fn during_a_commit_no_read_transaction_stays_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, readers) = set_up(&folder);
+        readers.read(rows).unwrap();
+        readers.around_commit(|| {
+            assert!(folds(&writer), "an idle reader keeps its transaction");
+            // Something in the log, or there is nothing to be kept from folding.
+            writer.execute("INSERT INTO rows VALUES (1)", []).unwrap();
+            readers.read(rows).unwrap();
+            assert!(folds(&writer), "a read during the commit keeps its transaction");
+        });
+    }
+}

@@ -129,7 +129,6 @@ impl Drop for NextPhase<'_> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 mod tests {
     use super::*;
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -11,6 +12,10 @@ use onechat_core::{
     PageSize, Participant, ParticipantSet, ParticipantsKey, Proposal, ResolveError, Sent, StoreError,
     ports::{AliasStore, Audit, AuditReport, ChatStore, Progress},
 };
+
+/// How long a racy store lets others run: far longer than a busy machine holds back the rest of a crowd that set
+/// out together.
+const RACE_WINDOW: Duration = Duration::from_millis(20);
 
 /// What a [`MemoryStore`] does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +90,7 @@ impl ChatStore for MemoryStore {
             if let Some(chat) = found {
                 return self.settle(&proposal, chat, false);
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(RACE_WINDOW).await;
             let chat = proposal.to_chat(key);
             self.state().insert(chat.clone());
             return self.settle(&proposal, chat, true);

@@ -12,6 +12,12 @@ pub enum StoreError {
     /// of the port can be repeated safely.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// What would keep duplicates out is not there, so nothing is written until somebody puts it back.
+    #[error("writing is not safe: {0}")]
+    Unprotected(String),
+    /// A rule of the database that is not ours refuses what should be written: repeating does not help.
+    #[error("the database refuses it: {0}")]
+    Refused(String),
     /// What is stored breaks a rule of the model: repeating does not help, somebody has to look.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),

@@ -161,7 +161,7 @@ impl Racer {
 
 fn failed(error: &StoreError) -> Answer {
     match error {
-        StoreError::Overloaded | StoreError::Unavailable(_) => Answer::Unknown,
-        StoreError::Corrupt(_) => Answer::Unexpected(error.to_string().into()),
+        StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Unprotected(_) => Answer::Unknown,
+        StoreError::Corrupt(_) | StoreError::Refused(_) => Answer::Unexpected(error.to_string().into()),
     }
 }

@@ -1,0 +1,130 @@
+//! How chats and messages are laid out in a database that others may have laid out before us.
+
+use serde_json::{Map, Value};
+
+/// Names and forms of what is stored. The default is what a Mongoose model with `timestamps` has.
+///
+/// Fields are named by their name at the top of the document; a name with a dot is refused when the store opens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapping {
+    /// The collection of chats.
+    pub chats: String,
+    /// The collection of messages. It is ours unless [`MessageFields`] says how an older system writes them.
+    pub messages: String,
+    /// The fields of a chat.
+    pub fields: ChatFields,
+    /// How a participant is written.
+    pub participant_form: ParticipantForm,
+    /// Where in a participant's sub-document its id stands, if participants are sub-documents.
+    pub participant_path: Option<String>,
+    /// What the API calls a chat's id.
+    pub id: IdMapping,
+    /// Fields that every new chat gets besides.
+    pub constants: Map<String, Value>,
+    /// The fields of a message.
+    pub message_fields: MessageFields,
+}
+
+impl Default for Mapping {
+    fn default() -> Self {
+        Self {
+            chats: "chats".to_owned(),
+            messages: "messages".to_owned(),
+            fields: ChatFields::default(),
+            participant_form: ParticipantForm::Text,
+            participant_path: None,
+            id: IdMapping::ObjectId,
+            constants: Map::new(),
+            message_fields: MessageFields::default(),
+        }
+    }
+}
+
+/// The names of a chat's fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatFields {
+    /// An array of participants.
+    pub participants: String,
+    /// The key of their set.
+    pub participants_key: String,
+    /// When it was created, a date.
+    pub created_at: String,
+    /// When it last changed, a date.
+    pub updated_at: String,
+    /// When its newest message was sent, a date; absent before the first one.
+    pub last_message_at: String,
+}
+
+impl Default for ChatFields {
+    fn default() -> Self {
+        Self {
+            participants: "participants".to_owned(),
+            participants_key: "participantsKey".to_owned(),
+            created_at: "createdAt".to_owned(),
+            updated_at: "updatedAt".to_owned(),
+            last_message_at: "lastMessageAt".to_owned(),
+        }
+    }
+}
+
+/// The names of a message's fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageFields {
+    /// The `_id` of its chat.
+    pub chat: String,
+    /// Who sent it, in the form of participants.
+    pub sender: String,
+    /// What was said.
+    pub text: String,
+    /// The sender's own id of it. Messages of others may have none.
+    pub client_message_id: String,
+    /// When it was accepted, a date.
+    pub created_at: String,
+}
+
+impl Default for MessageFields {
+    fn default() -> Self {
+        Self {
+            chat: "chatId".to_owned(),
+            sender: "sender".to_owned(),
+            text: "text".to_owned(),
+            client_message_id: "clientMessageId".to_owned(),
+            created_at: "createdAt".to_owned(),
+        }
+    }
+}
+
+/// How a participant is written in a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ParticipantForm {
+    /// As a string.
+    #[default]
+    Text,
+    /// As an ObjectId. Participants that are not 24 lower-case hexadecimal digits have no chats here.
+    ObjectId,
+}
+
+/// What the API calls a chat's id.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum IdMapping {
+    /// `_id`, an ObjectId, as 24 hexadecimal digits.
+    #[default]
+    ObjectId,
+    /// A field of its own beside `_id`.
+    Field {
+        /// The field's name.
+        name: String,
+        /// How the id is written there.
+        form: PublicIdForm,
+    },
+}
+
+/// How a public id is written in its field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PublicIdForm {
+    /// As a string.
+    #[default]
+    Text,
+    /// As BSON's UUID (binary, subtype 4). Chats whose id is not a UUID cannot be created.
+    Uuid,
+}

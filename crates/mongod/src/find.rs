@@ -130,3 +130,6 @@ fn version_of(program: &Path) -> Result<String, String> {
     }
     Ok(version.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

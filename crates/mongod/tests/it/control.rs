@@ -1,6 +1,6 @@
 //! Members are paused, killed, restarted and stepped down, and the set does what a set does.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mongodb::{
     Client, Collection,
@@ -9,12 +9,18 @@ use mongodb::{
 };
 use onechat_mongod::{Deployment, Life, MongodError, Role, Setup};
 
+const PATIENCE: Duration = Duration::from_mins(1);
+
 fn notes(client: &Client) -> Collection<Document> {
     client.database("test").collection("notes")
 }
 
-async fn role_of(deployment: &Deployment, member: usize) -> Option<Role> {
-    deployment.status().await.unwrap()[member].role
+/// A busy machine may hold elections that nobody asked for: what counts is that the member was a secondary once.
+async fn wait_until_secondary(deployment: &Deployment, member: usize) {
+    let start = Instant::now();
+    while deployment.status().await.unwrap()[member].role != Some(Role::Secondary) {
+        assert!(start.elapsed() < PATIENCE, "member {member} does not become a secondary");
+    }
 }
 
 #[tokio::test]
@@ -26,8 +32,8 @@ async fn a_standalone_answers_and_keeps_what_it_has_through_a_kill_and_a_restart
     let before = standalone.status().await.unwrap().remove(0);
     // A standalone acknowledges before the journal is on the disk, unless it is asked to wait.
     let journaled = WriteConcern::builder().journal(true).build();
-    let insert = notes(standalone.client()).insert_one(doc! { "_id": 1 });
-    insert.write_concern(journaled).await.unwrap();
+    let insert = notes(standalone.client()).insert_one(doc! { "_id": 1 }).write_concern(journaled).await;
+    insert.unwrap();
 
     standalone.kill(0).unwrap();
     assert_eq!(standalone.status().await.unwrap()[0].life, Life::Dead);
@@ -76,8 +82,8 @@ async fn a_set_elects_another_primary_when_its_primary_steps_down() {
     set.step_down().await.unwrap();
     assert_ne!(set.primary().await.unwrap(), first);
     println!("failover after a step-down in {:?}", start.elapsed());
+    wait_until_secondary(&set, first).await;
     set.wait_until_healthy().await.unwrap();
-    assert_eq!(role_of(&set, first).await, Some(Role::Secondary));
 }
 
 #[tokio::test]
@@ -92,12 +98,8 @@ async fn a_set_elects_another_primary_when_its_primary_pauses_and_takes_it_back_
     assert_eq!(set.status().await.unwrap()[first].life, Life::Paused);
 
     set.resume(first).unwrap();
+    wait_until_secondary(&set, first).await;
     set.wait_until_healthy().await.unwrap();
-    assert_eq!(role_of(&set, first).await, Some(Role::Secondary));
-    // It may have been elected again meanwhile, but not instead of stepping back first; the second is primary yet,
-    // or another election was held, in which all agree.
-    let primary = set.primary().await.unwrap();
-    assert_ne!(primary, first);
 }
 
 #[tokio::test]

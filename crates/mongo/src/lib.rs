@@ -1,6 +1,6 @@
 //! The store on MongoDB: any number of servers on one replica set, beside other programs that write there.
 //!
-//! No type of the driver leaves this crate. Why it is built this way: `docs/decisions/0005-mongodb-store.md`.
+//! No type of the driver leaves this crate. Why it is built this way: `docs/decisions/0008-mongodb-store.md`.
 
 mod attempt;
 mod audit;

@@ -23,6 +23,8 @@ enum Command {
     Test,
     /// Write the committed files that are made by programs.
     Generate,
+    /// Run a MongoDB for development, standalone or as a replica set whose members can be paused and killed.
+    Mongo(commands::mongo::Options),
     /// Measure the speed and the memory of the service against their targets. Needs wrk and a quiet machine.
     Bench(bench::Options),
 }
@@ -31,6 +33,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test => commands::test::run(),
         Command::Generate => commands::generate::run(),
+        Command::Mongo(options) => commands::mongo::run(&options),
         Command::Bench(options) => bench::run(&options),
     }
 }

@@ -1,4 +1,5 @@
 //! The commands of `cargo xtask`.
 
 pub(crate) mod generate;
+pub(crate) mod mongo;
 pub(crate) mod test;

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, the cheap checks first.
 
 use anyhow::{Context as _, bail, ensure};
+use onechat_mongod::Mongod;
 
 use crate::{
     crate_graph::{self, Workspace},
@@ -13,6 +14,7 @@ const OLDEST_NODE: u32 = 18;
 
 const STEPS: &[Step] = &[
     Step { name: "Node.js", run: node },
+    Step { name: "MongoDB", run: mongodb },
     Step { name: "format", run: || shell::run(&["cargo", "fmt", "--all", "--check"], &[]) },
     Step { name: "lints", run: lints },
     Step { name: "documentation", run: documentation },
@@ -34,6 +36,13 @@ fn node() -> anyhow::Result<()> {
     let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
     ensure!(major >= Some(OLDEST_NODE), "Node.js {version} is too old: {help}");
     println!("Node.js {version}");
+    Ok(())
+}
+
+/// Early for the same reason, and because it may have to be fetched. The tests find it in the same way.
+fn mongodb() -> anyhow::Result<()> {
+    let mongod = Mongod::find()?;
+    println!("MongoDB {}, {}: {}", mongod.version(), mongod.origin(), mongod.program().display());
     Ok(())
 }
 

@@ -6,13 +6,14 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
     ("onechat-api", &["onechat-core"]),
     ("onechat-contract", &["onechat-core"]),
     ("onechat-core", &[]),
+    ("onechat-mongod", &[]),
     ("onechat-prove", &["onechat-core"]),
     ("onechat-sqlite", &["onechat-core"]),
-    ("xtask", &[]),
+    ("xtask", &["onechat-mongod"]),
 ];
 
-/// What any crate may use in its tests: a suite to pass, and a store to run on.
-pub(super) const FOR_TESTS: &[&str] = &["onechat-contract", "onechat-sqlite"];
+/// What any crate may use in its tests: a suite to pass, a store to run on, and a MongoDB.
+pub(super) const FOR_TESTS: &[&str] = &["onechat-contract", "onechat-mongod", "onechat-sqlite"];
 
 /// A library that only some crates may name.
 pub(super) struct Confined {
@@ -24,6 +25,7 @@ pub(super) struct Confined {
 pub(super) const CONFINED: &[Confined] = &[
     Confined { library: "rusqlite", users: &["onechat-sqlite"], test_users: &[] },
     Confined { library: "rusqlite_migration", users: &["onechat-sqlite"], test_users: &[] },
+    Confined { library: "mongodb", users: &["onechat-mongod"], test_users: &[] },
     Confined { library: "axum", users: &["onechat-api"], test_users: &["onechat-prove"] },
     Confined { library: "hyper", users: &["onechat-api"], test_users: &["onechat-prove"] },
 ];

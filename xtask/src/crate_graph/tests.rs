@@ -55,6 +55,7 @@ fn finds_a_wrong_edge() {
 fn lets_tests_use_the_suite_and_a_store() {
     assert!(with_edge("onechat-api", "onechat-contract", Some("dev")).is_empty());
     assert!(with_edge("onechat-prove", "onechat-sqlite", Some("dev")).is_empty());
+    assert!(with_edge("onechat-api", "onechat-mongod", Some("dev")).is_empty());
 }
 
 #[test]
@@ -63,6 +64,8 @@ fn finds_a_driver_outside_its_crate() {
         with_edge("onechat", "rusqlite", Some("dev")),
         ["onechat must not depend on rusqlite: it belongs to onechat-sqlite"]
     );
+    assert_eq!(with_edge("onechat", "onechat-mongod", None).len(), 1);
+    assert_eq!(with_edge("onechat", "mongodb", Some("dev")).len(), 1);
     assert_eq!(with_edge("onechat-prove", "axum", None).len(), 1);
     assert!(with_edge("onechat-prove", "axum", Some("dev")).is_empty());
     assert!(with_edge("onechat-api", "hyper", None).is_empty());

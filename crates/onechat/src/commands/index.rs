@@ -20,7 +20,7 @@ use crate::{
 
 const WHAT_IS_LOST: &str = "\
 Without the unique index nothing keeps two chats of the same people apart any more:
-  - onechat's servers create no chats and send no messages until it is back (503 store_unprotected)
+  - onechat's servers create no chats until it is back (503 store_unprotected); chats that exist go on
   - every other program that writes to the collection can create duplicates, at once
 To have it back: onechat index create, which fails if there are duplicates by then";
 

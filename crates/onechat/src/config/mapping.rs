@@ -7,8 +7,8 @@ use toml::{Table, Value};
 
 use super::mongo_settings::{ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, ParticipantsAs};
 
-/// The document's own id.
-const ID: &str = "_id";
+/// Fields with a meaning of their own: the document's id, and the version that Mongoose keeps.
+const RESERVED: &[&str] = &["_id", "__v"];
 
 /// The mapping that the section describes.
 pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
@@ -95,7 +95,7 @@ fn check(mapping: &Mapping) -> anyhow::Result<()> {
         mapping.chats
     );
     if let Some(path) = &mapping.participant_path {
-        check_field("participant_path", path)?;
+        path.split('.').try_for_each(|part| check_field("participant_path", part))?;
     }
     let chats = chat_field_names(mapping);
     check_fields(&chats)?;
@@ -152,7 +152,10 @@ fn check_field(setting: &str, name: &str) -> anyhow::Result<()> {
     );
     ensure!(!name.starts_with('$'), "{setting} is {name:?}: names that begin with $ belong to MongoDB");
     ensure!(!name.contains('\0'), "{setting} is {name:?}: a name cannot contain the character 0");
-    ensure!(name != ID, "{setting} is {name:?}, which is the document's own id");
+    ensure!(
+        !RESERVED.contains(&name),
+        "{setting} is {name:?}, which every document has already: for its id, or for Mongoose's version"
+    );
     Ok(())
 }
 
@@ -202,4 +205,86 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
         section.insert("constants".into(), Value::Table(constants));
     }
     Ok(section)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(section: &str) -> anyhow::Result<Mapping> {
+        resolve(toml::from_str(section)?)
+    }
+
+    #[test]
+    fn nothing_said_is_the_default() {
+        assert_eq!(parsed("").unwrap(), Mapping::default());
+    }
+
+    #[test]
+    fn every_setting_arrives_and_is_printed_as_it_was() {
+        let section = r#"
+            chats = "conversations"
+            messages = "notes"
+            participants = "object_id"
+            participant_path = "user.id"
+            id_field = "conversationId"
+            id_form = "uuid"
+            [chat_fields]
+            participants = "members"
+            participants_key = "key"
+            created_at = "created"
+            updated_at = "updated"
+            last_message_at = "last"
+            [message_fields]
+            chat = "conversation"
+            sender = "from"
+            text = "body"
+            client_message_id = "clientId"
+            created_at = "at"
+            [constants]
+            type = "direct"
+            archived = false
+            weight = 1.5
+            settings = { muted = [], level = 3 }
+        "#;
+        let mapping = parsed(section).unwrap();
+        assert_eq!((mapping.chats.as_str(), mapping.messages.as_str()), ("conversations", "notes"));
+        assert_eq!(mapping.fields.participants_key, "key");
+        assert_eq!(mapping.message_fields.created_at, "at");
+        assert_eq!(mapping.participant_form, ParticipantForm::ObjectId);
+        assert_eq!(mapping.id, IdMapping::Field { name: "conversationId".into(), form: PublicIdForm::Uuid });
+        assert_eq!(mapping.constants["settings"]["level"], 3);
+        let printed = to_toml(&mapping).unwrap();
+        assert_eq!(printed, section.parse::<Table>().unwrap());
+        assert_eq!(parsed(&printed.to_string()).unwrap(), mapping);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_the_name_of_its_setting() {
+        let cases = [
+            ("id_form = 'uuid'", "set id_field too"),
+            ("id_field = '_id'", "id_field is \"_id\""),
+            ("id_field = ''", "id_field is empty"),
+            ("id_field = 'createdAt'", "id_field and chat_fields.created_at are both \"createdAt\""),
+            ("chats = ''", "chats is empty"),
+            ("chats = 'a$b'", "not take as the name of a collection"),
+            ("messages = 'chats'", "a collection each"),
+            ("participant_path = '$id'", "participant_path is \"$id\""),
+            ("participant_path = 'user.'", "participant_path is empty"),
+            ("chat_fields.participants_key = 'a.b'", "chat_fields.participants_key is \"a.b\""),
+            ("chat_fields.updated_at = 'createdAt'", "chat_fields.created_at and chat_fields.updated_at"),
+            ("message_fields.sender = '$from'", "message_fields.sender is \"$from\""),
+            ("message_fields.text = 'sender'", "message_fields.sender and message_fields.text"),
+            ("constants.participants = []", "chat_fields.participants and constants.participants"),
+            ("constants.__v = 1", "constants.__v is \"__v\""),
+            ("constants.since = 2026-01-01", "constants.since"),
+            ("constants.a.b = nan", "constants.a"),
+            ("fields = {}", "unknown field `fields`"),
+            ("participants = 'uuid'", "unknown variant `uuid`"),
+        ];
+        for (section, reason) in cases {
+            let error = format!("{:#}", parsed(section).unwrap_err());
+            assert!(error.contains(reason), "{section}: {error}");
+        }
+    }
 }

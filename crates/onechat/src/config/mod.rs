@@ -43,8 +43,8 @@ fn read(path: &Path) -> anyhow::Result<Settings> {
         .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
     toml::from_str(&text).map_err(|error| {
         // Not the error's own text: it shows the line, which may hold a secret.
-        let begin = error.span().map_or(0, |span| span.start).min(text.len());
-        let line = 1 + text.as_bytes()[..begin].iter().filter(|byte| **byte == b'\n').count();
+        let begin = error.span().map_or(0, |span| span.start);
+        let line = 1 + text.get(..begin).map_or(0, |before| before.matches('\n').count());
         anyhow::anyhow!(
             "the configuration file {} is not right in line {line}: {}",
             path.display(),

@@ -40,7 +40,7 @@ impl MongoUrl {
         let mut options = options.to_owned();
         if hosts.contains('@') && scheme == "mongodb" && signs_in_to_its_database(&options) {
             let and = if options.is_empty() { "" } else { "&" };
-            options.push_str(&format!("{and}authSource={database}"));
+            options = format!("{options}{and}authSource={database}");
         }
         let options = if options.is_empty() { options } else { format!("?{options}") };
         Ok(Self(format!("{scheme}://{hosts}/{database}{suffix}{options}")))
@@ -66,29 +66,23 @@ pub(crate) fn redact(url: &str) -> String {
     let begin = url.find("://").map_or(0, |at| at + "://".len());
     let (scheme, rest) = url.split_at(begin);
     let (user, rest) = rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
-    let mut shown = scheme.to_owned();
-    if let Some(user) = user {
-        match user.split_once(':') {
-            Some((name, _)) => shown.push_str(&format!("{name}:{HIDDEN}@")),
-            None => shown.push_str(&format!("{user}@")),
-        }
+    let user = match user.map(|user| user.split_once(':').ok_or(user)) {
+        None => String::new(),
+        Some(Ok((name, _))) => format!("{name}:{HIDDEN}@"),
+        Some(Err(name)) => format!("{name}@"),
+    };
+    let Some((address, options)) = rest.split_once('?') else { return format!("{scheme}{user}{rest}") };
+    let options: Vec<String> = option_pairs(options).map(redact_option).collect();
+    format!("{scheme}{user}{address}?{}", options.join("&"))
+}
+
+fn redact_option((name, value): (&str, &str)) -> String {
+    let is_secret = SECRET_OPTIONS.contains(&name.to_ascii_lowercase().as_str());
+    match (is_secret, value) {
+        (_, "") => name.to_owned(),
+        (true, _) => format!("{name}={HIDDEN}"),
+        (false, value) => format!("{name}={value}"),
     }
-    let (address, options) =
-        rest.split_once('?').map_or((rest, None), |(address, options)| (address, Some(options)));
-    shown.push_str(address);
-    if let Some(options) = options {
-        let pairs = option_pairs(options).map(|(name, value)| {
-            let is_secret = SECRET_OPTIONS.contains(&name.to_ascii_lowercase().as_str());
-            match (is_secret, value) {
-                (_, "") => name.to_owned(),
-                (true, _) => format!("{name}={HIDDEN}"),
-                (false, value) => format!("{name}={value}"),
-            }
-        });
-        shown.push('?');
-        shown.push_str(&pairs.collect::<Vec<_>>().join("&"));
-    }
-    shown
 }
 
 impl fmt::Display for MongoUrl {

@@ -84,7 +84,7 @@ settings! {
 settings! {
     #[command(next_help_heading = "Store [store]")]
     StoreSettings {
-        /// Where chats are kept: sqlite:PATH, or mongodb://HOST/DATABASE; a password is better off in the variable
+        /// Where chats are kept: `sqlite:PATH`, or `mongodb://HOST/DATABASE` (with a password better in the variable)
         #[arg(id = "store", long, env = "ONECHAT_STORE", hide_env_values = true, value_name = "URL")]
         url: String,
         /// How keys are written, escaped or joined; cannot change once there is data [default: escaped]

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use onechat_core::{ObjectIdSource, Timestamp, ports::Clock};
+use onechat_core::{
+    ChatId, MessageId, ObjectIdSource, Timestamp,
+    ports::{Clock, IdSource},
+};
+use uuid::Uuid;
 
 /// The system's clock.
 pub(crate) struct SystemClock;
@@ -24,6 +28,25 @@ pub(crate) fn id_source() -> anyhow::Result<ObjectIdSource> {
     Ok(ObjectIdSource::new(Arc::new(SystemClock), process, u32::from_be_bytes([a, b, c, d])))
 }
 
+/// Random UUIDs for chats, whose id is a field of its own beside the store's; messages keep the store's form.
+pub(crate) struct UuidSource(ObjectIdSource);
+
+impl UuidSource {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        Ok(Self(id_source()?))
+    }
+}
+
+impl IdSource for UuidSource {
+    fn chat_id(&self) -> ChatId {
+        ChatId::new(Uuid::new_v4().to_string()).expect("a UUID is an id")
+    }
+
+    fn message_id(&self) -> MessageId {
+        self.0.message_id()
+    }
+}
+
 /// Bytes that nobody can guess.
 pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
@@ -39,4 +62,19 @@ pub(crate) fn random_hex<const N: usize>() -> anyhow::Result<String> {
         let _ = write!(text, "{byte:02x}");
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_ids_are_random_uuids_and_messages_keep_their_form() {
+        let ids = UuidSource::new().unwrap();
+        let (one, other) = (ids.chat_id(), ids.chat_id());
+        assert_ne!(one, other);
+        assert_eq!(Uuid::parse_str(one.as_str()).unwrap().get_version_num(), 4);
+        assert_eq!(one.as_str().len(), 36);
+        assert_eq!(ids.message_id().as_str().len(), 24);
+    }
 }

@@ -26,13 +26,19 @@ pub(crate) enum Command {
     Token(Token),
     /// Races a service, records every answer, and checks the guarantee (I1 to I7)
     ///
-    /// Without --url it starts a server of its own on an empty store. Without options it runs the stress tests
+    /// Without --url it starts a server of its own on an empty store: a temporary file, or with a store on MongoDB
+    /// a database of its own beside the one that is named, which it drops afterwards. Without options it runs the stress tests
     /// (150 callers on the store, the pattern of the endpoint, 150 authenticated HTTP calls) and a short mixture
     /// of everything clients do. Any of --clients, --pairs, --ops and --seed runs the mixture alone; --trace
     /// replays recorded messages instead.
     Prove(Prove),
     /// Checks every invariant of what is stored; reads only, beside a running server too
     Audit(Audit),
+    /// Shows, makes or drops the unique indexes of a store on MongoDB
+    Index {
+        #[command(subcommand)]
+        action: IndexAction,
+    },
     /// Prints the OpenAPI document of the API
     Openapi,
     /// Prints a completion script for a shell
@@ -105,6 +111,46 @@ pub(crate) struct Audit {
     /// Prints the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreSettings,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum IndexAction {
+    /// Shows every index that onechat needs, and which there are; changes nothing
+    Status(IndexStatus),
+    /// Makes what is missing; may take long on a large collection
+    Create(IndexCreate),
+    /// Drops the unique indexes on the key, without which onechat writes nothing
+    Drop(IndexDrop),
+}
+
+#[derive(Args)]
+pub(crate) struct IndexStatus {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// Prints the indexes as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreSettings,
+}
+
+#[derive(Args)]
+pub(crate) struct IndexCreate {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    #[command(flatten)]
+    pub(crate) store: StoreSettings,
+}
+
+#[derive(Args)]
+pub(crate) struct IndexDrop {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// Does not ask; required where nobody can be asked
+    #[arg(long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) store: StoreSettings,
 }

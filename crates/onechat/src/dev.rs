@@ -14,8 +14,11 @@ use crate::{
 };
 
 const SECRET_FILE: &str = "dev-secret";
+/// Where the secret lies if the store is not a file with a folder of its own.
+const FOLDER: &str = "onechat-dev";
 
-/// For the server: fills in the secret that nobody configured, from the folder of the store; the first run makes both.
+/// For the server: fills in the secret that nobody configured, from the folder of the store (on MongoDB
+/// from `onechat-dev`); the first run makes both.
 pub(crate) fn set_up(config: &mut Config) -> anyhow::Result<()> {
     if config.dev {
         let folder = folder(config.store.required()?);
@@ -44,10 +47,12 @@ pub(crate) fn join(config: &mut Config) -> anyhow::Result<()> {
 }
 
 fn folder(store: &StoreUrl) -> PathBuf {
-    let StoreUrl::Sqlite(path) = store;
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder.to_owned(),
-        _ => PathBuf::from("."),
+    match store {
+        StoreUrl::Mongo(_) => PathBuf::from(FOLDER),
+        StoreUrl::Sqlite(path) => match path.parent() {
+            Some(folder) if folder != Path::new("") => folder.to_owned(),
+            _ => PathBuf::from("."),
+        },
     }
 }
 

@@ -5,12 +5,13 @@ use std::{fs, future::Future, net::SocketAddr, path::Path, sync::Arc};
 use anyhow::{Context as _, bail};
 use onechat_api::{Api, ApiMetrics, Authenticator, Drained, Limits, Policy};
 use onechat_core::ports::{ChatStore, Clock, IdSource};
+use onechat_mongo::{IdMapping, MongoChatStore};
 use onechat_sqlite::{SqliteChatStore, SqliteOptions};
-use prometheus_client::registry::Registry;
+use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use tokio::net::TcpListener;
 
 use crate::{
-    ambient::{self, SystemClock},
+    ambient::{self, SystemClock, UuidSource},
     config::{Config, JwtConfig, JwtKey, StoreConfig, StoreUrl},
 };
 
@@ -32,13 +33,13 @@ impl Service {
         let authenticator = authenticator(&config.jwt)?;
         let mut registry = Registry::default();
         let metrics = ApiMetrics::register(&mut registry);
-        let store = open_store(&config.store, &mut registry)?;
+        let store = open_store(&config.store, &mut registry).await?;
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!("cannot listen on {}; choose another address with --listen", config.listen)
         })?;
         let address = listener.local_addr()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ids: Arc<dyn IdSource> = Arc::new(ambient::id_source()?);
+        let ids = id_source(&config.store)?;
         let api = Api {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -59,12 +60,48 @@ impl Service {
     }
 }
 
-fn open_store(store: &StoreConfig, registry: &mut Registry) -> anyhow::Result<Arc<dyn ChatStore>> {
-    let StoreUrl::Sqlite(path) = store.required()?;
-    let options = SqliteOptions { key_format: store.key_format, queue_capacity: store.queue_capacity };
-    let store = SqliteChatStore::open(path, &options)?;
-    store.register_metrics(registry);
-    Ok(Arc::new(store))
+async fn open_store(config: &StoreConfig, registry: &mut Registry) -> anyhow::Result<Arc<dyn ChatStore>> {
+    match config.required()? {
+        StoreUrl::Sqlite(path) => {
+            let options =
+                SqliteOptions { key_format: config.key_format, queue_capacity: config.queue_capacity };
+            let store = SqliteChatStore::open(path, &options)?;
+            store.register_metrics(registry);
+            Ok(Arc::new(store))
+        }
+        StoreUrl::Mongo(url) => {
+            let store = MongoChatStore::connect(url.expose(), config.mongo_options()).await?;
+            store.register_metrics(registry);
+            warn_if_unsafe(config.unsafe_no_index, registry);
+            Ok(Arc::new(store))
+        }
+    }
+}
+
+/// Who runs without protection should not be able to forget it: one line at the start, and a gauge to alert on.
+fn warn_if_unsafe(unsafe_no_index: bool, registry: &mut Registry) {
+    let gauge = Gauge::<i64>::default();
+    gauge.set(i64::from(unsafe_no_index));
+    registry.register(
+        "onechat_unsafe_no_index",
+        "1 if chats are written even without the unique index (--unsafe-no-index)",
+        gauge,
+    );
+    if unsafe_no_index {
+        tracing::error!(
+            event = "unsafe_no_index",
+            "--unsafe-no-index: chats are written even without the unique index, so DUPLICATES ARE POSSIBLE; \
+             make the index by `onechat index create`, and start without this setting"
+        );
+    }
+}
+
+fn id_source(store: &StoreConfig) -> anyhow::Result<Arc<dyn IdSource>> {
+    let on_mongodb = matches!(store.url, Some(StoreUrl::Mongo(_)));
+    Ok(match store.mongodb.mapping.id {
+        IdMapping::Field { .. } if on_mongodb => Arc::new(UuidSource::new()?),
+        _ => Arc::new(ambient::id_source()?),
+    })
 }
 
 fn authenticator(jwt: &JwtConfig) -> anyhow::Result<Authenticator> {

@@ -59,6 +59,8 @@ pub(super) fn endpoint() -> Endpoint {
         Code::KeyCollision,
         Code::BodyTooLarge,
         Code::UnsupportedMediaType,
+        Code::StoreRefused,
+        Code::StoreUnprotected,
     ];
     Endpoint::call(routes!(create_or_get), &problems)
 }

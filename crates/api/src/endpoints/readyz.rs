@@ -1,6 +1,6 @@
 //! `GET /readyz`: whether the store can serve reads and writes now, for load balancers.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{Json, extract::State};
 use onechat_core::StoreError;
@@ -25,10 +25,12 @@ pub(super) fn endpoint() -> Endpoint {
 )]
 async fn readyz(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Problem> {
     shared.store.ready().await.map_err(|error| {
-        let reason = match error {
-            StoreError::Overloaded => "The store has too many operations waiting.",
-            StoreError::Unavailable(_) => "The store is unavailable; the service's log says why.",
-            StoreError::Corrupt(_) => "The stored data is damaged; the service's log says where.",
+        let reason: Cow<'static, str> = match &error {
+            StoreError::Overloaded => "The store has too many operations waiting.".into(),
+            StoreError::Unavailable(_) => "The store is unavailable; the service's log says why.".into(),
+            StoreError::Unprotected(reason) => format!("Nothing is written: {reason}").into(),
+            StoreError::Refused(reason) => format!("The database refuses writes: {reason}").into(),
+            StoreError::Corrupt(_) => "The stored data is damaged; the service's log says where.".into(),
         };
         Problem { cause: Some(Cause::Store(error.to_string())), ..Problem::new(Code::NotReady, reason) }
     })?;

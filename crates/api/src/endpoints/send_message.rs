@@ -43,6 +43,8 @@ pub(super) fn endpoint() -> Endpoint {
         Code::ChatNotFound,
         Code::BodyTooLarge,
         Code::UnsupportedMediaType,
+        Code::StoreRefused,
+        Code::StoreUnprotected,
     ];
     Endpoint::call(routes!(send_message), &problems)
 }

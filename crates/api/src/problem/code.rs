@@ -66,12 +66,16 @@ codes! {
         "The body is larger than this service takes.";
     UnsupportedMediaType = "unsupported_media_type", 415,
         "The body is not declared as application/json.";
+    StoreRefused = "store_refused", 422,
+        "A rule of the database that is not this service's, such as another unique index, refuses what should be written. The detail names it; repeating does not help.";
     Internal = "internal", 500,
         "The service has failed. Its log says why, under the same request id.";
     Overloaded = "overloaded", 503 retry 1,
         "Too many requests are being worked on. Nothing was done.";
     StoreUnavailable = "store_unavailable", 503 retry 1,
         "The store cannot be reached or cannot write. Whether the request took effect is unknown; repeating it is safe.";
+    StoreUnprotected = "store_unprotected", 503 retry 1,
+        "The unique index that keeps duplicates out is missing, so nothing is written until an operator makes it. The detail says how. What is there can be read.";
     Timeout = "timeout", 503 retry 1,
         "The answer took too long. Whether the request took effect is unknown; repeating it is safe.";
     NotReady = "not_ready", 503 retry 1,

@@ -1,4 +1,7 @@
-//! The one place where errors of the store become answers. What they say inside stays in the log.
+//! The one place where errors of the store become answers. What they say inside stays in the log, except what is
+//! written for the operator, who may have only the answer to look at.
+
+use std::borrow::Cow;
 
 use onechat_core::{KeyCollision, ResolveError, StoreError};
 
@@ -6,13 +9,22 @@ use super::{Cause, Code, Problem};
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        let (code, detail) = match error {
-            StoreError::Overloaded => (Code::Overloaded, "Too much is waiting already. Nothing was done."),
+        let (code, detail): (_, Cow<'static, str>) = match &error {
+            StoreError::Overloaded => {
+                (Code::Overloaded, "Too much is waiting already. Nothing was done.".into())
+            }
             StoreError::Unavailable(_) => (
                 Code::StoreUnavailable,
-                "The store is unavailable. Whether the request took effect is unknown; repeating it is safe.",
+                "The store is unavailable. Whether the request took effect is unknown; repeating it is safe."
+                    .into(),
             ),
-            StoreError::Corrupt(_) => (Code::Internal, "The service has failed; its log says why."),
+            StoreError::Unprotected(reason) => {
+                (Code::StoreUnprotected, format!("Nothing is written: {reason}").into())
+            }
+            StoreError::Refused(reason) => {
+                (Code::StoreRefused, format!("The database refuses to store this: {reason}").into())
+            }
+            StoreError::Corrupt(_) => (Code::Internal, "The service has failed; its log says why.".into()),
         };
         Self { cause: Some(Cause::Store(error.to_string())), ..Self::new(code, detail) }
     }

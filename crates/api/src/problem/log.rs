@@ -28,6 +28,12 @@ impl Problem {
             (Code::StoreUnavailable | Code::NotReady, _) => {
                 tracing::error!(event = "store_unavailable", request_id, reason, "the store has failed");
             }
+            (Code::StoreUnprotected, _) => {
+                tracing::error!(event = "store_unprotected", request_id, reason, "a write was not safe");
+            }
+            (Code::StoreRefused, _) => {
+                tracing::error!(event = "store_refused", request_id, reason, "the database refused a write");
+            }
             (Code::Timeout, _) => {
                 tracing::warn!(event = "timeout", request_id, "a request took too long");
             }

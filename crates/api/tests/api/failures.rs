@@ -43,6 +43,43 @@ async fn an_unavailable_store_says_that_repeating_is_safe() {
     }
 }
 
+/// The calls that write: only these can meet what forbids writing.
+async fn every_write(service: &Service) -> Vec<Answer> {
+    let message = json!({ "text": "hello", "clientMessageId": "m1" });
+    vec![
+        service.post("/api/chats/create-or-get", &json!({ "with": ["bob"] })).by("alice").send().await,
+        service.post("/api/chats/x/messages", &message).by("alice").send().await,
+    ]
+}
+
+#[tokio::test]
+async fn without_protection_the_answer_says_what_is_missing() {
+    let service = Service::start().await;
+    let reason = "there is no unique index on participantsKey; make it by `onechat index create`";
+    service.store.set(Fault::Fails(StoreError::Unprotected(reason.to_owned())));
+    for answer in every_write(&service).await {
+        let detail = answer.refused(503, "store_unprotected");
+        assert!(detail.contains(reason), "{detail}");
+    }
+    let metrics = service.metrics().await;
+    assert!(metrics.contains("onechat_problems_total{code=\"store_unprotected\"} 2\n"), "{metrics}");
+    let detail = service.get("/readyz").send().await.refused(503, "not_ready");
+    assert!(detail.contains(reason), "{detail}");
+}
+
+#[tokio::test]
+async fn a_rule_of_others_in_the_database_is_named_and_not_worth_repeating() {
+    let service = Service::start().await;
+    let reason = "the unique index slug_1 of the collection chats";
+    service.store.set(Fault::Fails(StoreError::Refused(reason.to_owned())));
+    for answer in every_write(&service).await {
+        let detail = answer.refused(422, "store_refused");
+        assert!(detail.contains(reason), "{detail}");
+    }
+    let detail = service.get("/readyz").send().await.refused(503, "not_ready");
+    assert!(detail.contains(reason), "{detail}");
+}
+
 #[tokio::test]
 async fn damage_is_an_internal_error_without_details() {
     let service = Service::start().await;

@@ -1,12 +1,13 @@
 //! `audit`: what is stored, checked against the invariants.
 
-use onechat_core::ports::{Audit as _, AuditReport};
+use onechat_core::ports::AuditReport;
+use onechat_mongo::MongoAudit;
 use onechat_sqlite::SqliteAudit;
 use serde_json::{Value, json};
 
 use crate::{
     cli::Audit,
-    config::{self, Settings, StoreUrl},
+    config::{self, Settings, StoreConfig, StoreUrl},
     exit::Exit,
     output::say,
     progress::Bar,
@@ -15,17 +16,25 @@ use crate::{
 pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
     let Audit { sources, json, store } = arguments;
     let config = config::load(&sources, Settings { store, ..Settings::default() })?;
-    let StoreUrl::Sqlite(path) = config.store.required()?;
-    let bar = Bar::new("audit");
-    let report = SqliteAudit::open(path)?.audit(&bar).await;
-    bar.clear();
-    let report = report?;
+    let report = audit(&config.store).await?;
     if json {
         say(format_args!("{:#}", to_json(&report)))?;
     } else {
         print(&report)?;
     }
     Ok(if report.is_clean() { Exit::Success } else { Exit::Found })
+}
+
+/// Audits the configured store, with a bar on a terminal.
+pub(super) async fn audit(store: &StoreConfig) -> anyhow::Result<AuditReport> {
+    let audit: Box<dyn onechat_core::ports::Audit> = match store.required()? {
+        StoreUrl::Sqlite(path) => Box::new(SqliteAudit::open(path)?),
+        StoreUrl::Mongo(url) => Box::new(MongoAudit::connect(url.expose(), &store.mongo_options()).await?),
+    };
+    let bar = Bar::new("audit");
+    let report = audit.audit(&bar).await;
+    bar.clear();
+    Ok(report?)
 }
 
 pub(super) fn to_json(report: &AuditReport) -> Value {

@@ -1,7 +1,9 @@
 //! What each command does, a file each.
 
 mod audit;
+mod index;
 mod prove;
+mod prove_store;
 mod reference;
 mod serve;
 mod token;
@@ -22,6 +24,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Token(arguments) => token::run(arguments),
         Command::Prove(arguments) => runtime()?.block_on(prove::run(arguments)),
         Command::Audit(arguments) => runtime()?.block_on(audit::run(arguments)),
+        Command::Index { action } => runtime()?.block_on(index::run(action)),
         Command::Openapi => reference::openapi(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -3,23 +3,22 @@
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use onechat_core::ports::Audit as _;
+use onechat_core::ports::AuditReport;
 use onechat_prove::{
     Control, Namespace, Replay, Report, StoreRace, Stress, Target, TokenMint, Trace, Verdict, Workload, mix,
     replay, store_race, stress,
 };
-use onechat_sqlite::SqliteAudit;
 use serde_json::{Value, json};
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
 };
 
-use super::{asked_to_end, audit};
+use super::{asked_to_end, audit, prove_store::OwnStore};
 use crate::{
     ambient,
     cli::Prove,
-    config::{self, Config, JwtKey, Settings, StoreUrl},
+    config::{self, Config, JwtKey, Settings},
     dev,
     exit::Exit,
     output::say,
@@ -117,11 +116,23 @@ async fn on_own_server(
     mut config: Config,
     plan: &Plan,
     stop: &watch::Receiver<bool>,
-) -> anyhow::Result<(Vec<Report>, Option<onechat_core::ports::AuditReport>)> {
-    let folder = tempfile::tempdir().context("there is no place for a temporary store")?;
-    let path = folder.path().join("chats.db");
+) -> anyhow::Result<(Vec<Report>, Option<AuditReport>)> {
+    let store = OwnStore::new(&config.store)?;
     config.listen = (std::net::Ipv4Addr::LOCALHOST, 0).into();
-    config.store.url = Some(StoreUrl::Sqlite(path.clone()));
+    config.store.url = Some(store.url());
+    let result = on_empty_store(config, plan, stop).await;
+    // However it went: a signal only stops the workload, so this is reached then too.
+    let removed = store.remove().await;
+    let (reports, audit) = result?;
+    removed?;
+    Ok((reports, Some(audit)))
+}
+
+async fn on_empty_store(
+    mut config: Config,
+    plan: &Plan,
+    stop: &watch::Receiver<bool>,
+) -> anyhow::Result<(Vec<Report>, AuditReport)> {
     config.jwt.key = JwtKey::Secret(ambient::random_hex::<32>()?);
     let service = Service::open(&config).await?;
     let target = target(&config, vec![format!("http://{}", service.address)])?;
@@ -135,11 +146,12 @@ async fn on_own_server(
     let server: JoinHandle<_> = tokio::spawn(service.run(async {
         let _ = ended.await;
     }));
-    reports.extend(over_http(&target, plan, stop).await?);
+    let driven = over_http(&target, plan, stop).await;
     drop(end);
     let _ = server.await.context("the server did not stop")?;
-    let audit = SqliteAudit::open(path)?.audit(&Bar::new("audit")).await?;
-    Ok((reports, Some(audit)))
+    reports.extend(driven?);
+    let audit = audit::audit(&config.store).await?;
+    Ok((reports, audit))
 }
 
 async fn on_servers(

@@ -18,11 +18,17 @@ pub(super) fn help() -> anyhow::Result<Exit> {
     say("# Command line\n\nThis page is made from `onechat --help`.")?;
     let command = Cli::command().term_width(WIDTH);
     print_help(command.clone(), "onechat")?;
-    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        let name = format!("onechat {}", sub.get_name());
-        print_help(sub.clone().term_width(WIDTH), &name)?;
-    }
+    print_subcommands(&command, "onechat")?;
     Ok(Exit::Success)
+}
+
+fn print_subcommands(command: &clap::Command, name: &str) -> anyhow::Result<()> {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        let name = format!("{name} {}", sub.get_name());
+        print_help(sub.clone().term_width(WIDTH), &name)?;
+        print_subcommands(sub, &name)?;
+    }
+    Ok(())
 }
 
 fn print_help(command: clap::Command, name: &str) -> anyhow::Result<()> {

@@ -21,7 +21,7 @@ const DEV_TOKEN_TTL: Duration = Duration::from_hours(12);
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<Exit> {
     let Serve { sources, print_config, server, store, jwt, log } = arguments;
-    let mut config = config::load(&sources, Settings { server, store, jwt, log })?;
+    let mut config = config::load(&sources, Settings { server, store, jwt, log, ..Settings::default() })?;
     if print_config {
         say(config.to_toml()?.trim_end())?;
         return Ok(Exit::Success);
@@ -29,8 +29,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<Exit> {
     dev::set_up(&mut config)?;
     logging::start(&config.log)?;
     let service = Service::open(&config).await?;
-    let StoreUrl::Sqlite(path) = config.store.required()?;
-    let (address, store) = (service.address, path.display().to_string());
+    let (address, store) = (service.address, shown(config.store.required()?));
     tracing::info!(event = "started", %address, store, key_format = %config.store.key_format, "onechat serves");
     if config.dev {
         print_welcome(&config, &service)?;
@@ -46,6 +45,14 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<Exit> {
         tracing::info!(event = "stopped", "everything that was accepted is finished");
     }
     Ok(Exit::Success)
+}
+
+/// The store as the log names it: a file by its path, a database without its password.
+fn shown(store: &StoreUrl) -> String {
+    match store {
+        StoreUrl::Sqlite(path) => path.display().to_string(),
+        StoreUrl::Mongo(url) => url.to_string(),
+    }
 }
 
 fn print_welcome(config: &Config, service: &Service) -> anyhow::Result<()> {

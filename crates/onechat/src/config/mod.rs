@@ -1,10 +1,17 @@
 //! The configuration: flags over environment over file over defaults, checked once, before anything starts.
 
+mod mapping;
+mod mongo_settings;
+mod mongo_url;
+mod print;
 mod resolved;
 mod settings;
+mod store_url;
 
-pub(crate) use resolved::{Config, JwtConfig, JwtKey, LogConfig, LogFormat, StoreConfig, StoreUrl};
+pub(crate) use mongo_url::MongoUrl;
+pub(crate) use resolved::{Config, JwtConfig, JwtKey, LogConfig, LogFormat, StoreConfig};
 pub(crate) use settings::{JwtSettings, LogSettings, ServerSettings, Settings, StoreSettings};
+pub(crate) use store_url::StoreUrl;
 
 use std::path::Path;
 
@@ -34,5 +41,14 @@ fn secret_of_environment() -> anyhow::Result<Option<String>> {
 fn read(path: &Path) -> anyhow::Result<Settings> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("the configuration file {} is not right", path.display()))
+    toml::from_str(&text).map_err(|error| {
+        // Not the error's own text: it shows the line, which may hold a secret.
+        let begin = error.span().map_or(0, |span| span.start);
+        let line = 1 + text.get(..begin).map_or(0, |before| before.matches('\n').count());
+        anyhow::anyhow!(
+            "the configuration file {} is not right in line {line}: {}",
+            path.display(),
+            error.message()
+        )
+    })
 }

@@ -10,9 +10,14 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use onechat_api::{Limits, PublicKeyAlgorithm};
 use onechat_core::KeyFormat;
+use onechat_mongo::{Mapping, MongoOptions};
 use serde::Deserialize;
 
-use super::settings::{JwtSettings, LogSettings, ServerSettings, Settings, StoreSettings};
+use super::{
+    StoreUrl, mapping,
+    mongo_settings::MongoSettings,
+    settings::{JwtSettings, LogSettings, ServerSettings, Settings, StoreSettings},
+};
 
 /// Everything that a command may need to know.
 pub(crate) struct Config {
@@ -32,13 +37,16 @@ pub(crate) struct StoreConfig {
     pub(crate) url: Option<StoreUrl>,
     pub(crate) key_format: KeyFormat,
     pub(crate) queue_capacity: usize,
+    /// Writes to a MongoDB that has no unique index.
+    pub(crate) unsafe_no_index: bool,
+    pub(crate) mongodb: MongoConfig,
 }
 
-/// A store by its URL.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum StoreUrl {
-    /// An SQLite file.
-    Sqlite(PathBuf),
+/// What only a store on MongoDB needs to know.
+#[derive(Clone, PartialEq)]
+pub(crate) struct MongoConfig {
+    pub(crate) mapping: Mapping,
+    pub(crate) deadline: Duration,
 }
 
 /// Who is let in.
@@ -79,7 +87,7 @@ const DEV_STORE: &str = "onechat-dev/chats.db";
 
 impl Config {
     pub(super) fn resolve(settings: Settings, dev: bool) -> anyhow::Result<Self> {
-        let Settings { server, store, jwt, log } = settings;
+        let Settings { server, store, jwt, log, mongodb } = settings;
         let listen = server.listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into());
         if dev && !listen.ip().is_loopback() {
             bail!(
@@ -91,7 +99,7 @@ impl Config {
             allow_note_to_self: server.allow_note_to_self.unwrap_or(false),
             drain_timeout: Duration::from_millis(server.drain_timeout_ms.unwrap_or(30_000)),
             limits: limits(&server)?,
-            store: StoreConfig::resolve(&store, dev)?,
+            store: StoreConfig::resolve(&store, mongodb, dev)?,
             jwt: JwtConfig::resolve(jwt)?,
             log: LogConfig::resolve(log),
             dev,
@@ -122,29 +130,55 @@ fn limits(server: &ServerSettings) -> anyhow::Result<Limits> {
 const MIN_HEADER_BYTES: usize = 8192;
 
 impl StoreConfig {
-    fn resolve(store: &StoreSettings, dev: bool) -> anyhow::Result<Self> {
+    fn resolve(store: &StoreSettings, mongodb: Option<MongoSettings>, dev: bool) -> anyhow::Result<Self> {
         let dev_store = || dev.then(|| StoreUrl::Sqlite(PathBuf::from(DEV_STORE)));
-        let url = store.url.as_deref().map(parse_store).transpose()?.or_else(dev_store);
+        let url = store.url.as_deref().map(str::parse).transpose()?.or_else(dev_store);
         let key_format = store.key_format.as_deref().map(str::parse).transpose()?.unwrap_or_default();
         let queue_capacity = store.queue_capacity.unwrap_or(4096);
         if queue_capacity == 0 {
             bail!("queue_capacity must be at least 1");
         }
-        Ok(Self { url, key_format, queue_capacity })
+        let unsafe_no_index = store.unsafe_no_index.unwrap_or(false);
+        if unsafe_no_index && matches!(url, Some(StoreUrl::Sqlite(_))) {
+            bail!("unsafe_no_index is for MongoDB: in an SQLite file the index is part of the table");
+        }
+        let mongodb = MongoConfig::resolve(mongodb.unwrap_or_default()).context("[mongodb]")?;
+        Ok(Self { url, key_format, queue_capacity, unsafe_no_index, mongodb })
     }
 
     /// The store, for a command that cannot do without.
     pub(crate) fn required(&self) -> anyhow::Result<&StoreUrl> {
         self.url.as_ref().context(
-            "no store is configured: name one by --store sqlite:PATH, ONECHAT_STORE or [store] url; to try it out, use --dev",
+            "no store is configured: name one by --store sqlite:PATH or --store mongodb://HOST/DATABASE, ONECHAT_STORE or [store] url; to try it out, use --dev",
         )
+    }
+
+    /// How a store on MongoDB is to behave.
+    pub(crate) fn mongo_options(&self) -> MongoOptions {
+        MongoOptions {
+            key_format: self.key_format,
+            mapping: self.mongodb.mapping.clone(),
+            queue_capacity: self.queue_capacity,
+            deadline: self.mongodb.deadline,
+            unsafe_no_index: self.unsafe_no_index,
+        }
     }
 }
 
-fn parse_store(url: &str) -> anyhow::Result<StoreUrl> {
-    match url.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => Ok(StoreUrl::Sqlite(PathBuf::from(path))),
-        _ => bail!("{url:?} names no store: use sqlite:PATH, for example sqlite:/var/lib/onechat/chats.db"),
+impl Default for MongoConfig {
+    fn default() -> Self {
+        let MongoOptions { mapping, deadline, .. } = MongoOptions::default();
+        Self { mapping, deadline }
+    }
+}
+
+impl MongoConfig {
+    fn resolve(settings: MongoSettings) -> anyhow::Result<Self> {
+        let deadline = settings.deadline_ms.map_or(Self::default().deadline, Duration::from_millis);
+        if deadline.is_zero() {
+            bail!("deadline_ms must be at least 1");
+        }
+        Ok(Self { mapping: mapping::resolve(settings)?, deadline })
     }
 }
 
@@ -176,53 +210,4 @@ impl LogConfig {
             filter: log.filter.unwrap_or_else(|| DEFAULT_FILTER.to_owned()),
         }
     }
-}
-
-impl Config {
-    /// The configuration as a file that would give the same, with secrets hidden.
-    pub(crate) fn to_toml(&self) -> anyhow::Result<String> {
-        use toml::{Table, Value};
-        let ms = |duration: Duration| number(duration.as_millis());
-        let text = |text: &dyn ToString| Value::String(text.to_string());
-        let mut server = Table::new();
-        server.insert("listen".into(), text(&self.listen));
-        server.insert("allow_note_to_self".into(), Value::Boolean(self.allow_note_to_self));
-        server.insert("request_timeout_ms".into(), ms(self.limits.request_timeout));
-        server.insert("max_concurrent_requests".into(), number(self.limits.max_concurrent_requests));
-        server.insert("max_body_bytes".into(), number(self.limits.max_body_bytes));
-        server.insert("max_header_bytes".into(), number(self.limits.max_header_bytes));
-        server.insert("drain_timeout_ms".into(), ms(self.drain_timeout));
-        let mut store = Table::new();
-        if let Some(StoreUrl::Sqlite(path)) = &self.store.url {
-            store.insert("url".into(), Value::String(format!("sqlite:{}", path.display())));
-        }
-        store.insert("key_format".into(), text(&self.store.key_format));
-        store.insert("queue_capacity".into(), number(self.store.queue_capacity));
-        let mut jwt = Table::new();
-        match &self.jwt.key {
-            JwtKey::Missing => {}
-            JwtKey::Secret(_) => drop(jwt.insert("secret".into(), text(&"(hidden)"))),
-            JwtKey::PublicKey { file, algorithm } => {
-                jwt.insert("public_key_file".into(), text(&file.display()));
-                jwt.insert("algorithm".into(), text(&algorithm.name()));
-            }
-            JwtKey::Jwks { file, algorithm } => {
-                jwt.insert("jwks_file".into(), text(&file.display()));
-                jwt.insert("algorithm".into(), text(&algorithm.name()));
-            }
-        }
-        jwt.insert("user_claim".into(), text(&self.jwt.user_claim));
-        jwt.insert("clock_skew_s".into(), number(self.jwt.clock_skew.as_secs()));
-        let mut log = Table::new();
-        log.insert("format".into(), text(&format!("{:?}", self.log.format).to_lowercase()));
-        log.insert("filter".into(), text(&self.log.filter));
-        let sections = [("server", server), ("store", store), ("jwt", jwt), ("log", log)];
-        let file: Table =
-            sections.map(|(name, table)| (name.to_owned(), Value::Table(table))).into_iter().collect();
-        toml::to_string(&file).context("the configuration cannot be printed")
-    }
-}
-
-fn number(value: impl TryInto<i64>) -> toml::Value {
-    toml::Value::Integer(value.try_into().unwrap_or(i64::MAX))
 }

@@ -1,13 +1,14 @@
 //! What can be set, as it is written down: every field optional, because each source may say nothing of it.
 //!
-//! One struct is both a group of flags with their environment variables and a section of the file.
+//! One struct is both a group of flags with their environment variables and a section of the file; what is only in
+//! the file is in `mongo_settings.rs`.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use serde::Deserialize;
 
-use super::resolved::LogFormat;
+use super::{mongo_settings::MongoSettings, resolved::LogFormat};
 
 /// A whole configuration file.
 #[derive(Debug, Default, Deserialize)]
@@ -17,6 +18,7 @@ pub(crate) struct Settings {
     pub(crate) store: StoreSettings,
     pub(crate) jwt: JwtSettings,
     pub(crate) log: LogSettings,
+    pub(crate) mongodb: Option<MongoSettings>,
 }
 
 impl Settings {
@@ -27,6 +29,7 @@ impl Settings {
             store: self.store.or(other.store),
             jwt: self.jwt.or(other.jwt),
             log: self.log.or(other.log),
+            mongodb: self.mongodb.or(other.mongodb),
         }
     }
 }
@@ -81,8 +84,8 @@ settings! {
 settings! {
     #[command(next_help_heading = "Store [store]")]
     StoreSettings {
-        /// Where chats are kept: sqlite:PATH
-        #[arg(id = "store", long, env = "ONECHAT_STORE", value_name = "URL")]
+        /// Where chats are kept: `sqlite:PATH`, or `mongodb://HOST/DATABASE` (with a password better in the variable)
+        #[arg(id = "store", long, env = "ONECHAT_STORE", hide_env_values = true, value_name = "URL")]
         url: String,
         /// How keys are written, escaped or joined; cannot change once there is data [default: escaped]
         #[arg(long, env = "ONECHAT_KEY_FORMAT", value_name = "FORMAT")]
@@ -90,6 +93,9 @@ settings! {
         /// How many writes may wait; beyond them requests are answered 503 [default: 4096]
         #[arg(long, env = "ONECHAT_QUEUE_CAPACITY", value_name = "N")]
         queue_capacity: usize,
+        /// Writes to a MongoDB without the unique index: duplicates become possible [default: false]
+        #[arg(long, env = "ONECHAT_UNSAFE_NO_INDEX", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        unsafe_no_index: bool,
     }
 }
 

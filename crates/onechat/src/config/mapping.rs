@@ -1,0 +1,290 @@
+//! From `[mongodb]` to a mapping that makes sense, and back to what `--print-config` shows.
+
+use anyhow::{Context as _, bail, ensure};
+use onechat_mongo::{ChatFields, IdMapping, Mapping, MessageFields, ParticipantForm, PublicIdForm};
+use serde_json::Map;
+use toml::{Table, Value};
+
+use super::mongo_settings::{ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, ParticipantsAs};
+
+/// Fields with a meaning of their own: the document's id, and the version that Mongoose keeps.
+const RESERVED: &[&str] = &["_id", "__v"];
+
+/// The mapping that the section describes.
+pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
+    let default = Mapping::default();
+    let mapping = Mapping {
+        chats: settings.chats.unwrap_or(default.chats),
+        messages: settings.messages.unwrap_or(default.messages),
+        fields: chat_fields(settings.chat_fields),
+        participant_form: match settings.participants {
+            None => default.participant_form,
+            Some(ParticipantsAs::String) => ParticipantForm::Text,
+            Some(ParticipantsAs::ObjectId) => ParticipantForm::ObjectId,
+        },
+        participant_path: settings.participant_path,
+        id: id_mapping(settings.id_field, settings.id_form)?,
+        constants: constants(settings.constants)?,
+        message_fields: message_fields(settings.message_fields),
+    };
+    check(&mapping)?;
+    Ok(mapping)
+}
+
+fn chat_fields(given: ChatFieldSettings) -> ChatFields {
+    let default = ChatFields::default();
+    ChatFields {
+        participants: given.participants.unwrap_or(default.participants),
+        participants_key: given.participants_key.unwrap_or(default.participants_key),
+        created_at: given.created_at.unwrap_or(default.created_at),
+        updated_at: given.updated_at.unwrap_or(default.updated_at),
+        last_message_at: given.last_message_at.unwrap_or(default.last_message_at),
+    }
+}
+
+fn message_fields(given: MessageFieldSettings) -> MessageFields {
+    let default = MessageFields::default();
+    MessageFields {
+        chat: given.chat.unwrap_or(default.chat),
+        sender: given.sender.unwrap_or(default.sender),
+        text: given.text.unwrap_or(default.text),
+        client_message_id: given.client_message_id.unwrap_or(default.client_message_id),
+        created_at: given.created_at.unwrap_or(default.created_at),
+    }
+}
+
+fn id_mapping(field: Option<String>, form: Option<IdForm>) -> anyhow::Result<IdMapping> {
+    let form = match (&field, form) {
+        (None, None) => return Ok(IdMapping::ObjectId),
+        (None, Some(_)) => bail!("id_form says how the ids in id_field are written: set id_field too"),
+        (Some(_), None | Some(IdForm::String)) => PublicIdForm::Text,
+        (Some(_), Some(IdForm::Uuid)) => PublicIdForm::Uuid,
+    };
+    Ok(field.map_or(IdMapping::ObjectId, |name| IdMapping::Field { name, form }))
+}
+
+fn constants(given: Table) -> anyhow::Result<Map<String, serde_json::Value>> {
+    let one = |(name, value)| {
+        let value = to_json(value).with_context(|| format!("constants.{name}"))?;
+        Ok((name, value))
+    };
+    given.into_iter().map(one).collect()
+}
+
+fn to_json(value: Value) -> anyhow::Result<serde_json::Value> {
+    Ok(match value {
+        Value::String(text) => text.into(),
+        Value::Integer(number) => number.into(),
+        Value::Float(number) => {
+            ensure!(number.is_finite(), "{number} cannot be a constant");
+            number.into()
+        }
+        Value::Boolean(boolean) => boolean.into(),
+        Value::Datetime(time) => bail!("{time} cannot be a constant: a time is not, and a text needs quotes"),
+        Value::Array(items) => items.into_iter().map(to_json).collect::<anyhow::Result<Vec<_>>>()?.into(),
+        Value::Table(table) => constants(table)?.into(),
+    })
+}
+
+fn check(mapping: &Mapping) -> anyhow::Result<()> {
+    check_collection("chats", &mapping.chats)?;
+    check_collection("messages", &mapping.messages)?;
+    ensure!(
+        mapping.chats != mapping.messages,
+        "chats and messages are both {:?}: they need a collection each",
+        mapping.chats
+    );
+    if let Some(path) = &mapping.participant_path {
+        path.split('.').try_for_each(|part| check_field("participant_path", part))?;
+    }
+    let chats = chat_field_names(mapping);
+    check_fields(&chats)?;
+    check_fields(&message_field_names(&mapping.message_fields))
+}
+
+/// Every field of a chat with the setting that names it.
+fn chat_field_names(mapping: &Mapping) -> Vec<(String, &str)> {
+    let ChatFields { participants, participants_key, created_at, updated_at, last_message_at } =
+        &mapping.fields;
+    let mut names = Vec::new();
+    if let IdMapping::Field { name, .. } = &mapping.id {
+        names.push(("id_field".to_owned(), name.as_str()));
+    }
+    let fields = [
+        ("participants", participants),
+        ("participants_key", participants_key),
+        ("created_at", created_at),
+        ("updated_at", updated_at),
+        ("last_message_at", last_message_at),
+    ];
+    names.extend(fields.map(|(setting, name)| (format!("chat_fields.{setting}"), name.as_str())));
+    names.extend(mapping.constants.keys().map(|name| (format!("constants.{name}"), name.as_str())));
+    names
+}
+
+fn message_field_names(fields: &MessageFields) -> Vec<(String, &str)> {
+    let MessageFields { chat, sender, text, client_message_id, created_at } = fields;
+    let fields = [
+        ("chat", chat),
+        ("sender", sender),
+        ("text", text),
+        ("client_message_id", client_message_id),
+        ("created_at", created_at),
+    ];
+    fields.map(|(setting, name)| (format!("message_fields.{setting}"), name.as_str())).into()
+}
+
+fn check_fields(names: &[(String, &str)]) -> anyhow::Result<()> {
+    for (index, (setting, name)) in names.iter().enumerate() {
+        check_field(setting, name)?;
+        if let Some((other, _)) = names[..index].iter().find(|(_, earlier)| earlier == name) {
+            bail!("{other} and {setting} are both {name:?}: a field can hold one thing only");
+        }
+    }
+    Ok(())
+}
+
+fn check_field(setting: &str, name: &str) -> anyhow::Result<()> {
+    ensure!(!name.is_empty(), "{setting} is empty: give the name of a field");
+    ensure!(
+        !name.contains('.'),
+        "{setting} is {name:?}: a name with a dot is no field at the top of a document"
+    );
+    ensure!(!name.starts_with('$'), "{setting} is {name:?}: names that begin with $ belong to MongoDB");
+    ensure!(!name.contains('\0'), "{setting} is {name:?}: a name cannot contain the character 0");
+    ensure!(
+        !RESERVED.contains(&name),
+        "{setting} is {name:?}, which every document has already: for its id, or for Mongoose's version"
+    );
+    Ok(())
+}
+
+fn check_collection(setting: &str, name: &str) -> anyhow::Result<()> {
+    ensure!(!name.is_empty(), "{setting} is empty: give the name of a collection");
+    ensure!(
+        !name.contains(['$', '\0']) && !name.starts_with("system."),
+        "{setting} is {name:?}, which MongoDB does not take as the name of a collection"
+    );
+    Ok(())
+}
+
+/// The section that gives this mapping.
+pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
+    let text = |text: &str| Value::String(text.to_owned());
+    let mut section = Table::new();
+    section.insert("chats".into(), text(&mapping.chats));
+    section.insert("messages".into(), text(&mapping.messages));
+    let form = match mapping.participant_form {
+        ParticipantForm::Text => "string",
+        ParticipantForm::ObjectId => "object_id",
+    };
+    section.insert("participants".into(), text(form));
+    if let Some(path) = &mapping.participant_path {
+        section.insert("participant_path".into(), text(path));
+    }
+    if let IdMapping::Field { name, form } = &mapping.id {
+        let form = match form {
+            PublicIdForm::Text => "string",
+            PublicIdForm::Uuid => "uuid",
+        };
+        section.insert("id_field".into(), text(name));
+        section.insert("id_form".into(), text(form));
+    }
+    for (setting, name) in
+        chat_field_names(mapping).into_iter().chain(message_field_names(&mapping.message_fields))
+    {
+        if let Some((table, setting)) = setting.split_once('.').filter(|(table, _)| *table != "constants") {
+            let fields = section.entry(table).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(fields) = fields {
+                fields.insert(setting.to_owned(), text(name));
+            }
+        }
+    }
+    if !mapping.constants.is_empty() {
+        let constants = Table::try_from(&mapping.constants).context("the constants cannot be printed")?;
+        section.insert("constants".into(), Value::Table(constants));
+    }
+    Ok(section)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(section: &str) -> anyhow::Result<Mapping> {
+        resolve(toml::from_str(section)?)
+    }
+
+    #[test]
+    fn nothing_said_is_the_default() {
+        assert_eq!(parsed("").unwrap(), Mapping::default());
+    }
+
+    #[test]
+    fn every_setting_arrives_and_is_printed_as_it_was() {
+        let section = r#"
+            chats = "conversations"
+            messages = "notes"
+            participants = "object_id"
+            participant_path = "user.id"
+            id_field = "conversationId"
+            id_form = "uuid"
+            [chat_fields]
+            participants = "members"
+            participants_key = "key"
+            created_at = "created"
+            updated_at = "updated"
+            last_message_at = "last"
+            [message_fields]
+            chat = "conversation"
+            sender = "from"
+            text = "body"
+            client_message_id = "clientId"
+            created_at = "at"
+            [constants]
+            type = "direct"
+            archived = false
+            weight = 1.5
+            settings = { muted = [], level = 3 }
+        "#;
+        let mapping = parsed(section).unwrap();
+        assert_eq!((mapping.chats.as_str(), mapping.messages.as_str()), ("conversations", "notes"));
+        assert_eq!(mapping.fields.participants_key, "key");
+        assert_eq!(mapping.message_fields.created_at, "at");
+        assert_eq!(mapping.participant_form, ParticipantForm::ObjectId);
+        assert_eq!(mapping.id, IdMapping::Field { name: "conversationId".into(), form: PublicIdForm::Uuid });
+        assert_eq!(mapping.constants["settings"]["level"], 3);
+        let printed = to_toml(&mapping).unwrap();
+        assert_eq!(printed, section.parse::<Table>().unwrap());
+        assert_eq!(parsed(&printed.to_string()).unwrap(), mapping);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_the_name_of_its_setting() {
+        let cases = [
+            ("id_form = 'uuid'", "set id_field too"),
+            ("id_field = '_id'", "id_field is \"_id\""),
+            ("id_field = ''", "id_field is empty"),
+            ("id_field = 'createdAt'", "id_field and chat_fields.created_at are both \"createdAt\""),
+            ("chats = ''", "chats is empty"),
+            ("chats = 'a$b'", "not take as the name of a collection"),
+            ("messages = 'chats'", "a collection each"),
+            ("participant_path = '$id'", "participant_path is \"$id\""),
+            ("participant_path = 'user.'", "participant_path is empty"),
+            ("chat_fields.participants_key = 'a.b'", "chat_fields.participants_key is \"a.b\""),
+            ("chat_fields.updated_at = 'createdAt'", "chat_fields.created_at and chat_fields.updated_at"),
+            ("message_fields.sender = '$from'", "message_fields.sender is \"$from\""),
+            ("message_fields.text = 'sender'", "message_fields.sender and message_fields.text"),
+            ("constants.participants = []", "chat_fields.participants and constants.participants"),
+            ("constants.__v = 1", "constants.__v is \"__v\""),
+            ("constants.since = 2026-01-01", "constants.since"),
+            ("constants.a.b = nan", "constants.a"),
+            ("fields = {}", "unknown field `fields`"),
+            ("participants = 'uuid'", "unknown variant `uuid`"),
+        ];
+        for (section, reason) in cases {
+            let error = format!("{:#}", parsed(section).unwrap_err());
+            assert!(error.contains(reason), "{section}: {error}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The section `[mongodb]` of the file: how an existing database is laid out. It has no flags, because a mapping is
+//! part of the data's description, and half of one on a command line would write into wrong fields.
+
+use serde::Deserialize;
+
+/// `[mongodb]`, as it is written down.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MongoSettings {
+    pub(super) chats: Option<String>,
+    pub(super) messages: Option<String>,
+    pub(super) participants: Option<ParticipantsAs>,
+    pub(super) participant_path: Option<String>,
+    pub(super) id_field: Option<String>,
+    pub(super) id_form: Option<IdForm>,
+    pub(super) deadline_ms: Option<u64>,
+    pub(super) chat_fields: ChatFieldSettings,
+    pub(super) message_fields: MessageFieldSettings,
+    pub(super) constants: toml::Table,
+}
+
+/// `[mongodb.chat_fields]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ChatFieldSettings {
+    pub(super) participants: Option<String>,
+    pub(super) participants_key: Option<String>,
+    pub(super) created_at: Option<String>,
+    pub(super) updated_at: Option<String>,
+    pub(super) last_message_at: Option<String>,
+}
+
+/// `[mongodb.message_fields]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MessageFieldSettings {
+    pub(super) chat: Option<String>,
+    pub(super) sender: Option<String>,
+    pub(super) text: Option<String>,
+    pub(super) client_message_id: Option<String>,
+    pub(super) created_at: Option<String>,
+}
+
+/// How participants are written in documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ParticipantsAs {
+    String,
+    ObjectId,
+}
+
+/// How the public id is written in its field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IdForm {
+    String,
+    Uuid,
+}

@@ -6,6 +6,7 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
     ("onechat-api", &["onechat-core"]),
     ("onechat-contract", &["onechat-core"]),
     ("onechat-core", &[]),
+    ("onechat-mongo", &["onechat-core"]),
     ("onechat-mongod", &[]),
     ("onechat-prove", &["onechat-core"]),
     ("onechat-sqlite", &["onechat-core"]),

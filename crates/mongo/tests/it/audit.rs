@@ -20,7 +20,8 @@ impl Progress for Quiet {
 
 async fn audit(place: &Place, key_format: KeyFormat) -> AuditReport {
     let options = MongoOptions { key_format, ..MongoOptions::default() };
-    MongoAudit::connect(&place.url, &options).await.unwrap().audit(&Quiet).await.unwrap()
+    let audit = MongoAudit::connect(&place.url, &options).await.expect("a server that runs");
+    audit.audit(&Quiet).await.expect("an audit ends")
 }
 
 fn count(report: &AuditReport, kind: FindingKind) -> u64 {

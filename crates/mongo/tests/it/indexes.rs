@@ -13,11 +13,12 @@ use onechat_mongo::{IndexError, IndexPurpose, IndexStatus, MongoChatStore, Mongo
 use crate::support::{Place, World};
 
 async fn indexes(place: &Place) -> MongoIndexes {
-    MongoIndexes::connect(&place.url, &MongoOptions::default()).await.unwrap()
+    MongoIndexes::connect(&place.url, &MongoOptions::default()).await.expect("a server that runs")
 }
 
 fn on_the_key(status: &[IndexStatus]) -> &IndexStatus {
-    status.iter().find(|status| status.purpose == IndexPurpose::OneChatPerKey).unwrap()
+    let on_the_key = status.iter().find(|status| status.purpose == IndexPurpose::OneChatPerKey);
+    on_the_key.expect("it is always among them")
 }
 
 fn keyed(options: IndexOptions) -> IndexModel {

@@ -15,7 +15,7 @@ fn with(mapping: Mapping) -> MongoOptions {
 }
 
 async fn only_chat(place: &Place) -> Document {
-    place.chats().find_one(doc! {}).await.unwrap().unwrap()
+    place.chats().find_one(doc! {}).await.expect("a server that runs").expect("a chat")
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ async fn place_with_a_slug() -> Place {
         .chats()
         .create_index(IndexModel::builder().keys(doc! { "slug": 1 }).options(unique).build())
         .await
-        .unwrap();
+        .expect("an index on nothing");
     place
 }
 

@@ -1,5 +1,6 @@
 //! The store on real servers, where the contract suite does not look: cost, indexes, layouts, limits, audit.
 
+mod absent;
 mod audit;
 mod herd;
 mod indexes;

@@ -37,6 +37,11 @@ impl MessageText {
         }
     }
 
+    /// A text as another program stored it. Promises nothing about its length.
+    pub fn from_stored(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

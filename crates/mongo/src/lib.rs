@@ -1,9 +1,26 @@
 //! The store on MongoDB: any number of servers on one replica set, beside other programs that write there.
 //!
-//! No type of the driver leaves this crate. Why it is built this way: `docs/decisions/0005-mongodb-store.md`.
+//! No type of the driver leaves this crate. Why it is built this way: `docs/decisions/0008-mongodb-store.md`.
 
+mod attempt;
+mod audit;
+mod codec;
+mod collections;
+mod connection;
+mod error;
+mod gatherer;
+mod guard;
+mod index;
 mod mapping;
+mod meta;
+mod metrics;
 mod options;
+mod resolver;
+mod store;
 
+pub use audit::MongoAudit;
+pub use error::{IndexError, OpenError};
+pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};
 pub use mapping::{ChatFields, IdMapping, Mapping, MessageFields, ParticipantForm, PublicIdForm};
 pub use options::MongoOptions;
+pub use store::MongoChatStore;

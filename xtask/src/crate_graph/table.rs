@@ -6,6 +6,7 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
     ("onechat-api", &["onechat-core"]),
     ("onechat-contract", &["onechat-core"]),
     ("onechat-core", &[]),
+    ("onechat-mongo", &["onechat-core"]),
     ("onechat-mongod", &[]),
     ("onechat-prove", &["onechat-core"]),
     ("onechat-sqlite", &["onechat-core"]),
@@ -25,7 +26,7 @@ pub(super) struct Confined {
 pub(super) const CONFINED: &[Confined] = &[
     Confined { library: "rusqlite", users: &["onechat-sqlite"], test_users: &[] },
     Confined { library: "rusqlite_migration", users: &["onechat-sqlite"], test_users: &[] },
-    Confined { library: "mongodb", users: &["onechat-mongod"], test_users: &[] },
+    Confined { library: "mongodb", users: &["onechat-mongo", "onechat-mongod"], test_users: &[] },
     Confined { library: "axum", users: &["onechat-api"], test_users: &["onechat-prove"] },
     Confined { library: "hyper", users: &["onechat-api"], test_users: &["onechat-prove"] },
 ];

@@ -55,6 +55,36 @@ impl Finding {
     pub const MAX_EXAMPLES: usize = 5;
 }
 
+/// Findings as they come up, one of each kind, with a few examples kept.
+#[derive(Debug, Default)]
+pub struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// Counts one more row that shows `kind`.
+    pub fn add(&mut self, kind: FindingKind, example: impl FnOnce() -> String) {
+        let index = self.0.iter().position(|finding| finding.kind == kind).unwrap_or_else(|| {
+            self.0.push(Finding { kind, count: 0, examples: Vec::new() });
+            self.0.len() - 1
+        });
+        let finding = &mut self.0[index];
+        finding.count += 1;
+        if finding.examples.len() < Finding::MAX_EXAMPLES {
+            finding.examples.push(example());
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The findings, in the order in which reports list them.
+    pub fn into_sorted(mut self) -> Vec<Finding> {
+        self.0.sort_by_key(|finding| FindingKind::ALL.iter().position(|kind| *kind == finding.kind));
+        self.0
+    }
+}
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {

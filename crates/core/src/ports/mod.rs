@@ -7,5 +7,5 @@ mod chat_store;
 
 pub use alias::AliasStore;
 pub use ambient::{Clock, IdSource};
-pub use audit::{Audit, AuditReport, Finding, FindingKind, Invariant, Progress, Severity};
+pub use audit::{Audit, AuditReport, Finding, FindingKind, Findings, Invariant, Progress, Severity};
 pub use chat_store::ChatStore;

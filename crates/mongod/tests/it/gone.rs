@@ -1,7 +1,7 @@
 //! Nothing outlives its owner: no process and no file, neither after a drop nor after `kill -9` of the owner.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -17,9 +17,19 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether a process of this deployment is there: each has the folder among its arguments.
 fn is_used(folder: &Path) -> bool {
-    let output = Command::new("ps").args(["-A", "-o", "args="]).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).contains(folder.to_str().unwrap())
+    command_lines().contains(folder.to_str().unwrap())
+}
+
+/// Of all processes. Not every Linux has `ps`, and not every system has `/proc`.
+fn command_lines() -> String {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        let output = Command::new("ps").args(["-A", "-o", "args="]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        return String::from_utf8_lossy(&output.stdout).into_owned();
+    };
+    // Processes come and go meanwhile.
+    let lines = entries.flatten().filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).into_owned()).collect()
 }
 
 #[tokio::test]

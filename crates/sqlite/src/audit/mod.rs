@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use onechat_core::{
     KeyFormat, StoreError,
-    ports::{Audit, AuditReport, Finding, FindingKind, Progress},
+    ports::{Audit, AuditReport, FindingKind, Findings, Progress},
 };
 use rusqlite::Connection;
 
@@ -59,9 +59,9 @@ impl SqliteAudit {
         };
         let mut findings = Findings::default();
         queries::integrity(&snapshot, &mut findings)?;
-        if !findings.0.is_empty() {
+        if !findings.is_empty() {
             // What is read from a damaged file says nothing about the rest.
-            report.findings = findings.0;
+            report.findings = findings.into_sorted();
             return Ok(report);
         }
         if !schema::has_unique_key(&snapshot)? {
@@ -83,32 +83,9 @@ impl Audit for SqliteAudit {
             Err(StoreError::Corrupt(reason)) => {
                 let mut findings = Findings::default();
                 findings.add(FindingKind::DamagedStorage, || reason);
-                Ok(AuditReport { findings: findings.0, ..AuditReport::default() })
+                Ok(AuditReport { findings: findings.into_sorted(), ..AuditReport::default() })
             }
             other => other,
         }
-    }
-}
-
-/// Findings as they come up, a few examples of each kept.
-#[derive(Default)]
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn add(&mut self, kind: FindingKind, example: impl FnOnce() -> String) {
-        let index = self.0.iter().position(|finding| finding.kind == kind).unwrap_or_else(|| {
-            self.0.push(Finding { kind, count: 0, examples: Vec::new() });
-            self.0.len() - 1
-        });
-        let finding = &mut self.0[index];
-        finding.count += 1;
-        if finding.examples.len() < Finding::MAX_EXAMPLES {
-            finding.examples.push(example());
-        }
-    }
-
-    fn into_sorted(mut self) -> Vec<Finding> {
-        self.0.sort_by_key(|finding| FindingKind::ALL.iter().position(|kind| *kind == finding.kind));
-        self.0
     }
 }

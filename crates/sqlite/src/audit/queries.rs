@@ -1,9 +1,7 @@
 //! What SQLite itself can check: the file, and rows that point at other rows.
 
-use onechat_core::ports::FindingKind;
+use onechat_core::ports::{FindingKind, Findings};
 use rusqlite::{Connection, Result};
-
-use super::Findings;
 
 /// Each query lists the rows that are wrong, as a text to show.
 const RELATIONS: &[(FindingKind, &str)] = &[

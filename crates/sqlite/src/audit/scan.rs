@@ -4,11 +4,10 @@
 
 use onechat_core::{
     KeyFormat, ParticipantSet, ParticipantsKey,
-    ports::{FindingKind, Progress},
+    ports::{FindingKind, Findings, Progress},
 };
 use rusqlite::{Connection, Result};
 
-use super::Findings;
 use crate::rows::{parse_participants, participants_json};
 
 /// How often progress is told, in chats.

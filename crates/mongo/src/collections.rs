@@ -1,0 +1,364 @@
+//! The collections, and every command that is sent to them: reads with the majority read concern on the primary,
+//! writes acknowledged by a majority.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures_util::TryStreamExt as _;
+use mongodb::{
+    Collection, Database,
+    bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc},
+    error::Error,
+    options::{Hint, ReadConcern},
+};
+use onechat_core::{
+    AliasError, Chat, ChatCursor, ChatId, Message, MessageCursor, NewMessage, Page, PageSize, Participant,
+    ParticipantsKey, Sent, StoreError,
+};
+
+use crate::{
+    attempt::{Deadline, Pauses, once, until},
+    codec::{Codec, StoredChat, date, field, id_value, text_of},
+    connection::Connection,
+    error::{Written, code, code_of, is_permanent, reason, sort_out},
+    guard::Guard,
+    metrics::Metrics,
+};
+
+/// Where the ids of merged chats are kept.
+pub(crate) const ALIASES: &str = "onechat_aliases";
+
+/// Chats by their keys. One that is damaged must not hide the others.
+pub(crate) type Found = HashMap<ParticipantsKey, Result<Chat, StoreError>>;
+
+/// The collections of one mapping.
+pub(crate) struct Collections {
+    database: Database,
+    chats: Collection<RawDocumentBuf>,
+    messages: Collection<RawDocumentBuf>,
+    aliases: Collection<RawDocumentBuf>,
+    codec: Codec,
+    metrics: Metrics,
+    is_replicated: bool,
+    patience: Duration,
+}
+
+/// The field that lists are sorted by, which exists only while a list is made.
+const ACTIVITY: &str = "__onechat_activity";
+
+impl Collections {
+    pub(crate) fn new(connection: &Connection, codec: Codec, metrics: Metrics, patience: Duration) -> Self {
+        let database = connection.database.clone();
+        Self {
+            chats: database.collection(&codec.mapping().chats),
+            messages: database.collection(&codec.mapping().messages),
+            aliases: database.collection(ALIASES),
+            database,
+            codec,
+            metrics,
+            is_replicated: connection.is_replicated,
+            patience,
+        }
+    }
+
+    pub(crate) fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::after(self.patience)
+    }
+
+    /// The chats under the keys, in one round trip. The index is named, so that its loss is an error at once and
+    /// not a slow scan.
+    pub(crate) async fn by_keys(
+        &self,
+        keys: &[ParticipantsKey],
+        hint: Option<String>,
+        deadline: Deadline,
+    ) -> Result<Found, Error> {
+        let wanted: Vec<&str> = keys.iter().map(ParticipantsKey::as_str).collect();
+        let mut find = self
+            .chats
+            .find(doc! { self.codec.key_field(): { "$in": wanted } })
+            .batch_size(u32::try_from(keys.len() + 1).unwrap_or(u32::MAX))
+            .max_time(deadline.server_time());
+        if let Some(hint) = hint {
+            find = find.hint(Hint::Name(hint));
+        }
+        let mut cursor = find.await?;
+        let mut found = HashMap::with_capacity(keys.len());
+        while let Some(document) = cursor.try_next().await? {
+            let key = field(&document, self.codec.key_field()).and_then(RawBsonRef::as_str);
+            let key = ParticipantsKey::from_stored(key.unwrap_or_default());
+            let chat = self.codec.chat(&document).map(|stored| stored.chat);
+            // Without a unique index there may be several: the oldest is the same for everybody.
+            let age = |chat: &Result<Chat, StoreError>| {
+                chat.as_ref().ok().map(|chat| (chat.created_at, chat.id.clone()))
+            };
+            if found.get(&key).is_none_or(|known| age(&chat) < age(known)) {
+                found.insert(key, chat);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether there is really no chat under the key. A primary that was cut off and does not know yet that another
+    /// was elected may not have heard of a chat that was acknowledged; it cannot answer this question.
+    pub(crate) async fn surely_by_key(&self, key: &ParticipantsKey) -> Result<Option<Chat>, StoreError> {
+        let found = self.surely(doc! { self.codec.key_field(): key.as_str() }).await?;
+        Ok(found.map(|found| found.chat))
+    }
+
+    async fn surely(&self, filter: Document) -> Result<Option<StoredChat>, StoreError> {
+        if !self.is_replicated {
+            return Ok(None);
+        }
+        let deadline = self.deadline();
+        let found = until(deadline, &self.metrics, || async {
+            let find = self.chats.find_one(filter.clone()).max_time(deadline.server_time());
+            match find.read_concern(ReadConcern::linearizable()).await {
+                // A shard, or a set whose configuration was taken away.
+                Err(error) if code_of(&error) == Some(code::NOT_A_REPLICA_SET) => Ok(None),
+                other => other,
+            }
+        });
+        found.await?.map(|document| self.codec.chat(&document)).transpose()
+    }
+
+    /// The chat with this id, or the one that it is an alias of.
+    pub(crate) async fn by_id(&self, id: &ChatId) -> Result<Option<StoredChat>, StoreError> {
+        if let Some(found) = self.living(id).await? {
+            return Ok(Some(found));
+        }
+        if let Some(target) = self.alias(id).await? {
+            return self.living(&target).await;
+        }
+        match self.codec.id(id) {
+            Some(value) => self.surely(doc! { self.codec.id_field(): value }).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn living(&self, id: &ChatId) -> Result<Option<StoredChat>, StoreError> {
+        let Some(value) = self.codec.id(id) else { return Ok(None) };
+        let deadline = self.deadline();
+        let found = until(deadline, &self.metrics, || async {
+            let filter = doc! { self.codec.id_field(): value.clone() };
+            self.chats.find_one(filter).max_time(deadline.server_time()).await
+        });
+        found.await?.map(|document| self.codec.chat(&document)).transpose()
+    }
+
+    async fn alias(&self, id: &ChatId) -> Result<Option<ChatId>, StoreError> {
+        let deadline = self.deadline();
+        let found = until(deadline, &self.metrics, || async {
+            self.aliases.find_one(doc! { "_id": id.as_str() }).max_time(deadline.server_time()).await
+        });
+        let Some(document) = found.await? else { return Ok(None) };
+        let target = field(&document, "chat").and_then(text_of).and_then(|id| ChatId::new(id).ok());
+        target.map(Some).ok_or_else(|| StoreError::Corrupt(format!("the alias {id} names no chat")))
+    }
+
+    pub(crate) async fn add_alias(&self, alias: &ChatId, chat: &ChatId) -> Result<(), AliasError> {
+        if self.living(alias).await?.is_some() {
+            return Err(AliasError::LiveChat(alias.clone()));
+        }
+        let target = self.by_id(chat).await?.ok_or_else(|| AliasError::NoSuchChat(chat.clone()))?.chat.id;
+        let document = doc! { "_id": alias.as_str(), "chat": target.as_str() };
+        let written = self.insert(ALIASES, vec![document], self.deadline()).await?;
+        match &written[..] {
+            [Written::Stored] => Ok(()),
+            [Written::Duplicate(_)] => match self.alias(alias).await? {
+                Some(taken) if taken != target => Err(AliasError::Taken(taken)),
+                _ => Ok(()),
+            },
+            other => Err(StoreError::Unavailable(format!("the alias was not stored: {other:?}")).into()),
+        }
+    }
+
+    /// Inserts documents without order. An error means that nothing is known of any of them, or that it never
+    /// can succeed.
+    pub(crate) async fn insert(
+        &self,
+        collection: &str,
+        documents: Vec<Document>,
+        deadline: Deadline,
+    ) -> Result<Vec<Written>, StoreError> {
+        let count = documents.len();
+        let wait = i64::try_from(deadline.server_time().as_millis()).unwrap_or(i64::MAX);
+        let command = doc! {
+            "insert": collection,
+            "ordered": false,
+            "documents": documents,
+            "writeConcern": { "w": "majority", "j": true, "wtimeout": wait },
+        };
+        let why = match once(deadline, self.database.run_command(command).into_future()).await {
+            Ok(Ok(reply)) => return Ok(sort_out(&reply, count)),
+            Ok(Err(error)) if is_permanent(&error) => return Err(StoreError::Unavailable(reason(&error))),
+            Ok(Err(error)) => reason(&error),
+            Err(hung) => hung.to_owned(),
+        };
+        Ok(vec![Written::Unknown(why); count])
+    }
+
+    /// The chats of a participant. Sorted by the server for each page, over that participant's chats alone: their
+    /// order depends on two fields, of which documents of other programs may lack either.
+    pub(crate) async fn chats_of(
+        &self,
+        participant: &Participant,
+        size: PageSize,
+        after: Option<&ChatCursor>,
+    ) -> Result<Page<Chat, ChatCursor>, StoreError> {
+        let Some(member) = self.codec.participant(participant) else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        let (fields, id_field) = (&self.codec.mapping().fields, self.codec.id_field());
+        let of = |name: &str| format!("${name}");
+        let from_id = doc! { "$cond": [
+            { "$eq": [{ "$type": "$_id" }, "objectId"] }, { "$toDate": "$_id" }, { "$toDate": 0_i64 },
+        ] };
+        let created = doc! { "$ifNull": [of(&fields.created_at), from_id] };
+        let activity = doc! { "$max": [created, of(&fields.last_message_at)] };
+        let mut stages = vec![
+            doc! { "$match": { self.codec.participants_path(): member } },
+            doc! { "$set": { ACTIVITY: activity } },
+        ];
+        if let Some(after) = after {
+            let (at, id) = (date(after.at), self.codec.id(&after.id).unwrap_or(Bson::MinKey));
+            stages.push(doc! { "$match": { "$or": [
+                { ACTIVITY: { "$lt": at.clone() } },
+                { ACTIVITY: at, id_field: { "$lt": id } },
+            ] } });
+        }
+        stages.push(doc! { "$sort": { ACTIVITY: -1, id_field: -1 } });
+        stages.push(doc! { "$limit": one_more(size) });
+        let deadline = self.deadline();
+        let documents: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
+            let rows = self.chats.aggregate(stages.clone()).max_time(deadline.server_time());
+            rows.with_type::<RawDocumentBuf>().await?.try_collect().await
+        })
+        .await?;
+        let chats = documents.iter().map(|document| Ok(self.codec.chat(document)?.chat));
+        Ok(Page::from_one_more(chats.collect::<Result<_, StoreError>>()?, size, ChatCursor::after))
+    }
+
+    pub(crate) async fn messages(
+        &self,
+        chat: &ChatId,
+        size: PageSize,
+        before: Option<&MessageCursor>,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
+        let Some(stored) = self.by_id(chat).await? else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        let fields = &self.codec.mapping().message_fields;
+        let mut filter = doc! { &fields.chat: stored.document_id };
+        if let Some(before) = before {
+            let (at, id) = (date(before.at), id_value(before.id.as_str()));
+            filter.insert(
+                "$or",
+                vec![
+                    doc! { &fields.created_at: { "$lt": at.clone() } },
+                    doc! { &fields.created_at: at, "_id": { "$lt": id } },
+                ],
+            );
+        }
+        let deadline = self.deadline();
+        let documents: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
+            let find = self.messages.find(filter.clone()).sort(doc! { &fields.created_at: -1, "_id": -1 });
+            find.limit(one_more(size)).max_time(deadline.server_time()).await?.try_collect().await
+        })
+        .await?;
+        let messages = documents.iter().map(|document| self.codec.message(document, &stored.chat.id));
+        Ok(Page::from_one_more(messages.collect::<Result<_, StoreError>>()?, size, MessageCursor::after))
+    }
+
+    /// Stores a message once. The unique index decides; the chat's activity follows, and a repeat makes up for one
+    /// that was cut off between the two.
+    pub(crate) async fn send(&self, message: &NewMessage, guard: &Guard) -> Result<Option<Sent>, StoreError> {
+        let Some(chat) = self.by_id(&message.chat).await? else { return Ok(None) };
+        guard.refuses_messages()?;
+        let deadline = self.deadline();
+        let document = self.codec.new_message(message, &chat.document_id)?;
+        let mut pauses = Pauses::default();
+        let sent = loop {
+            let written = self
+                .insert(&self.codec.mapping().messages, vec![document.clone()], deadline)
+                .await?
+                .remove(0);
+            let why = match written {
+                Written::Stored => {
+                    let raw = RawDocumentBuf::try_from(&document)
+                        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+                    break Sent { message: self.codec.message(&raw, &chat.chat.id)?, created: true };
+                }
+                Written::Refused(why) => return Err(StoreError::Refused(why)),
+                Written::Duplicate(fields) => format!("the index on {} holds the message", fields.join(", ")),
+                Written::Unknown(why) => why,
+            };
+            // An earlier try of ours, or somebody's first message with the same id.
+            if let Some(first) = self.first(message, &chat, deadline).await? {
+                let created = first.id == message.id;
+                break Sent { message: first, created };
+            }
+            if deadline.has_passed() {
+                self.metrics.deadline_misses.inc();
+                return Err(StoreError::Unavailable(why));
+            }
+            pauses.pause(deadline).await;
+        };
+        self.touch(&chat, &sent.message, deadline).await?;
+        Ok(Some(sent))
+    }
+
+    async fn first(
+        &self,
+        message: &NewMessage,
+        chat: &StoredChat,
+        deadline: Deadline,
+    ) -> Result<Option<Message>, StoreError> {
+        let fields = &self.codec.mapping().message_fields;
+        let filter = doc! {
+            &fields.chat: chat.document_id.clone(),
+            &fields.sender: self.codec.participant(&message.sender),
+            &fields.client_message_id: message.client_message_id.as_str(),
+        };
+        let found = until(deadline, &self.metrics, || async {
+            self.messages.find_one(filter.clone()).max_time(deadline.server_time()).await
+        });
+        found.await?.map(|document| self.codec.message(&document, &chat.chat.id)).transpose()
+    }
+
+    /// Moves the chat's activity forward, never back.
+    async fn touch(
+        &self,
+        chat: &StoredChat,
+        message: &Message,
+        deadline: Deadline,
+    ) -> Result<(), StoreError> {
+        if chat.chat.last_message_at.is_some_and(|at| at >= message.created_at) {
+            return Ok(());
+        }
+        let (fields, at) = (&self.codec.mapping().fields, date(message.created_at));
+        let update = doc! { "$max": { &fields.last_message_at: at.clone(), &fields.updated_at: at } };
+        until(deadline, &self.metrics, || async {
+            self.chats.update_one(doc! { "_id": chat.document_id.clone() }, update.clone()).await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Whether a primary answers and can see a majority.
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        let deadline = Deadline::after(self.patience / 4);
+        until(deadline, &self.metrics, || async {
+            self.chats.find_one(doc! {}).projection(doc! { "_id": 1 }).max_time(deadline.server_time()).await
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+fn one_more(size: PageSize) -> i64 {
+    i64::try_from(size.get()).unwrap_or(i64::MAX).saturating_add(1)
+}

@@ -1,0 +1,89 @@
+//! The connection: what the connection string says, and what no connection string may weaken.
+
+use std::time::Duration;
+
+use mongodb::{
+    Client, Database,
+    bson::doc,
+    event::{EventHandler, cmap::CmapEvent},
+    options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
+};
+
+use crate::{OpenError, error::reason, metrics::Pool};
+
+/// One that a server was reached over.
+pub(crate) struct Connection {
+    pub(crate) database: Database,
+    /// Whether there can be a second primary that does not know yet that it is none.
+    pub(crate) is_replicated: bool,
+}
+
+impl Connection {
+    /// Connects, and sees that a primary answers.
+    pub(crate) async fn open(url: &str, deadline: Duration, pool: Pool) -> Result<Self, OpenError> {
+        let mut options =
+            ClientOptions::parse(url).await.map_err(|error| OpenError::ConnectionString(reason(&error)))?;
+        let name = options.default_database.clone().ok_or(OpenError::NoDatabase)?;
+        strengthen(&mut options);
+        options.app_name.get_or_insert_with(|| "onechat".to_owned());
+        options.server_selection_timeout.get_or_insert(deadline);
+        options.cmap_event_handler = Some(EventHandler::callback(move |event| count(&pool, &event)));
+        let client =
+            Client::with_options(options).map_err(|error| OpenError::ConnectionString(reason(&error)))?;
+        let database = client.database(&name);
+        let hello = database.run_command(doc! { "hello": 1 }).selection_criteria(primary()).await;
+        let hello = hello.map_err(|error| OpenError::Unavailable(reason(&error)))?;
+        let is_replicated =
+            hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
+        Ok(Self { database, is_replicated })
+    }
+}
+
+/// Weaker concerns would hand out chats that a failover takes back (I7).
+fn strengthen(options: &mut ClientOptions) {
+    if options.read_concern.as_ref().is_some_and(|concern| *concern != ReadConcern::majority())
+        || options.write_concern.as_ref().is_some_and(|concern| concern.w != Some(Acknowledgment::Majority))
+        || options.selection_criteria.as_ref().is_some_and(|criteria| *criteria != primary())
+    {
+        tracing::warn!(
+            event = "concerns_ignored",
+            "the read concern, write concern or read preference of the connection string is not used: \
+             it is always majority, on the primary"
+        );
+    }
+    options.read_concern = Some(ReadConcern::majority());
+    options.write_concern = Some(majority());
+    options.selection_criteria = Some(primary());
+}
+
+fn majority() -> WriteConcern {
+    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
+}
+
+fn primary() -> SelectionCriteria {
+    SelectionCriteria::ReadPreference(ReadPreference::Primary)
+}
+
+fn count(pool: &Pool, event: &CmapEvent) {
+    match event {
+        CmapEvent::ConnectionCreated(_) => {
+            pool.open.inc();
+        }
+        CmapEvent::ConnectionClosed(_) => {
+            pool.open.dec();
+        }
+        CmapEvent::ConnectionCheckedOut(_) => {
+            pool.in_use.inc();
+        }
+        CmapEvent::ConnectionCheckedIn(_) => {
+            pool.in_use.dec();
+        }
+        CmapEvent::PoolCleared(_) => {
+            pool.cleared.inc();
+        }
+        CmapEvent::ConnectionCheckoutFailed(_) => {
+            pool.checkout_failures.inc();
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,217 @@
+//! The one place where the driver's errors become ours. Matched by code and by the server's own documents, never
+//! by text.
+
+use mongodb::{
+    bson::{Bson, Document},
+    error::{Error, ErrorKind, WriteFailure},
+};
+use onechat_core::{KeyFormat, StoreError};
+
+use crate::index::IndexStatus;
+
+/// Why a store cannot be opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The connection string cannot be understood.
+    #[error("the connection string is not right: {0}")]
+    ConnectionString(String),
+    /// The connection string names no database.
+    #[error(
+        "the connection string names no database: write it as the path, \
+         for example mongodb://db1,db2,db3/chat?replicaSet=rs0"
+    )]
+    NoDatabase,
+    /// The mapping cannot be used.
+    #[error("the layout of documents is not right: {0}")]
+    Mapping(String),
+    /// No server answers, or it refuses us.
+    #[error("the database cannot be used: {0}")]
+    Unavailable(String),
+    /// The keys in the collection are of another format than the one configured.
+    #[error(
+        "the keys in {collection} are in the format {stored}, and the configuration says {configured}; \
+         set the key format to {stored}"
+    )]
+    KeyFormat {
+        /// The collection of chats.
+        collection: String,
+        /// The format of the keys there.
+        stored: KeyFormat,
+        /// The format that was asked for.
+        configured: KeyFormat,
+    },
+    /// What we have noted beside the collection cannot be understood.
+    #[error("what is noted about {collection} in {meta} cannot be understood: {reason}; use a newer onechat")]
+    Meta {
+        /// The collection of chats.
+        collection: String,
+        /// Where the note is.
+        meta: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Why indexes could not be made or dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// Documents that the index forbids are there already.
+    #[error(
+        "{collection} has documents that the unique index forbids: `onechat audit` lists them, \
+         and they have to be merged or removed first"
+    )]
+    Duplicates {
+        /// The collection.
+        collection: String,
+    },
+    /// An index is in the way.
+    #[error("the index {name} of {collection} has our name, but is another index: drop or rename it first")]
+    InTheWay {
+        /// The collection.
+        collection: String,
+        /// The index.
+        name: String,
+    },
+    /// After it was made, the server does not show it.
+    #[error("the server does not show what was made: {0:?}")]
+    NotThere(Vec<IndexStatus>),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Codes by the names that the server's `error_codes.yml` gives them.
+pub(crate) mod code {
+    pub(crate) const BAD_VALUE: i32 = 2;
+    pub(crate) const UNAUTHORIZED: i32 = 13;
+    pub(crate) const AUTHENTICATION_FAILED: i32 = 18;
+    pub(crate) const NAMESPACE_NOT_FOUND: i32 = 26;
+    pub(crate) const INDEX_NOT_FOUND: i32 = 27;
+    pub(crate) const INDEX_OPTIONS_CONFLICT: i32 = 85;
+    pub(crate) const INDEX_KEY_SPECS_CONFLICT: i32 = 86;
+    pub(crate) const NOT_A_REPLICA_SET: i32 = 123;
+    pub(crate) const DOCUMENT_VALIDATION_FAILURE: i32 = 121;
+    pub(crate) const DUPLICATE_KEY: i32 = 11000;
+}
+
+/// The server's code of an error, however the driver wraps it.
+pub(crate) fn code_of(error: &Error) -> Option<i32> {
+    match &*error.kind {
+        ErrorKind::Command(error) => Some(error.code),
+        ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
+        ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
+        _ => None,
+    }
+}
+
+/// What the driver says, without the server's whole reply, which may hold documents.
+pub(crate) fn reason(error: &Error) -> String {
+    error.kind.to_string()
+}
+
+/// Whether trying again cannot help: nobody elects away a missing right.
+pub(crate) fn is_permanent(error: &Error) -> bool {
+    matches!(code_of(error), Some(code::UNAUTHORIZED | code::AUTHENTICATION_FAILED | code::BAD_VALUE))
+        || matches!(
+            &*error.kind,
+            ErrorKind::Authentication { .. }
+                | ErrorKind::InvalidArgument { .. }
+                | ErrorKind::InvalidTlsConfig { .. }
+        )
+}
+
+pub(crate) fn unavailable(error: &Error) -> StoreError {
+    StoreError::Unavailable(reason(error))
+}
+
+/// What became of one document of an unordered insert.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Written {
+    /// It is there, on a majority of the members.
+    Stored,
+    /// A unique index has its values already: the index's fields in order.
+    Duplicate(Vec<String>),
+    /// A rule of the collection forbids it.
+    Refused(String),
+    /// Nobody knows, and why.
+    Unknown(String),
+}
+
+/// Reads the reply to an insert of `count` documents, error by error.
+pub(crate) fn sort_out(reply: &Document, count: usize) -> Vec<Written> {
+    let doubt = reply.get_document("writeConcernError").ok();
+    let all = doubt.map_or(Written::Stored, |doubt| {
+        Written::Unknown(format!(
+            "not known to be on a majority: {}",
+            doubt.get_str("errmsg").unwrap_or_default()
+        ))
+    });
+    let mut written = vec![all; count];
+    let errors = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+    for error in errors.iter().filter_map(Bson::as_document) {
+        let index = number(error.get("index")).and_then(|index| usize::try_from(index).ok());
+        if let Some(slot) = index.and_then(|index| written.get_mut(index)) {
+            *slot = one_error(error);
+        }
+    }
+    written
+}
+
+fn one_error(error: &Document) -> Written {
+    let text = error.get_str("errmsg").unwrap_or_default();
+    match number(error.get("code")).and_then(|code| i32::try_from(code).ok()) {
+        Some(code::DUPLICATE_KEY) => {
+            let pattern = error.get_document("keyPattern");
+            Written::Duplicate(pattern.map(|pattern| pattern.keys().cloned().collect()).unwrap_or_default())
+        }
+        Some(code::DOCUMENT_VALIDATION_FAILURE) => {
+            Written::Refused("the collection's validator forbids the document".to_owned())
+        }
+        code => Written::Unknown(format!("{text} (code {})", code.unwrap_or_default())),
+    }
+}
+
+/// A number, however the server's reply has it.
+pub(crate) fn number(value: Option<&Bson>) -> Option<i64> {
+    match value? {
+        Bson::Int32(number) => Some(i64::from(*number)),
+        Bson::Int64(number) => Some(*number),
+        #[expect(clippy::cast_possible_truncation, reason = "a reply counts in whole numbers")]
+        Bson::Double(number) => Some(*number as i64),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn errors_are_told_apart_by_index_code_and_key_pattern() {
+        let reply = doc! { "ok": 1, "n": 2, "writeErrors": [
+            { "index": 1, "code": 11000, "keyPattern": { "participantsKey": 1 }, "errmsg": "E11000" },
+            { "index": 2, "code": 11000, "keyPattern": { "a": 1, "b": -1 }, "errmsg": "E11000" },
+            { "index": 3, "code": 121, "errmsg": "Document failed validation" },
+            { "index": 4, "code": 1, "errmsg": "what is this" },
+        ]};
+        let written = sort_out(&reply, 6);
+        assert_eq!(written[0], Written::Stored);
+        assert_eq!(written[1], Written::Duplicate(vec!["participantsKey".to_owned()]));
+        assert_eq!(written[2], Written::Duplicate(vec!["a".to_owned(), "b".to_owned()]));
+        assert!(matches!(written[3], Written::Refused(_)));
+        assert!(matches!(written[4], Written::Unknown(_)));
+        assert_eq!(written[5], Written::Stored);
+    }
+
+    #[test]
+    fn without_the_majority_nothing_is_called_stored() {
+        let reply = doc! { "ok": 1, "n": 1, "writeErrors": [
+            { "index": 1, "code": 11000, "keyPattern": { "participantsKey": 1 }, "errmsg": "E11000" },
+        ], "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
+        let written = sort_out(&reply, 2);
+        assert!(matches!(written[0], Written::Unknown(_)));
+        assert!(matches!(written[1], Written::Duplicate(_)));
+    }
+}

@@ -1,0 +1,424 @@
+//! Create-or-get, gathered: one find answers every key that waits, one unordered insert creates every chat that is
+//! missing, and what the insert leaves open is looked up again.
+//!
+//! Each key is in one batch at a time, and those who ask for it meanwhile form the next group: however many callers
+//! race for a new chat, they cost a find, an insert and a find. The unique index decides between servers.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use mongodb::bson::Document;
+use onechat_core::{Chat, ParticipantsKey, Proposal, StoreError};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    attempt::{Deadline, Pauses, until},
+    collections::{Collections, Found},
+    error::{Written, code, code_of},
+    gatherer::Gatherer,
+    guard::Guard,
+    metrics::{Index, Metrics},
+};
+
+/// How many finds, and how many inserts, are under way at most. More would make smaller batches, not faster ones.
+const LOOKUPS: usize = 2;
+const INSERTS: usize = 4;
+/// The largest find. Its keys are far below the 16 MiB of a command.
+const MOST_KEYS: usize = 1000;
+/// The largest insert, in chats and in the bytes of their keys, which are about half of a document.
+const MOST_CHATS: usize = 500;
+const MOST_KEY_BYTES: usize = 4 << 20;
+/// How often a chat is looked for that another unique index than ours seems to hold.
+const LOOKS_AFTER_REFUSAL: usize = 5;
+
+/// The chat under the key, if any, and whether it was missing before.
+type Answer = Result<Option<(Arc<Chat>, bool)>, StoreError>;
+
+struct Waiter {
+    /// What to create; nothing for those who only look.
+    proposal: Option<Proposal>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// A chat that is to be created, with those who wait for it.
+struct Missing {
+    key: ParticipantsKey,
+    chat: Arc<Chat>,
+    document: Document,
+    waiters: Vec<Waiter>,
+    deadline: Deadline,
+}
+
+#[derive(Default)]
+struct State {
+    lookups: Gatherer<ParticipantsKey, Waiter>,
+    lookups_under_way: usize,
+    missing: VecDeque<Missing>,
+    inserts_under_way: usize,
+    waiting: usize,
+}
+
+/// Answers requests for chats by key.
+pub(crate) struct Resolver {
+    collections: Arc<Collections>,
+    guard: Arc<Guard>,
+    metrics: Metrics,
+    capacity: usize,
+    patience: Duration,
+    state: Mutex<State>,
+}
+
+impl Resolver {
+    pub(crate) fn new(
+        collections: Arc<Collections>,
+        guard: Arc<Guard>,
+        metrics: Metrics,
+        capacity: usize,
+        patience: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self { collections, guard, metrics, capacity, patience, state: Mutex::default() })
+    }
+
+    /// The chat under the key; created as proposed, if there is a proposal and no chat.
+    pub(crate) async fn resolve(
+        self: &Arc<Self>,
+        key: ParticipantsKey,
+        proposal: Option<Proposal>,
+    ) -> Answer {
+        let (sender, receiver) = oneshot::channel();
+        let begins = {
+            let mut state = self.state();
+            if state.waiting >= self.capacity {
+                return Err(StoreError::Overloaded);
+            }
+            state.waiting += 1;
+            state.lookups.push(key, Waiter { proposal, answer: sender });
+            state.begins_lookup()
+        };
+        self.metrics.waiting.inc();
+        if begins {
+            tokio::spawn(Arc::clone(self).look());
+        }
+        // The work itself has this deadline too; time in the queue comes on top.
+        match timeout_at(Instant::now() + 2 * self.patience, receiver).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(StoreError::Unavailable("the request was dropped".to_owned())),
+            Err(_) => {
+                self.metrics.deadline_misses.inc();
+                Err(StoreError::Unavailable("the database did not answer in time".to_owned()))
+            }
+        }
+    }
+
+    /// Makes finds until nothing waits.
+    async fn look(self: Arc<Self>) {
+        loop {
+            let batch = {
+                let mut state = self.state();
+                let batch = state.lookups.begin(MOST_KEYS);
+                if batch.is_empty() {
+                    state.lookups_under_way -= 1;
+                    return;
+                }
+                batch
+            };
+            self.look_up(batch).await;
+        }
+    }
+
+    async fn look_up(self: &Arc<Self>, batch: Vec<(ParticipantsKey, Vec<Waiter>)>) {
+        let deadline = Deadline::after(self.patience);
+        let keys: Vec<ParticipantsKey> = batch.iter().map(|(key, _)| key.clone()).collect();
+        let requests: usize = batch.iter().map(|(_, group)| group.len()).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
+        self.metrics.lookup_batch_size.observe(keys.len() as f64);
+        self.metrics.lookups_saved.inc_by(requests.saturating_sub(1) as u64);
+        let mut found = match self.find(&keys, deadline).await {
+            Ok(found) => found,
+            Err(error) => {
+                for (key, group) in batch {
+                    self.answer(&key, group, &Err(error.clone()));
+                }
+                return;
+            }
+        };
+        let mut missing = Vec::new();
+        for (key, group) in batch {
+            if let Some(chat) = found.remove(&key) {
+                self.answer(&key, group, &chat.map(|chat| Some((Arc::new(chat), false))));
+                continue;
+            }
+            let (openers, lookers): (Vec<_>, Vec<_>) =
+                group.into_iter().partition(|waiter| waiter.proposal.is_some());
+            let proposal = openers.first().and_then(|opener| opener.proposal.as_ref());
+            let Some(proposal) = proposal else {
+                self.answer(&key, lookers, &Ok(None));
+                continue;
+            };
+            self.tell(lookers, &Ok(None));
+            let chat = proposal.to_chat(key.clone());
+            let document = self.guard.refuses_chats().and_then(|()| self.collections.codec().new_chat(&chat));
+            match document {
+                Ok(document) => {
+                    missing.push(Missing { key, chat: Arc::new(chat), document, waiters: openers, deadline });
+                }
+                Err(error) => self.answer(&key, openers, &Err(error)),
+            }
+        }
+        if !missing.is_empty() {
+            let begins = {
+                let mut state = self.state();
+                state.missing.extend(missing);
+                state.begins_insert()
+            };
+            if begins {
+                tokio::spawn(Arc::clone(self).create());
+            }
+        }
+    }
+
+    /// One find, tried again while there is time. The loss of the index is noticed here.
+    async fn find(&self, keys: &[ParticipantsKey], deadline: Deadline) -> Result<Found, StoreError> {
+        self.guard.refuses_chats()?;
+        let began = Instant::now();
+        let work = || async {
+            let found = self.collections.by_keys(keys, self.guard.hint(), deadline).await;
+            match found {
+                // The index that was named is not there: is there another one?
+                Err(error) if code_of(&error) == Some(code::BAD_VALUE) => {
+                    let _ = self.guard.check().await;
+                    if self.guard.refuses_chats().is_err() {
+                        return Err(error);
+                    }
+                    self.collections.by_keys(keys, self.guard.hint(), deadline).await
+                }
+                other => other,
+            }
+        };
+        let found = until(deadline, &self.metrics, work).await;
+        self.metrics.lookup_seconds.observe(began.elapsed().as_secs_f64());
+        if found.is_err() {
+            self.guard.refuses_chats()?;
+        }
+        found
+    }
+
+    /// Makes inserts until nothing is missing.
+    async fn create(self: Arc<Self>) {
+        loop {
+            let batch = {
+                let mut state = self.state();
+                let batch = state.next_insert();
+                if batch.is_empty() {
+                    state.inserts_under_way -= 1;
+                    return;
+                }
+                batch
+            };
+            let open = self.insert(batch).await;
+            if !open.is_empty() {
+                // Apart, so that those who come behind need not wait for them.
+                tokio::spawn(Arc::clone(&self).settle(open));
+            }
+        }
+    }
+
+    /// One insert. Answers what it has settled and returns the rest, with what became of each.
+    async fn insert(self: &Arc<Self>, batch: Vec<Missing>) -> Vec<(Missing, Written)> {
+        #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
+        self.metrics.insert_batch_size.observe(batch.len() as f64);
+        let deadline = batch.iter().map(|missing| missing.deadline).max_by_key(|deadline| deadline.at());
+        let Some(deadline) = deadline else { return Vec::new() };
+        let documents = batch.iter().map(|missing| missing.document.clone()).collect();
+        let began = Instant::now();
+        let written =
+            self.collections.insert(&self.collections.codec().mapping().chats, documents, deadline).await;
+        self.metrics.insert_seconds.observe(began.elapsed().as_secs_f64());
+        let written = match written {
+            Ok(written) => written,
+            Err(error) => {
+                for missing in batch {
+                    self.answer(&missing.key, missing.waiters, &Err(error.clone()));
+                }
+                return Vec::new();
+            }
+        };
+        let mut open = Vec::new();
+        for (missing, written) in batch.into_iter().zip(written) {
+            match written {
+                Written::Stored => {
+                    let answer = Ok(Some((missing.chat, true)));
+                    self.answer(&missing.key, missing.waiters, &answer);
+                }
+                written => {
+                    if let Written::Duplicate(fields) = &written {
+                        self.metrics.duplicate_keys.get_or_create(&Index { index: fields.join(",") }).inc();
+                    }
+                    open.push((missing, written));
+                }
+            }
+        }
+        open
+    }
+
+    /// Finds out about chats whose insert has settled nothing: somebody else's may be there, or ours after all.
+    async fn settle(self: Arc<Self>, mut open: Vec<(Missing, Written)>) {
+        let (mut pauses, mut looks) = (Pauses::default(), 0);
+        while !open.is_empty() {
+            looks += 1;
+            open = self.look_again(open, looks).await;
+            if open.is_empty() {
+                return;
+            }
+            let Some(deadline) = open.iter().map(|(missing, _)| missing.deadline).min_by_key(|by| by.at())
+            else {
+                return;
+            };
+            pauses.pause(deadline).await;
+            // What may not have been written is written again, under the same id; the others are looked for.
+            let (unknown, rest): (Vec<_>, Vec<_>) =
+                open.into_iter().partition(|(_, written)| matches!(written, Written::Unknown(_)));
+            open = rest;
+            let unknown: Vec<Missing> = unknown.into_iter().map(|(missing, _)| missing).collect();
+            open.extend(match (unknown.is_empty(), self.guard.refuses_chats()) {
+                (true, _) => Vec::new(),
+                (false, Ok(())) => self.insert(unknown).await,
+                (false, Err(error)) => {
+                    for missing in unknown {
+                        self.answer(&missing.key, missing.waiters, &Err(error.clone()));
+                    }
+                    Vec::new()
+                }
+            });
+        }
+    }
+
+    /// Answers what a majority read finds, and what has no more time. Returns the rest.
+    async fn look_again(
+        self: &Arc<Self>,
+        open: Vec<(Missing, Written)>,
+        looks: usize,
+    ) -> Vec<(Missing, Written)> {
+        let keys: Vec<ParticipantsKey> = open.iter().map(|(missing, _)| missing.key.clone()).collect();
+        let deadline = open[0].0.deadline;
+        self.metrics.refetches.inc();
+        let mut found = match self.find(&keys, deadline).await {
+            Ok(found) => found,
+            Err(error) => {
+                for (missing, _) in open {
+                    self.answer(&missing.key, missing.waiters, &Err(error.clone()));
+                }
+                return Vec::new();
+            }
+        };
+        let mut rest = Vec::new();
+        for (missing, written) in open {
+            if let Some(chat) = found.remove(&missing.key) {
+                if chat.as_ref().is_ok_and(|chat| chat.id != missing.chat.id) {
+                    self.metrics.lost_races.inc();
+                }
+                let answer = chat.map(|chat| Some((Arc::new(chat), true)));
+                self.answer(&missing.key, missing.waiters, &answer);
+                continue;
+            }
+            match self.verdict(&missing, &written, looks) {
+                Some(error) => self.answer(&missing.key, missing.waiters, &Err(error)),
+                None => rest.push((missing, written)),
+            }
+        }
+        rest
+    }
+
+    /// Whether there is no point, or no time, in looking once more.
+    fn verdict(&self, missing: &Missing, written: &Written, looks: usize) -> Option<StoreError> {
+        let late = missing.deadline.has_passed();
+        let refused = looks >= LOOKS_AFTER_REFUSAL || late;
+        let why = match written {
+            Written::Refused(why) => return refused.then(|| StoreError::Refused(why.clone())),
+            Written::Duplicate(fields) if !self.is_ours(fields) => {
+                return refused.then(|| {
+                    let name = self.guard.name_of(fields).unwrap_or_else(|| "unknown".to_owned());
+                    let collection = &self.collections.codec().mapping().chats;
+                    let fields = fields.join(", ");
+                    StoreError::Refused(format!(
+                        "the unique index {name} of {collection}, on {fields}, holds the values of the new chat already"
+                    ))
+                });
+            }
+            Written::Duplicate(_) => {
+                self.metrics.majority_waits.inc();
+                "somebody else's chat is not on a majority of the members yet"
+            }
+            Written::Unknown(why) => why,
+            Written::Stored => "it was stored",
+        };
+        if late {
+            self.metrics.deadline_misses.inc();
+        }
+        late.then(|| StoreError::Unavailable(why.to_owned()))
+    }
+
+    /// Whether these are the fields of the index on the key. Or of `_id`: then an earlier try of ours is there.
+    fn is_ours(&self, fields: &[String]) -> bool {
+        matches!(fields, [field] if field == self.collections.codec().key_field() || field == "_id")
+    }
+
+    fn tell(&self, waiters: Vec<Waiter>, answer: &Answer) {
+        let count = waiters.len();
+        self.state().waiting -= count;
+        self.metrics.waiting.dec_by(i64::try_from(count).unwrap_or(i64::MAX));
+        for waiter in waiters {
+            // Who does not wait any more has no use for it.
+            let _ = waiter.answer.send(answer.clone());
+        }
+    }
+
+    /// Tells everybody, and lets the next group of the key begin.
+    fn answer(self: &Arc<Self>, key: &ParticipantsKey, waiters: Vec<Waiter>, answer: &Answer) {
+        let begins = {
+            let mut state = self.state();
+            state.lookups.release(key);
+            state.begins_lookup()
+        };
+        if begins {
+            tokio::spawn(Arc::clone(self).look());
+        }
+        self.tell(waiters, answer);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether the caller has to start another task for finds.
+    fn begins_lookup(&mut self) -> bool {
+        let begins = self.lookups.has_work() && self.lookups_under_way < LOOKUPS;
+        self.lookups_under_way += usize::from(begins);
+        begins
+    }
+
+    fn begins_insert(&mut self) -> bool {
+        let begins = !self.missing.is_empty() && self.inserts_under_way < INSERTS;
+        self.inserts_under_way += usize::from(begins);
+        begins
+    }
+
+    fn next_insert(&mut self) -> Vec<Missing> {
+        let mut bytes = 0;
+        let fits = |missing: &&Missing| {
+            bytes += missing.key.as_str().len();
+            bytes <= MOST_KEY_BYTES
+        };
+        let count = self.missing.iter().take(MOST_CHATS).take_while(fits).count();
+        let count = count.max(usize::from(!self.missing.is_empty()));
+        self.missing.drain(..count).collect()
+    }
+}

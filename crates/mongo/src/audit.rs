@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use mongodb::{
     Collection, Database,
-    bson::{Bson, Document, RawDocumentBuf, doc},
+    bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc},
     error::Error,
 };
 use onechat_core::{
@@ -78,31 +78,7 @@ impl MongoAudit {
         let mut cursor = chats.find(doc! {}).await?;
         let mut done = 0;
         while let Some(document) = cursor.try_next().await? {
-            let id = field(&document, "_id")
-                .and_then(text_of)
-                .unwrap_or_else(|| "without a usable _id".to_owned());
-            match self.codec.participants(&document) {
-                Err(reason) => {
-                    findings.add(FindingKind::MalformedParticipants, || format!("chat {id}: {reason}"))
-                }
-                Ok(set) => {
-                    let key = field(&document, self.codec.key_field()).and_then(|key| key.as_str());
-                    let right = ParticipantsKey::new(&set, self.key_format);
-                    if self.key_format.may_be_ambiguous(&set) {
-                        findings.add(FindingKind::AmbiguousKey, || format!("chat {id} has {right:?}"));
-                    }
-                    match key {
-                        None | Some("") => {
-                            findings
-                                .add(FindingKind::MissingKey, || format!("chat {id} should have {right:?}"));
-                        }
-                        Some(key) if key != right.as_str() => findings.add(FindingKind::WrongKey, || {
-                            format!("chat {id} has {key:?}, its participants' key is {right:?}")
-                        }),
-                        Some(_) => {}
-                    }
-                }
-            }
+            self.check(&document, findings);
             done += 1;
             if done % STRIDE == 0 {
                 progress.advance(done, total.max(done));
@@ -110,6 +86,33 @@ impl MongoAudit {
         }
         progress.advance(done, done);
         Ok(done)
+    }
+
+    fn check(&self, document: &RawDocument, findings: &mut Findings) {
+        let id =
+            || field(document, "_id").and_then(text_of).unwrap_or_else(|| "without a usable _id".to_owned());
+        let set = match self.codec.participants(document) {
+            Ok(set) => set,
+            Err(reason) => {
+                findings.add(FindingKind::MalformedParticipants, || format!("chat {}: {reason}", id()));
+                return;
+            }
+        };
+        let right = ParticipantsKey::new(&set, self.key_format);
+        if self.key_format.may_be_ambiguous(&set) {
+            findings.add(FindingKind::AmbiguousKey, || format!("chat {} has {:?}", id(), right.as_str()));
+        }
+        match field(document, self.codec.key_field()).and_then(RawBsonRef::as_str) {
+            Some(key) if key == right.as_str() => {}
+            None | Some("") => {
+                findings.add(FindingKind::MissingKey, || {
+                    format!("chat {} should have {:?}", id(), right.as_str())
+                });
+            }
+            Some(key) => findings.add(FindingKind::WrongKey, || {
+                format!("chat {} has {key:?}, its participants' key is {:?}", id(), right.as_str())
+            }),
+        }
     }
 
     /// Chats of one set, whatever keys they have: grouping by the key would not see those without one.

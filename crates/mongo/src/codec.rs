@@ -116,7 +116,7 @@ impl Codec {
         let participants = self.participants(document).map_err(|what| damaged(&what))?;
         let id = field(document, self.id_field()).and_then(text_of).and_then(|id| ChatId::new(id).ok());
         let id = id.ok_or_else(|| damaged("no id that can be used"))?;
-        let key = field(document, &fields.participants_key).and_then(|key| key.as_str());
+        let key = field(document, &fields.participants_key).and_then(RawBsonRef::as_str);
         let time = |name: &str| match field(document, name) {
             None | Some(RawBsonRef::Null) => Ok(None),
             Some(RawBsonRef::DateTime(at)) => Timestamp::from_unix_ms(at.timestamp_millis())
@@ -184,7 +184,7 @@ impl Codec {
             Some(RawBsonRef::DateTime(at)) => Timestamp::from_unix_ms(at.timestamp_millis()),
             _ => Some(age(&document_id)),
         };
-        let text = field(document, &fields.text).and_then(|text| text.as_str()).unwrap_or_default();
+        let text = field(document, &fields.text).and_then(RawBsonRef::as_str).unwrap_or_default();
         Ok(Message {
             chat: chat.clone(),
             sender: sender.ok_or_else(|| damaged("no sender"))?,

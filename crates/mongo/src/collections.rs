@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::Duration};
 use futures_util::TryStreamExt as _;
 use mongodb::{
     Collection, Database,
-    bson::{Bson, Document, RawDocumentBuf, doc},
+    bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc},
     error::Error,
     options::{Hint, ReadConcern},
 };
@@ -88,7 +88,7 @@ impl Collections {
         let mut cursor = find.await?;
         let mut found = HashMap::with_capacity(keys.len());
         while let Some(document) = cursor.try_next().await? {
-            let key = field(&document, self.codec.key_field()).and_then(|key| key.as_str());
+            let key = field(&document, self.codec.key_field()).and_then(RawBsonRef::as_str);
             let key = ParticipantsKey::from_stored(key.unwrap_or_default());
             let chat = self.codec.chat(&document).map(|stored| stored.chat);
             // Without a unique index there may be several: the oldest is the same for everybody.

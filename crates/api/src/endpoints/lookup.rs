@@ -30,7 +30,8 @@ struct Parameters {
 }
 
 pub(super) fn endpoint() -> Endpoint {
-    Endpoint::call(routes!(lookup), &[Code::NoteToSelfDisabled, Code::ChatNotFound, Code::KeyCollision])
+    let problems = [Code::NoteToSelfDisabled, Code::ChatNotFound, Code::KeyCollision, Code::StoreUnprotected];
+    Endpoint::call(routes!(lookup), &problems)
 }
 
 /// The chat of the caller with others, if there is one.

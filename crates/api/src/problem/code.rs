@@ -75,7 +75,7 @@ codes! {
     StoreUnavailable = "store_unavailable", 503 retry 1,
         "The store cannot be reached or cannot write. Whether the request took effect is unknown; repeating it is safe.";
     StoreUnprotected = "store_unprotected", 503 retry 1,
-        "The unique index that keeps duplicates out is missing, so nothing is written until an operator makes it. The detail says how. What is there can be read.";
+        "The unique index that keeps duplicates out is missing, so nothing that needs it is done until an operator makes it: the detail says how. Chats can still be read by id and listed.";
     Timeout = "timeout", 503 retry 1,
         "The answer took too long. Whether the request took effect is unknown; repeating it is safe.";
     NotReady = "not_ready", 503 retry 1,

@@ -43,7 +43,7 @@ async fn an_unavailable_store_says_that_repeating_is_safe() {
     }
 }
 
-/// The calls that write: only these can meet what forbids writing.
+/// The calls that write.
 async fn every_write(service: &Service) -> Vec<Answer> {
     let message = json!({ "text": "hello", "clientMessageId": "m1" });
     vec![
@@ -57,12 +57,14 @@ async fn without_protection_the_answer_says_what_is_missing() {
     let service = Service::start().await;
     let reason = "there is no unique index on participantsKey; make it by `onechat index create`";
     service.store.set(Fault::Fails(StoreError::Unprotected(reason.to_owned())));
-    for answer in every_write(&service).await {
+    let mut answers = every_write(&service).await;
+    answers.push(service.get("/api/chats/lookup?with=bob").by("alice").send().await);
+    for answer in answers {
         let detail = answer.refused(503, "store_unprotected");
         assert!(detail.contains(reason), "{detail}");
     }
     let metrics = service.metrics().await;
-    assert!(metrics.contains("onechat_problems_total{code=\"store_unprotected\"} 2\n"), "{metrics}");
+    assert!(metrics.contains("onechat_problems_total{code=\"store_unprotected\"} 3\n"), "{metrics}");
     let detail = service.get("/readyz").send().await.refused(503, "not_ready");
     assert!(detail.contains(reason), "{detail}");
 }

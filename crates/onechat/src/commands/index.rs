@@ -20,7 +20,8 @@ use crate::{
 
 const WHAT_IS_LOST: &str = "\
 Without the unique index nothing keeps two chats of the same people apart any more:
-  - onechat's servers create no chats until it is back (503 store_unprotected); chats that exist go on
+  - onechat's servers answer create-or-get and lookup with 503 store_unprotected until it is back; chats
+    that exist can still be read by their id, listed and written to
   - every other program that writes to the collection can create duplicates, at once
 To have it back: onechat index create, which fails if there are duplicates by then";
 
@@ -126,9 +127,11 @@ fn exit(indexes: &[IndexStatus]) -> Exit {
 }
 
 fn to_json(index: &IndexStatus) -> Value {
-    let found = index.found.as_ref().map(
-        |found| json!({"name": found.name, "ours": found.ours, "definition": as_json(&found.definition)}),
-    );
+    // The definition stays text: the order of an index's fields matters, and that of a JSON object's does not.
+    let found = index
+        .found
+        .as_ref()
+        .map(|found| json!({"name": found.name, "ours": found.ours, "definition": found.definition}));
     let unfit = index.unfit.iter().map(|unfit| json!({"name": unfit.name, "reason": unfit.reason}));
     json!({
         "collection": index.collection,
@@ -137,11 +140,6 @@ fn to_json(index: &IndexStatus) -> Value {
         "found": found,
         "unfit": unfit.collect::<Vec<_>>(),
     })
-}
-
-/// A definition that should be JSON, as such, so that programs need not parse twice.
-fn as_json(definition: &str) -> Value {
-    serde_json::from_str(definition).unwrap_or_else(|_| Value::from(definition))
 }
 
 fn print(indexes: &[IndexStatus]) -> anyhow::Result<()> {

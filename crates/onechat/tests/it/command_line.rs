@@ -61,10 +61,14 @@ fn the_printed_configuration_is_a_configuration_and_hides_the_secret() {
 fn wrong_configuration_is_refused_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("typo.toml"), "[server]\nlissten = \"127.0.0.1:1\"\n").unwrap();
+    fs::write(folder.path().join("layout.toml"), "[mongodb.chat_fields]\ncreated_at = \"a.b\"\n").unwrap();
     let store = ["--store", "sqlite:x.db"];
     let cases: &[(&[&str], &str, &str)] = &[
         (&[], SECRET, "name one by --store"),
         (&["--store", "postgres://x"], SECRET, "use sqlite:PATH"),
+        (&["--store", "mongodb:x"], SECRET, "mongodb://HOST/DATABASE"),
+        (&["--store", "sqlite:x.db", "--unsafe-no-index"], SECRET, "unsafe_no_index is for MongoDB"),
+        (&["--config", "layout.toml"], SECRET, "[mongodb]: chat_fields.created_at is \"a.b\""),
         (&["--store", "sqlite:nowhere/x.db"], SECRET, "check that its folder exists"),
         (&store, "", "openssl rand -hex 32"),
         (&store, "too short", "openssl rand -hex 32"),

@@ -6,6 +6,8 @@ mod broken_disk;
 mod collisions;
 mod command_line;
 mod killed;
+mod mongo;
+mod mongo_index;
 mod proved;
 mod server;
 mod shutdown;

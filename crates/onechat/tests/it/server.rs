@@ -1,7 +1,7 @@
 //! A server in a process of its own, and a client that speaks for anybody.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     path::Path,
     process::{Child, ChildStderr, Command, Output, Stdio},
     time::Duration,
@@ -55,7 +55,12 @@ impl Server {
     }
 
     /// Adds address, secret and log format to a `serve` command, and waits until it serves.
-    pub(crate) fn start_as(mut command: Command) -> Self {
+    pub(crate) fn start_as(command: Command) -> Self {
+        Self::start_with_log(command).0
+    }
+
+    /// The same, with everything that was logged until it served.
+    pub(crate) fn start_with_log(mut command: Command) -> (Self, String) {
         command
             .env("ONECHAT_LISTEN", "127.0.0.1:0")
             .env("ONECHAT_JWT_SECRET", SECRET)
@@ -64,13 +69,18 @@ impl Server {
             .stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut logs = BufReader::new(process.stderr.take().unwrap());
-        let address = next_event(&mut logs, "started")
-            .unwrap_or_else(|lines| panic!("the server did not start:\n{lines}"))["address"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let (started, before) = next_event(&mut logs, "started")
+            .unwrap_or_else(|lines| panic!("the server did not start:\n{lines}"));
+        let address = started["address"].as_str().unwrap();
         let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { process, url: format!("http://{address}"), logs, client }
+        (Self { process, url: format!("http://{address}"), logs, client }, before)
+    }
+
+    /// Everything that it logs from here to its end.
+    pub(crate) fn rest_of_log(&mut self) -> String {
+        let mut rest = String::new();
+        self.logs.read_to_string(&mut rest).unwrap();
+        rest
     }
 
     /// Sends a signal by name.
@@ -81,7 +91,7 @@ impl Server {
 
     /// Waits for a log event with this name.
     pub(crate) fn event(&mut self, name: &str) -> Value {
-        next_event(&mut self.logs, name).unwrap_or_else(|lines| panic!("no event {name} in:\n{lines}"))
+        next_event(&mut self.logs, name).unwrap_or_else(|lines| panic!("no event {name} in:\n{lines}")).0
     }
 
     /// A client that calls as `user`.
@@ -103,7 +113,8 @@ impl Drop for Server {
     }
 }
 
-fn next_event(logs: &mut BufReader<ChildStderr>, name: &str) -> Result<Value, String> {
+/// The event with all lines up to it; or all lines, if it did not come.
+fn next_event(logs: &mut BufReader<ChildStderr>, name: &str) -> Result<(Value, String), String> {
     let mut seen = String::new();
     loop {
         let mut line = String::new();
@@ -112,7 +123,7 @@ fn next_event(logs: &mut BufReader<ChildStderr>, name: &str) -> Result<Value, St
         }
         seen.push_str(&line);
         match serde_json::from_str::<Value>(&line) {
-            Ok(event) if event["event"] == name => return Ok(event),
+            Ok(event) if event["event"] == name => return Ok((event, seen)),
             _ => {}
         }
     }

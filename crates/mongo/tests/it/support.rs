@@ -1,0 +1,96 @@
+//! Stores, proposals, and a second connection that sees what is really there.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use mongodb::{Client, Collection, Database, bson::Document};
+use onechat_core::{
+    ChatId, ClientMessageId, KeyFormat, MessageId, MessageText, NewMessage, ObjectIdSource, Participant,
+    ParticipantSet, Proposal, Timestamp,
+    ports::{Clock, IdSource},
+};
+use onechat_mongo::{MongoChatStore, MongoOptions};
+use onechat_mongod::{Deployment, fresh_database, shared_standalone};
+
+/// A database of its own on the shared server.
+pub(crate) struct Place {
+    pub(crate) url: String,
+    pub(crate) database: Database,
+}
+
+impl Place {
+    pub(crate) async fn fresh() -> Self {
+        Self::on(shared_standalone().await).await
+    }
+
+    pub(crate) async fn on(deployment: &Deployment) -> Self {
+        let url = deployment.uri(&fresh_database("it"));
+        let client = Client::with_uri_str(&url).await.expect("a server that was just started");
+        let database = client.default_database().expect("the URL names a database");
+        Self { url, database }
+    }
+
+    pub(crate) async fn store(&self) -> Arc<MongoChatStore> {
+        self.store_with(MongoOptions::default()).await
+    }
+
+    pub(crate) async fn store_with(&self, options: MongoOptions) -> Arc<MongoChatStore> {
+        Arc::new(MongoChatStore::connect(&self.url, options).await.expect("the store opens"))
+    }
+
+    pub(crate) fn chats(&self) -> Collection<Document> {
+        self.database.collection("chats")
+    }
+}
+
+pub(crate) struct Ticking(AtomicI64);
+
+impl Clock for Ticking {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.0.fetch_add(1000, Ordering::Relaxed)).expect("a test is short")
+    }
+}
+
+/// Ids and times of a test.
+pub(crate) struct World {
+    clock: Arc<Ticking>,
+    ids: ObjectIdSource,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let clock = Arc::new(Ticking(AtomicI64::new(1_700_000_000_000)));
+        Self { ids: ObjectIdSource::new(clock.clone(), [5, 4, 3, 2, 1], 0), clock }
+    }
+}
+
+impl World {
+    pub(crate) fn proposal(&self, names: &[&str]) -> Proposal {
+        self.proposal_with_id(names, self.ids.chat_id())
+    }
+
+    pub(crate) fn proposal_with_id(&self, names: &[&str], id: ChatId) -> Proposal {
+        Proposal { participants: set(names), id, now: self.clock.now() }
+    }
+
+    pub(crate) fn message(&self, chat: &ChatId, sender: &str, client: &str) -> NewMessage {
+        NewMessage {
+            chat: chat.clone(),
+            id: MessageId::new(self.ids.message_id().as_str()).expect("a valid id"),
+            sender: Participant::new(sender).expect("a valid participant"),
+            text: MessageText::new("hello").expect("a short text"),
+            client_message_id: ClientMessageId::new(client).expect("a valid id"),
+            now: self.clock.now(),
+        }
+    }
+}
+
+pub(crate) fn set(names: &[&str]) -> ParticipantSet {
+    ParticipantSet::parse(names.iter().copied()).expect("a valid set")
+}
+
+pub(crate) fn joined() -> MongoOptions {
+    MongoOptions { key_format: KeyFormat::Joined, ..MongoOptions::default() }
+}

@@ -1,0 +1,163 @@
+//! Why everything is read and written by majority (I7): the obvious variant acknowledges chats that a failover takes
+//! back. Both go through the same night, and only one of them lies.
+
+use std::time::Duration;
+
+use mongodb::{
+    Client, Collection, Database,
+    bson::{Document, doc, oid::ObjectId},
+    options::{Acknowledgment, ReadConcern, ReturnDocument, WriteConcern},
+};
+use onechat_core::{ChatId, ResolveError, StoreError, ports::ChatStore};
+use onechat_mongo::{MongoChatStore, MongoOptions};
+use onechat_mongod::{Deployment, fresh_database};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{World, set};
+
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// What one writes who reads about upserts and not about concerns: on the same documents, and just as atomic.
+struct Weak {
+    chats: Collection<Document>,
+}
+
+impl Weak {
+    fn new(database: &Database) -> Self {
+        Self { chats: database.collection("chats") }
+    }
+
+    async fn create_or_get(&self, names: [&str; 2]) -> ChatId {
+        let key = names.join("_");
+        let now = mongodb::bson::DateTime::from_millis(1_700_000_000_000);
+        let new = doc! {
+            "_id": ObjectId::new(), "participants": names.to_vec(), "createdAt": now, "updatedAt": now, "__v": 0,
+        };
+        let upsert = self
+            .chats
+            .find_one_and_update(doc! { "participantsKey": key }, doc! { "$setOnInsert": new })
+            .upsert(true)
+            .return_document(ReturnDocument::After)
+            .write_concern(WriteConcern::builder().w(Acknowledgment::Nodes(1)).build());
+        let chat = upsert.await.expect("the primary takes writes").expect("an upsert leaves a document");
+        id_of(&chat)
+    }
+
+    async fn lookup(&self, names: [&str; 2]) -> Option<ChatId> {
+        let find = self.chats.find_one(doc! { "participantsKey": names.join("_") });
+        let chat = find.read_concern(ReadConcern::local()).await.expect("the primary answers reads");
+        chat.as_ref().map(id_of)
+    }
+}
+
+fn id_of(chat: &Document) -> ChatId {
+    ChatId::new(chat.get_object_id("_id").expect("an ObjectId").to_hex()).expect("a valid id")
+}
+
+/// The primary loses both secondaries, acknowledges, and dies. The others come back, elect one of themselves, and the
+/// old primary has to take back what only it knew.
+///
+/// The secondaries are killed, not paused: into the socket of a paused one the primary would still write what is to be
+/// lost. And the primary must not notice that it is alone before it has acknowledged, however slow the machine is: so
+/// nobody calls an election but this test.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_the_weak_variant_acknowledged_is_gone_and_what_the_store_acknowledged_is_not() {
+    let deployment = Deployment::replica_set().await.unwrap();
+    elections_only_when_told(&deployment).await;
+    let name = fresh_database("ghost");
+    let url = deployment.uri(&name);
+    let options = MongoOptions { deadline: Duration::from_secs(2), ..MongoOptions::default() };
+    let store = MongoChatStore::connect(&url, options).await.unwrap();
+    let client = Client::with_uri_str(&url).await.unwrap();
+    let weak = Weak::new(&client.database(&name));
+    let world = World::default();
+    let before = store.create_or_get(world.proposal(&["ann", "bob"])).await.unwrap().chat;
+    let weak_before = weak.create_or_get(["ann", "carol"]).await;
+    // Everybody has both, and all connections are open.
+    deployment.wait_until_healthy().await.unwrap();
+
+    let past = deployment.primary().await.unwrap();
+    let others: Vec<usize> = (0..deployment.members()).filter(|member| *member != past).collect();
+    for other in &others {
+        deployment.kill(*other).unwrap();
+    }
+    let ghost = weak.create_or_get(["ann", "dora"]).await;
+    assert_eq!(weak.lookup(["ann", "dora"]).await, Some(ghost.clone()), "a local read shows it");
+    // What it was told by the driver, it now tells its caller. The store is asked the same, of the same primary.
+    assert_silent(
+        "a lookup of the ghost",
+        store.lookup(&set(&["ann", "dora"])).await.map(|found| found.map(|chat| chat.id)),
+    );
+    assert_silent(
+        "the ghost by its id",
+        store.chat(&ghost).await.map(|found| found.map(|chat| chat.id)).map_err(ResolveError::from),
+    );
+    let joins_ghost = store.create_or_get(world.proposal(&["ann", "dora"])).await;
+    assert_silent("a create-or-get of the ghost", joins_ghost.map(|outcome| Some(outcome.chat.id)));
+    let own = world.proposal(&["ann", "erik"]);
+    let acknowledged = store.create_or_get(own.clone()).await;
+    assert_silent("a chat of the store's own", acknowledged.map(|outcome| Some(outcome.chat.id)));
+    assert_eq!(
+        store.lookup(&before.participants).await.unwrap(),
+        Some(before.clone()),
+        "what is safe can be read"
+    );
+
+    deployment.kill(past).unwrap();
+    for other in &others {
+        deployment.restart(*other).await.unwrap();
+    }
+    elect(&deployment, others[0]).await;
+    let after = store_after(&url).await;
+    assert_eq!(after.chat(&before.id).await.unwrap(), Some(before.clone()));
+    assert_eq!(after.chat(&weak_before).await.unwrap().map(|chat| chat.id), Some(weak_before));
+    assert_eq!(after.lookup(&set(&["ann", "dora"])).await.unwrap(), None, "somebody had heard of the ghost");
+    // The pair goes on, in another chat than the one that was acknowledged.
+    let successor = after.create_or_get(world.proposal(&["ann", "dora"])).await.unwrap().chat;
+    assert_ne!(successor.id, ghost);
+
+    // The old primary takes it back: nobody will ever find the id again that one caller has.
+    deployment.restart(past).await.unwrap();
+    deployment.wait_until_healthy().await.unwrap();
+    let direct = Client::with_uri_str(deployment.uri_of(past).unwrap()).await.unwrap();
+    let there = Weak::new(&direct.database(&name));
+    assert_eq!(there.lookup(["ann", "dora"]).await, Some(successor.id.clone()));
+    assert_eq!(after.chat(&ghost).await.unwrap(), None, "the ghost is back");
+    // And the store's own proposal, which was never acknowledged, can simply be made again.
+    let again = after.create_or_get(own).await.unwrap().chat;
+    assert_eq!(after.chat(&again.id).await.unwrap(), Some(again));
+}
+
+/// Unavailable, or no chat: never an id that may yet be taken back.
+fn assert_silent(what: &str, answer: Result<Option<ChatId>, ResolveError>) {
+    let silent = matches!(answer, Ok(None) | Err(ResolveError::Store(StoreError::Unavailable(_))));
+    assert!(silent, "{what} was answered before a majority had it: {answer:?}");
+}
+
+/// A store with all the time it needs, as any server has that starts after the failover.
+async fn store_after(url: &str) -> MongoChatStore {
+    let options = MongoOptions { deadline: PATIENCE, ..MongoOptions::default() };
+    MongoChatStore::connect(url, options).await.unwrap()
+}
+
+async fn elections_only_when_told(deployment: &Deployment) {
+    let admin = deployment.client().database("admin");
+    let answer = admin.run_command(doc! { "replSetGetConfig": 1 }).await.unwrap();
+    let mut config = answer.get_document("config").unwrap().clone();
+    let version = config.get_i32("version").unwrap() + 1;
+    config.insert("version", version);
+    config.get_document_mut("settings").unwrap().insert("electionTimeoutMillis", 3_600_000);
+    admin.run_command(doc! { "replSetReconfig": config }).await.unwrap();
+    deployment.wait_until_healthy().await.unwrap();
+}
+
+/// Makes a member the primary. It may have to catch up with its own journal first.
+async fn elect(deployment: &Deployment, member: usize) {
+    let direct = Client::with_uri_str(deployment.uri_of(member).unwrap()).await.unwrap();
+    let began = Instant::now();
+    while let Err(error) = direct.database("admin").run_command(doc! { "replSetStepUp": 1 }).await {
+        assert!(began.elapsed() < PATIENCE, "member {member} is not elected: {error}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(deployment.primary().await.unwrap(), member);
+}

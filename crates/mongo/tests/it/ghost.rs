@@ -8,7 +8,7 @@ use mongodb::{
     bson::{Document, doc, oid::ObjectId},
     options::{Acknowledgment, ReadConcern, ReturnDocument, WriteConcern},
 };
-use onechat_core::{ChatId, ResolveError, StoreError, ports::ChatStore};
+use onechat_core::{Chat, ChatId, Proposal, ResolveError, StoreError, ports::ChatStore};
 use onechat_mongo::{MongoChatStore, MongoOptions};
 use onechat_mongod::{Deployment, fresh_database};
 use tokio::time::{Instant, sleep};
@@ -66,12 +66,13 @@ async fn what_the_weak_variant_acknowledged_is_gone_and_what_the_store_acknowled
     elections_only_when_told(&deployment).await;
     let name = fresh_database("ghost");
     let url = deployment.uri(&name);
-    let options = MongoOptions { deadline: Duration::from_secs(2), ..MongoOptions::default() };
-    let store = MongoChatStore::connect(&url, options).await.unwrap();
+    let patient = store(&url, PATIENCE).await;
+    // For questions that have no answer while the primary is alone.
+    let impatient = store(&url, Duration::from_secs(4)).await;
     let client = Client::with_uri_str(&url).await.unwrap();
     let weak = Weak::new(&client.database(&name));
     let world = World::default();
-    let before = store.create_or_get(world.proposal(&["ann", "bob"])).await.unwrap().chat;
+    let before = patient.create_or_get(world.proposal(&["ann", "bob"])).await.unwrap().chat;
     let weak_before = weak.create_or_get(["ann", "carol"]).await;
     // Everybody has both, and all connections are open.
     deployment.wait_until_healthy().await.unwrap();
@@ -84,34 +85,37 @@ async fn what_the_weak_variant_acknowledged_is_gone_and_what_the_store_acknowled
     let ghost = weak.create_or_get(["ann", "dora"]).await;
     assert_eq!(weak.lookup(["ann", "dora"]).await, Some(ghost.clone()), "a local read shows it");
     // What it was told by the driver, it now tells its caller. The store is asked the same, of the same primary.
-    assert_silent(
-        "a lookup of the ghost",
-        store.lookup(&set(&["ann", "dora"])).await.map(|found| found.map(|chat| chat.id)),
-    );
-    assert_silent(
-        "the ghost by its id",
-        store.chat(&ghost).await.map(|found| found.map(|chat| chat.id)).map_err(ResolveError::from),
-    );
-    let joins_ghost = store.create_or_get(world.proposal(&["ann", "dora"])).await;
-    assert_silent("a create-or-get of the ghost", joins_ghost.map(|outcome| Some(outcome.chat.id)));
     let own = world.proposal(&["ann", "erik"]);
-    let acknowledged = store.create_or_get(own.clone()).await;
-    assert_silent("a chat of the store's own", acknowledged.map(|outcome| Some(outcome.chat.id)));
-    assert_eq!(
-        store.lookup(&before.participants).await.unwrap(),
-        Some(before.clone()),
-        "what is safe can be read"
+    let ghosts = set(&["ann", "dora"]);
+    let (by_set, by_id, joined, new) = tokio::join!(
+        impatient.lookup(&ghosts),
+        impatient.chat(&ghost),
+        opened(&impatient, world.proposal(&["ann", "dora"])),
+        opened(&impatient, own.clone()),
     );
+    let answers = [
+        ("a lookup of the ghost", by_set),
+        ("the ghost by its id", by_id.map_err(ResolveError::from)),
+        ("a create-or-get of the ghost", joined),
+        ("a chat of the store's own", new),
+    ];
+    for (what, answer) in answers {
+        // Unavailable, or no chat: never one that may yet be taken back.
+        let silent = matches!(answer, Ok(None) | Err(ResolveError::Store(StoreError::Unavailable(_))));
+        assert!(silent, "{what} was answered before a majority had it: {answer:?}");
+    }
+    let safe = patient.lookup(&before.participants).await.unwrap();
+    assert_eq!(safe, Some(before.clone()), "what a majority has can be read");
 
     deployment.kill(past).unwrap();
     for other in &others {
         deployment.restart(*other).await.unwrap();
     }
     elect(&deployment, others[0]).await;
-    let after = store_after(&url).await;
+    let after = store(&url, PATIENCE).await;
     assert_eq!(after.chat(&before.id).await.unwrap(), Some(before.clone()));
     assert_eq!(after.chat(&weak_before).await.unwrap().map(|chat| chat.id), Some(weak_before));
-    assert_eq!(after.lookup(&set(&["ann", "dora"])).await.unwrap(), None, "somebody had heard of the ghost");
+    assert_eq!(after.lookup(&ghosts).await.unwrap(), None, "somebody had heard of the ghost");
     // The pair goes on, in another chat than the one that was acknowledged.
     let successor = after.create_or_get(world.proposal(&["ann", "dora"])).await.unwrap().chat;
     assert_ne!(successor.id, ghost);
@@ -128,36 +132,35 @@ async fn what_the_weak_variant_acknowledged_is_gone_and_what_the_store_acknowled
     assert_eq!(after.chat(&again.id).await.unwrap(), Some(again));
 }
 
-/// Unavailable, or no chat: never an id that may yet be taken back.
-fn assert_silent(what: &str, answer: Result<Option<ChatId>, ResolveError>) {
-    let silent = matches!(answer, Ok(None) | Err(ResolveError::Store(StoreError::Unavailable(_))));
-    assert!(silent, "{what} was answered before a majority had it: {answer:?}");
+async fn opened(store: &MongoChatStore, proposal: Proposal) -> Result<Option<Chat>, ResolveError> {
+    store.create_or_get(proposal).await.map(|outcome| Some(outcome.chat))
 }
 
-/// A store with all the time it needs, as any server has that starts after the failover.
-async fn store_after(url: &str) -> MongoChatStore {
-    let options = MongoOptions { deadline: PATIENCE, ..MongoOptions::default() };
-    MongoChatStore::connect(url, options).await.unwrap()
+async fn store(url: &str, deadline: Duration) -> MongoChatStore {
+    let options = MongoOptions { deadline, ..MongoOptions::default() };
+    MongoChatStore::connect(url, options).await.expect("the store opens")
 }
 
 async fn elections_only_when_told(deployment: &Deployment) {
     let admin = deployment.client().database("admin");
-    let answer = admin.run_command(doc! { "replSetGetConfig": 1 }).await.unwrap();
-    let mut config = answer.get_document("config").unwrap().clone();
-    let version = config.get_i32("version").unwrap() + 1;
+    let answer = admin.run_command(doc! { "replSetGetConfig": 1 }).await.expect("a primary answers");
+    let mut config = answer.get_document("config").expect("its configuration").clone();
+    let version = config.get_i32("version").expect("a version") + 1;
     config.insert("version", version);
-    config.get_document_mut("settings").unwrap().insert("electionTimeoutMillis", 3_600_000);
-    admin.run_command(doc! { "replSetReconfig": config }).await.unwrap();
-    deployment.wait_until_healthy().await.unwrap();
+    let settings = config.get_document_mut("settings").expect("settings");
+    settings.insert("electionTimeoutMillis", 3_600_000);
+    admin.run_command(doc! { "replSetReconfig": config }).await.expect("a valid configuration");
+    deployment.wait_until_healthy().await.expect("a healthy set");
 }
 
 /// Makes a member the primary. It may have to catch up with its own journal first.
 async fn elect(deployment: &Deployment, member: usize) {
-    let direct = Client::with_uri_str(deployment.uri_of(member).unwrap()).await.unwrap();
+    let uri = deployment.uri_of(member).expect("a member");
+    let direct = Client::with_uri_str(uri).await.expect("a member that was just started");
     let began = Instant::now();
     while let Err(error) = direct.database("admin").run_command(doc! { "replSetStepUp": 1 }).await {
         assert!(began.elapsed() < PATIENCE, "member {member} is not elected: {error}");
         sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(deployment.primary().await.unwrap(), member);
+    assert_eq!(deployment.primary().await.expect("a primary"), member);
 }

@@ -113,7 +113,7 @@ impl Fleet {
     async fn chats(&self) -> Vec<Value> {
         let client = self.set.connect().await.unwrap();
         let chats = client.database(&self.database).collection::<Value>("chats");
-        let mut cursor = chats.find(Default::default()).await.unwrap();
+        let mut cursor = chats.find(serde_json::from_value(json!({})).unwrap()).await.unwrap();
         let mut all = Vec::new();
         while cursor.advance().await.unwrap() {
             all.push(cursor.deserialize_current().unwrap());

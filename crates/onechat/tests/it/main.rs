@@ -5,6 +5,7 @@
 mod broken_disk;
 mod collisions;
 mod command_line;
+mod failover;
 mod fleet;
 mod killed;
 mod mongo;

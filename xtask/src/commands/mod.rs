@@ -2,4 +2,5 @@
 
 pub(crate) mod generate;
 pub(crate) mod mongo;
+pub(crate) mod peers;
 pub(crate) mod test;

@@ -2,6 +2,7 @@
 
 mod absent;
 mod audit;
+mod ghost;
 mod herd;
 mod indexes;
 mod layouts;

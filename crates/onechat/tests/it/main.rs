@@ -5,9 +5,13 @@
 mod broken_disk;
 mod collisions;
 mod command_line;
+mod fleet;
 mod killed;
 mod mongo;
 mod mongo_index;
+mod peer;
+#[path = "../../../../xtask/src/peers.rs"]
+mod peers;
 mod proved;
 mod server;
 mod shutdown;

@@ -9,6 +9,8 @@ use mongodb::{
     options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
 };
 
+use onechat_core::StoreError;
+
 use crate::{OpenError, error::reason, metrics::Pool};
 
 /// One that a server was reached over.
@@ -38,6 +40,17 @@ impl Connection {
         Ok(Self { database, is_replicated })
     }
 }
+
+/// Drops the database that the connection string names, with everything in it: one that was made for a trial.
+pub async fn drop_database(url: &str) -> Result<(), StoreError> {
+    let unavailable = |error: &dyn ToString| StoreError::Unavailable(error.to_string());
+    let connection = Connection::open(url, TRIAL_DEADLINE, Pool::default()).await;
+    let database = connection.map_err(|error| unavailable(&error))?.database;
+    database.drop().await.map_err(|error| unavailable(&reason(&error)))
+}
+
+/// How long a server is looked for that has just been there.
+const TRIAL_DEADLINE: Duration = Duration::from_secs(8);
 
 /// Weaker concerns would hand out chats that a failover takes back (I7).
 fn strengthen(options: &mut ClientOptions) {

@@ -19,6 +19,7 @@ mod resolver;
 mod store;
 
 pub use audit::MongoAudit;
+pub use connection::drop_database;
 pub use error::{IndexError, OpenError};
 pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};
 pub use mapping::{ChatFields, IdMapping, Mapping, MessageFields, ParticipantForm, PublicIdForm};

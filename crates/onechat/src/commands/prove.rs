@@ -123,9 +123,11 @@ async fn on_own_server(
     let result = on_empty_store(config, plan, stop).await;
     // However it went: a signal only stops the workload, so this is reached then too.
     let removed = store.remove().await;
-    let (reports, audit) = result?;
-    removed?;
-    Ok((reports, Some(audit)))
+    match (result, removed) {
+        (Ok((reports, audit)), Ok(())) => Ok((reports, Some(audit))),
+        (Ok(_), Err(error)) | (Err(error), Ok(())) => Err(error),
+        (Err(error), Err(left)) => Err(error.context(left)),
+    }
 }
 
 async fn on_empty_store(

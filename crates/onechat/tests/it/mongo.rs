@@ -76,8 +76,8 @@ async fn several_servers_of_one_database_are_proved_together() {
     let store = fresh().await;
     let servers = [serve(&store, &[]), serve(&store, &[])];
     let trace = folder.path().join("trace");
-    let lines: String = (0..300).map(|n| format!("{} {} {}\n", n % 7, 7 + n % 11, 1_000_000 + n)).collect();
-    fs::write(&trace, lines).unwrap();
+    let lines: Vec<_> = (0..300).map(|n| format!("{} {} {}\n", n % 7, 7 + n % 11, 1_000_000 + n)).collect();
+    fs::write(&trace, lines.concat()).unwrap();
     let workloads: [&[&str]; 2] = [&[], &["--trace", trace.to_str().unwrap()]];
     for workload in workloads {
         let mut command = onechat();
@@ -131,7 +131,7 @@ async fn an_existing_layout_is_configuration() {
     assert_eq!((status.as_u16(), sent["id"].as_str().unwrap().len()), (201, 24), "{sent}");
 
     let chats = deployment.client().database("shop").collection::<Value>("conversations");
-    let stored = chats.find_one(Default::default()).await.unwrap().unwrap();
+    let stored = chats.find_one(serde_json::from_value(json!({})).unwrap()).await.unwrap().unwrap();
     assert_eq!(stored["members"][0]["user"], json!({"$oid": ann}), "{stored}");
     assert_eq!(stored["memberKey"], json!(format!("{ann}_{bob}")), "{stored}");
     assert_eq!((&stored["kind"], &stored["settings"]["muted"]), (&json!("direct"), &json!([])), "{stored}");

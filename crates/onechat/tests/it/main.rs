@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
+mod alike;
 mod broken_disk;
 mod collisions;
 mod command_line;

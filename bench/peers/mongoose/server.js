@@ -67,6 +67,8 @@ async function main() {
   const server = app.listen(PORT, '127.0.0.1', () => {
     console.log(`peer-mongoose on ${server.address().port} pid ${process.pid}`);
   });
+  // Node closes idle connections after five seconds, also in the moment in which a request arrives on one.
+  server.keepAliveTimeout = 0;
 }
 
 if (require.main === module) {

@@ -198,15 +198,15 @@ impl Stage {
         self.messages.push(message.clone());
         message
     }
+}
 
-    fn message_id(&self, n: usize) -> MessageId {
-        MessageId::new(hex(2, n)).unwrap()
-    }
+fn message_id(n: usize) -> MessageId {
+    MessageId::new(hex(2, n)).unwrap()
 }
 
 /// In the form of an ObjectId, and in no order: what is sorted by id must not be sorted by age by accident.
 fn hex(kind: usize, n: usize) -> String {
-    format!("{:08x}{kind:08x}{n:08x}", (n as u32).wrapping_mul(2_654_435_761))
+    format!("{:08x}{kind:08x}{n:08x}", n * 2_654_435_761 % (1 << 32))
 }
 
 fn the_set(n: usize) -> ParticipantSet {
@@ -275,7 +275,7 @@ fn call_of(step: &Step, stage: &mut Stage) -> Option<Call> {
         Step::EveryChatOf { who, size } => Call::EveryChatOf(person(*who), page(*size)),
         Step::Send { chat, who, client, text, at } => Call::Send(stage.send(NewMessage {
             chat: stage.id(*chat),
-            id: stage.message_id(stage.messages.len()),
+            id: message_id(stage.messages.len()),
             sender: person(*who),
             text: MessageText::new(TEXTS[*text]).unwrap(),
             client_message_id: ClientMessageId::new(format!("m{client}")).unwrap(),
@@ -285,7 +285,7 @@ fn call_of(step: &Step, stage: &mut Stage) -> Option<Call> {
             Call::Send(stage.messages.get(which % stage.messages.len().max(1))?.clone())
         }
         Step::Messages { chat, size, before } => {
-            let before = before.map(|(at, n)| MessageCursor { at: moment(at), id: stage.message_id(n) });
+            let before = before.map(|(at, n)| MessageCursor { at: moment(at), id: message_id(n) });
             Call::Messages(stage.id(*chat), page(*size), before)
         }
         Step::EveryMessage { chat, size } => Call::EveryMessage(stage.id(*chat), page(*size)),
@@ -297,18 +297,18 @@ fn call_of(step: &Step, stage: &mut Stage) -> Option<Call> {
 /// The whole answer as text. Errors of the store by their kind: each has words of its own for what is wrong with it.
 async fn answer<S: ChatStore + AliasStore>(store: &S, call: &Call) -> String {
     match call {
-        Call::Open(proposal) => said(store.create_or_get(proposal.clone()).await.map_err(resolving)),
-        Call::Lookup(set) => said(store.lookup(set).await.map_err(resolving)),
-        Call::Chat(id) => said(store.chat(id).await.map_err(kind)),
+        Call::Open(proposal) => said(&store.create_or_get(proposal.clone()).await.map_err(resolving)),
+        Call::Lookup(set) => said(&store.lookup(set).await.map_err(resolving)),
+        Call::Chat(id) => said(&store.chat(id).await.map_err(kind)),
         Call::ChatsOf(who, size, after) => {
-            said(store.chats_of(who, *size, after.as_ref()).await.map_err(kind))
+            said(&store.chats_of(who, *size, after.as_ref()).await.map_err(kind))
         }
-        Call::Send(message) => said(store.send(message.clone()).await.map_err(kind)),
+        Call::Send(message) => said(&store.send(message.clone()).await.map_err(kind)),
         Call::Messages(chat, size, before) => {
-            said(store.messages(chat, *size, before.as_ref()).await.map_err(kind))
+            said(&store.messages(chat, *size, before.as_ref()).await.map_err(kind))
         }
-        Call::Alias(alias, chat) => said(store.add_alias(alias, chat).await.map_err(aliasing)),
-        Call::Ready => said(store.ready().await.map_err(kind)),
+        Call::Alias(alias, chat) => said(&store.add_alias(alias, chat).await.map_err(aliasing)),
+        Call::Ready => said(&store.ready().await.map_err(kind)),
         Call::EveryChatOf(who, size) => {
             let (mut pages, mut after) = (Vec::new(), None);
             loop {
@@ -334,7 +334,7 @@ async fn answer<S: ChatStore + AliasStore>(store: &S, call: &Call) -> String {
     }
 }
 
-fn said<T: std::fmt::Debug>(answer: Result<T, String>) -> String {
+fn said<T: std::fmt::Debug>(answer: &Result<T, String>) -> String {
     format!("{answer:?}")
 }
 
@@ -352,6 +352,7 @@ fn aliasing(error: AliasError) -> String {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 fn kind(error: StoreError) -> String {
     let kind = match error {
         StoreError::Overloaded => "overloaded",

@@ -67,6 +67,8 @@ async function main() {
   const server = app.listen(PORT, '127.0.0.1', () => {
     console.log(`peer-mongoose on ${server.address().port} pid ${process.pid}`);
   });
+  // By default a connection that is idle for five seconds is closed, perhaps just when its client uses it again.
+  server.keepAliveTimeout = 0;
 }
 
 if (require.main === module) {

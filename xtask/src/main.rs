@@ -26,6 +26,8 @@ enum Command {
     Generate,
     /// Run a MongoDB for development, standalone or as a replica set whose members can be paused and killed.
     Mongo(commands::mongo::Options),
+    /// Kill, step down and pause the primary of a replica set while the prover drives two servers on it.
+    Failover(commands::failover::Options),
     /// Install the packages of the programs in bench/peers, which tests and benchmarks run against.
     Peers,
     /// Measure the speed and the memory of the service against their targets. Needs wrk and a quiet machine.
@@ -37,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test => commands::test::run(),
         Command::Generate => commands::generate::run(),
         Command::Mongo(options) => commands::mongo::run(&options),
+        Command::Failover(options) => commands::failover::run(&options),
         Command::Peers => commands::peers::run(),
         Command::Bench(options) => bench::run(&options),
     }

@@ -281,6 +281,7 @@ impl Collections {
         let deadline = self.deadline();
         let document = self.codec.new_message(message, &chat.document_id)?;
         let mut pauses = Pauses::default();
+        let mut may_be_ours = false;
         let sent = loop {
             let written = self
                 .insert(&self.codec.mapping().messages, vec![document.clone()], deadline)
@@ -294,11 +295,14 @@ impl Collections {
                 }
                 Written::Refused(why) => return Err(StoreError::Refused(why)),
                 Written::Duplicate(fields) => format!("the index on {} holds the message", fields.join(", ")),
-                Written::Unknown(why) => why,
+                Written::Unknown(why) => {
+                    may_be_ours = true;
+                    why
+                }
             };
-            // An earlier try of ours, or somebody's first message with the same id.
+            // An earlier try of this call, or an earlier call's message: its id alone tells only whose it can be.
             if let Some(first) = self.first(message, &chat, deadline).await? {
-                let created = first.id == message.id;
+                let created = may_be_ours && first.id == message.id;
                 break Sent { message: first, created };
             }
             if deadline.has_passed() {

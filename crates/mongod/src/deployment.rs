@@ -107,6 +107,15 @@ impl Deployment {
         &self.client
     }
 
+    /// A client of one's own, which belongs to the runtime of the caller.
+    pub async fn connect(&self) -> Result<Client, MongodError> {
+        let client = Client::with_uri_str(self.uri("")).await;
+        client.map_err(|error| MongodError::Command {
+            what: "the driver cannot be set up",
+            reason: error.to_string(),
+        })
+    }
+
     /// The program that its members run.
     pub fn mongod(&self) -> &Mongod {
         &self.mongod

@@ -14,7 +14,7 @@ use crate::{
     latency::Operation,
     plan::Form,
     recorder::Recorder,
-    seen::{Intent, MessageNo},
+    seen::{ChatNo, Intent, MessageNo},
 };
 
 /// How many items a list that is read in passing has.
@@ -53,6 +53,14 @@ impl Driver {
     pub(crate) async fn get(&self, set: SetNo, caller: PersonNo) {
         let Some(id) = self.chat_id(set, caller).await else { return };
         let chat = self.recorder.book().history.chat(id.clone());
+        let path = ["api", "chats", id.as_str()];
+        let call = self.call(caller, Method::GET, &path);
+        self.exchange(Operation::Get, Request::Get { set, caller, chat }, call, interpret::chat).await;
+    }
+
+    /// Asks for the chat with an id that somebody was told once, even if another one is known by now.
+    pub(crate) async fn get_back(&self, set: SetNo, caller: PersonNo, chat: ChatNo) {
+        let id = self.recorder.book().history.chat_id(chat).clone();
         let path = ["api", "chats", id.as_str()];
         let call = self.call(caller, Method::GET, &path);
         self.exchange(Operation::Get, Request::Get { set, caller, chat }, call, interpret::chat).await;

@@ -1,7 +1,8 @@
-//! The reading at rest: every list of every person to its end, once nobody writes any more.
+//! The reading at rest, once nobody writes any more: every list of every person to its end, and every chat that was
+//! handed out, by its id.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -11,7 +12,7 @@ use std::{
 use reqwest::Method;
 
 use crate::{
-    cast::PersonNo,
+    cast::{PersonNo, SetNo},
     history::{Answer, AtRest, History, Request},
     http::{Call, Reply},
     interpret,
@@ -41,8 +42,46 @@ pub(crate) async fn read_at_rest(session: &Arc<Session>) {
         async move { session.messages_of(chat, reader).await.map(|messages| (chat, whose, messages)) }
     })
     .await;
-    let unread = unread_lists + unread_chats;
+    let unread = unread_lists + unread_chats + read_back(session).await;
     session.driver.recorder.book().history.rest = Some(AtRest { chats, messages, unread });
+}
+
+/// A chat that a caller of create-or-get was told of.
+struct HandedOut {
+    set: SetNo,
+    caller: PersonNo,
+    chat: ChatNo,
+}
+
+/// Asks for every id that was ever acknowledged (I7), also where the lists have another one by now. How many got no answer.
+async fn read_back(session: &Arc<Session>) -> u64 {
+    let (handed_out, before) = {
+        let history = &session.driver.recorder.book().history;
+        (handed_out(history), history.exchanges.len())
+    };
+    let (_, unread) = each(session, handed_out, |session, one| {
+        let HandedOut { set, caller, chat } = *one;
+        async move {
+            session.driver.get_back(set, caller, chat).await;
+            Some(())
+        }
+    })
+    .await;
+    let history = &session.driver.recorder.book().history;
+    let unknown = history.exchanges[before..].iter().filter(|one| matches!(one.answer, Answer::Unknown));
+    unread + unknown.count() as u64
+}
+
+fn handed_out(history: &History) -> Vec<HandedOut> {
+    let mut once = HashSet::new();
+    let opened =
+        history.exchanges.iter().filter_map(|exchange| match (&exchange.request, &exchange.answer) {
+            (&Request::Open { set, caller }, Answer::Chat(seen)) => {
+                Some(HandedOut { set, caller, chat: seen.chat })
+            }
+            _ => None,
+        });
+    opened.filter(|one| once.insert((one.set, one.chat))).collect()
 }
 
 fn listed(chats: &[(PersonNo, Vec<SeenChat>)]) -> Vec<Listed> {

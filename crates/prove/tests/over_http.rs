@@ -72,6 +72,15 @@ async fn a_service_with_an_ambiguous_key_is_found_out() {
     assert!(violated(&report, "I5"), "{report}");
 }
 
+/// Nobody asks for a chat by its id while this workload runs: only the reading at rest can notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_id_that_was_handed_out_is_asked_for_at_the_end() {
+    let race = Stress { callers: 10, namespace: namespace() };
+    let target = serve(Faults { ghostly: true, ..Faults::default() }).await;
+    let report = stress(&target, &race, Control::unattended()).await.unwrap();
+    assert!(violated(&report, "I7"), "{report}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_forgets_what_it_acknowledged_is_found_out() {
     let target = serve(Faults { forgetful: true, ..Faults::default() }).await;

@@ -1,5 +1,6 @@
 //! The commands of `cargo xtask`.
 
+pub(crate) mod failover;
 pub(crate) mod generate;
 pub(crate) mod mongo;
 pub(crate) mod peers;

@@ -2,12 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
+mod alike;
 mod broken_disk;
 mod collisions;
 mod command_line;
+mod failover;
+mod fleet;
 mod killed;
 mod mongo;
 mod mongo_index;
+mod peer;
+#[path = "../../../../xtask/src/peers.rs"]
+mod peers;
 mod proved;
 mod server;
 mod shutdown;

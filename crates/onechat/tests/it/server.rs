@@ -1,9 +1,11 @@
 //! A server in a process of its own, and a client that speaks for anybody.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, ChildStderr, Command, Output, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
     time::Duration,
 };
 
@@ -42,7 +44,7 @@ pub(crate) fn text(output: &Output) -> String {
 pub(crate) struct Server {
     pub(crate) process: Child,
     pub(crate) url: String,
-    logs: BufReader<ChildStderr>,
+    logs: Receiver<String>,
     client: Client,
 }
 
@@ -68,9 +70,9 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        let mut logs = BufReader::new(process.stderr.take().unwrap());
-        let (started, before) = next_event(&mut logs, "started")
-            .unwrap_or_else(|lines| panic!("the server did not start:\n{lines}"));
+        let logs = lines_of(process.stderr.take().unwrap());
+        let (started, before) =
+            next_event(&logs, "started").unwrap_or_else(|lines| panic!("the server did not start:\n{lines}"));
         let address = started["address"].as_str().unwrap();
         let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
         (Self { process, url: format!("http://{address}"), logs, client }, before)
@@ -78,9 +80,7 @@ impl Server {
 
     /// Everything that it logs from here to its end.
     pub(crate) fn rest_of_log(&mut self) -> String {
-        let mut rest = String::new();
-        self.logs.read_to_string(&mut rest).unwrap();
-        rest
+        self.logs.iter().collect()
     }
 
     /// Sends a signal by name.
@@ -91,12 +91,12 @@ impl Server {
 
     /// Waits for a log event with this name.
     pub(crate) fn event(&mut self, name: &str) -> Value {
-        next_event(&mut self.logs, name).unwrap_or_else(|lines| panic!("no event {name} in:\n{lines}")).0
+        next_event(&self.logs, name).unwrap_or_else(|lines| panic!("no event {name} in:\n{lines}")).0
     }
 
     /// A client that calls as `user`.
     pub(crate) fn user(&self, user: &str) -> User {
-        User { client: self.client.clone(), url: self.url.clone(), token: token(user) }
+        User::at(&self.url, &self.client, user)
     }
 
     /// A GET without a token.
@@ -113,20 +113,32 @@ impl Drop for Server {
     }
 }
 
-/// The event with all lines up to it; or all lines, if it did not come.
-fn next_event(logs: &mut BufReader<ChildStderr>, name: &str) -> Result<(Value, String), String> {
-    let mut seen = String::new();
-    loop {
+/// Reads all the time, also when nobody asks: a server whose log nobody reads comes to a stop.
+fn lines_of(log: ChildStderr) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        let mut log = BufReader::new(log);
         let mut line = String::new();
-        if logs.read_line(&mut line).unwrap() == 0 {
-            return Err(seen);
+        while log.read_line(&mut line).unwrap() > 0 {
+            if sender.send(std::mem::take(&mut line)).is_err() {
+                return;
+            }
         }
+    });
+    lines
+}
+
+/// The event with all lines up to it; or all lines, if it did not come.
+fn next_event(lines: &Receiver<String>, name: &str) -> Result<(Value, String), String> {
+    let mut seen = String::new();
+    for line in lines {
         seen.push_str(&line);
         match serde_json::from_str::<Value>(&line) {
             Ok(event) if event["event"] == name => return Ok((event, seen)),
             _ => {}
         }
     }
+    Err(seen)
 }
 
 /// A token for `user`, made as `onechat token` makes them.
@@ -147,6 +159,11 @@ pub(crate) struct User {
 pub(crate) type Answer = Result<(StatusCode, Value), reqwest::Error>;
 
 impl User {
+    /// Calls a server at this address, ours or another.
+    pub(crate) fn at(url: &str, client: &Client, user: &str) -> Self {
+        Self { client: client.clone(), url: url.to_owned(), token: token(user) }
+    }
+
     /// One request; an error means that no complete answer came.
     pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let mut request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);

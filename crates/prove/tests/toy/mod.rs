@@ -32,6 +32,8 @@ pub(crate) struct Faults {
     pub(crate) joined: bool,
     /// Acknowledges every tenth message without keeping it.
     pub(crate) forgetful: bool,
+    /// Does not know the ids any more that it has handed out, but has the chats in its lists.
+    pub(crate) ghostly: bool,
     /// Refuses every so many requests; 0 for none.
     pub(crate) overloaded_every: u64,
     /// Answers nothing after so many requests; 0 for never.
@@ -137,7 +139,7 @@ async fn list(State(toy): App, headers: HeaderMap, RawQuery(query): RawQuery) ->
 
 async fn one(State(toy): App, headers: HeaderMap, Path(id): Path<String>) -> Response {
     let data = toy.data.lock().expect("no holder panics");
-    match toy.visible(&data, &id, &caller(&headers)) {
+    match toy.visible(&data, &id, &caller(&headers)).filter(|_| !toy.faults.ghostly) {
         Some(index) => Json(data.chat(index, None)).into_response(),
         None => absent(),
     }

@@ -6,7 +6,7 @@ use anyhow::ensure;
 
 use super::{
     servers::{Outcomes, Server},
-    wrk::{Load, Measurement, Order, Wrk},
+    wrk::{CONNECTIONS, Load, Measurement, Order, Wrk},
 };
 
 /// Before each measurement, so that none of them begins with cold caches or a sleeping processor.
@@ -37,11 +37,21 @@ impl<'a> Loads<'a> {
 
     /// Measures a load after a warm-up by another load of the same kind.
     pub(super) fn measure(&self, server: &Server, load: impl Fn() -> Load) -> anyhow::Result<Measurement> {
-        self.wrk.load(server, &load(), WARM_UP_S)?;
-        let before = server.outcomes()?;
+        self.measure_with(server, CONNECTIONS, load)
+    }
+
+    /// The same, with another number of connections.
+    pub(super) fn measure_with(
+        &self,
+        server: &Server,
+        connections: u32,
+        load: impl Fn() -> Load,
+    ) -> anyhow::Result<Measurement> {
+        self.wrk.load(server, &load(), connections, WARM_UP_S)?;
+        let before = server.has_store().then(|| server.outcomes()).transpose()?;
         let load = load();
-        let measured = self.wrk.load(server, &load, self.seconds)?;
-        if server.has_store() {
+        let measured = self.wrk.load(server, &load, connections, self.seconds)?;
+        if let Some(before) = before {
             check(&load, &measured, server.outcomes()?.since(before))?;
         }
         eprintln!("  {:.0} requests/s", measured.requests_per_s);

@@ -1,4 +1,4 @@
-//! The benchmark of the embedded store, as ratios measured in one run. What it does and why: `docs/BENCHMARKS.md`.
+//! The benchmarks of the stores, as ratios measured in one run. What it does and why: `docs/BENCHMARKS.md`.
 
 mod crowd;
 mod fill;
@@ -8,6 +8,7 @@ mod herd;
 mod http;
 mod loads;
 mod machine;
+mod mongo;
 mod pairs;
 mod phases;
 mod programs;

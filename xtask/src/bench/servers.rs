@@ -44,6 +44,37 @@ impl Server {
         Self::start(command, &folder.join("log"), true)
     }
 
+    /// The service under test, on a database that it finds empty.
+    pub(super) fn onechat_on(programs: &Programs, log: &Path, url: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new(&programs.onechat);
+        command.args(["serve", "--store", url]);
+        Self::start(command, log, true)
+    }
+
+    /// The recipe in Node.js, whose packages are installed in `peer`.
+    pub(super) fn peer(peer: &Path, log: &Path, url: &str, reads_first: bool) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        let output = File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
+        let child = Command::new("node")
+            .arg("server.js")
+            .current_dir(peer)
+            .env("MONGO_URL", url)
+            .env("PORT", address.port().to_string())
+            .env("JWT_SECRET", SECRET)
+            .env("READ_FIRST", if reads_first { "1" } else { "0" })
+            .env("NODE_ENV", "production")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .context("Node.js cannot be started: the peer needs `node` on the PATH")?;
+        let mut server = Self { child, address, has_store: false };
+        // It has no health check: any answer will do.
+        let answers = |server: &Self| Connection::open(server.address).is_ok();
+        server.wait_until(answers).with_context(|| fs::read_to_string(log).unwrap_or_default())?;
+        Ok(server)
+    }
+
     /// The same HTTP without a store; its log goes to `folder`.
     pub(super) fn null(programs: &Programs, folder: &Path) -> anyhow::Result<Self> {
         Self::start(Command::new(&programs.null_server), &folder.join("null-server-log"), false)
@@ -62,13 +93,15 @@ impl Server {
             .spawn()
             .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
         let mut server = Self { child, address, has_store };
-        server.wait_until_it_answers().with_context(|| fs::read_to_string(log).unwrap_or_default())?;
+        server
+            .wait_until(|server| server.get("/healthz").is_ok())
+            .with_context(|| fs::read_to_string(log).unwrap_or_default())?;
         Ok(server)
     }
 
-    fn wait_until_it_answers(&mut self) -> anyhow::Result<()> {
+    fn wait_until(&mut self, answers: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let start = Instant::now();
-        while self.get("/healthz").is_err() {
+        while !answers(self) {
             if let Some(status) = self.child.try_wait()? {
                 bail!("a server ended before it answered ({status})");
             }

@@ -86,7 +86,13 @@ impl Wrk {
     }
 
     /// Loads `server` for so many seconds. An answer that is no success fails the whole run.
-    pub(super) fn load(&self, server: &Server, load: &Load, seconds: u64) -> anyhow::Result<Measurement> {
+    pub(super) fn load(
+        &self,
+        server: &Server,
+        load: &Load,
+        connections: u32,
+        seconds: u64,
+    ) -> anyhow::Result<Measurement> {
         let (script, tag, chats) = match load {
             Load::Hits { chats } => ("hits.lua", FILLED, Some(chats)),
             Load::Spread { chats } => ("spread.lua", FILLED, Some(chats)),
@@ -96,7 +102,7 @@ impl Wrk {
         let mut command = Command::new("wrk");
         command
             .arg(format!("-t{THREADS}"))
-            .arg(format!("-c{CONNECTIONS}"))
+            .arg(format!("-c{connections}"))
             .arg(format!("-d{seconds}s"))
             .args(["--timeout", "10s", "-H", &format!("Authorization: Bearer {}", self.token), "-s"])
             .arg(self.folder.join(script))

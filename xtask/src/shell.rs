@@ -36,5 +36,12 @@ pub(crate) fn output(command: &[&str]) -> anyhow::Result<String> {
 fn start(command: &[&str]) -> Command {
     let mut started = Command::new(command[0]);
     started.args(&command[1..]).current_dir(root());
+    // What cargo told this program of itself: another cargo would build anew what depends on it, `ring` for one.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            started.env_remove(&*name);
+        }
+    }
     started
 }

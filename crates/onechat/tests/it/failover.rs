@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, fs,
     process::Output,
     str::FromStr,
     sync::{
@@ -177,9 +177,26 @@ async fn strike(set: &Deployment, fault: Fault, servers: &[Server; 2], probes: &
         Fault::StepDown => {}
         Fault::Pause => set.resume(primary).unwrap(),
     }
-    set.wait_until_healthy().await.unwrap();
+    if let Err(error) = set.wait_until_healthy().await {
+        panic!("not mended {:?} after the {fault}: {error}\n{}", began.elapsed(), replication_log(set));
+    }
     probes.acknowledged.extend(one.1.into_iter().chain(other.1));
     Away { service: [one.0, other.0], database }
+}
+
+/// What the members said last of replication: what else they log hides it.
+fn replication_log(set: &Deployment) -> String {
+    let mut lines = Vec::new();
+    for member in 0..set.members() {
+        let log = fs::read_to_string(set.folder().join(format!("member-{member}.log"))).unwrap_or_default();
+        let components = ["REPL", "ROLLBACK", "ELECTION", "RECOVERY"].map(|name| format!("\"c\":\"{name}\""));
+        let of_replication = log.lines().filter(|line| components.iter().any(|one| line.contains(one)));
+        let of_replication: Vec<&str> = of_replication.collect();
+        lines.extend(
+            of_replication.iter().rev().take(60).rev().map(|line| format!("member {member}: {line}")),
+        );
+    }
+    lines.join("\n")
 }
 
 /// What a server tried while it was away for too long, for who has to find out why.

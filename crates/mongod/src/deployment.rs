@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mongodb::{
     Client,
-    bson::{Document, doc},
+    bson::{Bson, Document, doc},
 };
 use tokio::{
     task::spawn_blocking,
@@ -237,6 +237,22 @@ impl Deployment {
         }
     }
 
+    /// Waits until there is a primary whose writes reach a majority, whatever becomes of the other members.
+    pub async fn wait_until_writable(&self) -> Result<(), MongodError> {
+        let start = Instant::now();
+        loop {
+            let primary = self.primary().await?;
+            let line = Line::to(self.members[primary].port())?;
+            let Err(reason) = Self::write_note(&line, Bson::from("majority"), 500).await else {
+                return Ok(());
+            };
+            if start.elapsed() > DEADLINE {
+                return Err(self.late("the primary is alone", reason));
+            }
+            sleep(POLL).await;
+        }
+    }
+
     /// How each member does, now.
     pub async fn status(&self) -> Result<Vec<MemberStatus>, MongodError> {
         let views = self.views(&self.lines()?).await;
@@ -304,19 +320,23 @@ impl Deployment {
         found.map(|(index, _)| *index)
     }
 
-    /// Writes nothing that anybody sees, and waits until every member has it.
     async fn write_to_all(&self, primary: &Line) -> Result<(), String> {
         let members = i32::try_from(self.members()).unwrap_or(i32::MAX);
+        Self::write_note(primary, Bson::from(members), 10_000).await
+    }
+
+    /// Writes nothing that anybody sees, and waits until so many have it.
+    async fn write_note(primary: &Line, members: Bson, wait_ms: i32) -> Result<(), String> {
         let command = doc! {
             "appendOplogNote": 1,
             "data": { "onechat": "healthy?" },
-            "writeConcern": { "w": members, "wtimeout": 10_000 },
+            "writeConcern": { "w": members, "wtimeout": wait_ms },
         };
         let answer = primary.run("appendOplogNote failed", command, PATIENCE).await;
         let answer = answer.map_err(|error| error.to_string())?;
         match answer.get("writeConcernError") {
             None => Ok(()),
-            Some(error) => Err(format!("not all members have caught up: {error}")),
+            Some(error) => Err(format!("not enough members have caught up: {error}")),
         }
     }
 

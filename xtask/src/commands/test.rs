@@ -15,6 +15,7 @@ const OLDEST_NODE: u32 = 18;
 const STEPS: &[Step] = &[
     Step { name: "Node.js", run: node },
     Step { name: "MongoDB", run: mongodb },
+    Step { name: "peers", run: super::peers::run },
     Step { name: "format", run: || shell::run(&["cargo", "fmt", "--all", "--check"], &[]) },
     Step { name: "lints", run: lints },
     Step { name: "documentation", run: documentation },

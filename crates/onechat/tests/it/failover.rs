@@ -38,7 +38,7 @@ async fn what_was_acknowledged_survives_every_failover() {
     let plan = Plan::of_the_environment();
     let set = Deployment::replica_set().await.unwrap();
     let store = set.uri("failover");
-    let servers = [serve(&store, &[]), serve(&store, &[])];
+    let servers = [(); 2].map(|()| serve(&store, &["--log", "info,onechat_mongo=debug"]));
     let over = Arc::new(AtomicBool::new(false));
     let prover = {
         let (over, urls) = (Arc::clone(&over), servers.each_ref().map(|server| server.url.clone()));
@@ -48,12 +48,8 @@ async fn what_was_acknowledged_survives_every_failover() {
     for round in 0..plan.rounds {
         for fault in &plan.faults {
             let away = strike(&set, *fault, &servers, &mut probes).await;
-            println!(
-                "round {}: {fault}, away for {:.1} s and {:.1} s",
-                round + 1,
-                away[0].as_secs_f64(),
-                away[1].as_secs_f64()
-            );
+            println!("round {}: {fault}, {away}", round + 1);
+            tell_of_tries(&servers, &away, plan.limit);
             table.rows.entry(*fault).or_default().push(away);
         }
     }
@@ -142,8 +138,24 @@ impl Plan {
     }
 }
 
-/// One fault, until it is mended; how long the service was away, through each server.
-async fn strike(set: &Deployment, fault: Fault, servers: &[Server; 2], probes: &mut Probes) -> [Duration; 2] {
+/// How long nothing new was to be had after a fault.
+struct Away {
+    /// From each server.
+    service: [Duration; 2],
+    /// From the database, asked past the servers: until a majority has what the primary writes.
+    database: Duration,
+}
+
+impl fmt::Display for Away {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [one, other] = self.service.map(|away| away.as_secs_f64());
+        let database = self.database.as_secs_f64();
+        write!(f, "away for {one:.1} s and {other:.1} s; the database itself {database:.1} s")
+    }
+}
+
+/// One fault, until it is mended.
+async fn strike(set: &Deployment, fault: Fault, servers: &[Server; 2], probes: &mut Probes) -> Away {
     let primary = set.primary().await.unwrap();
     let began = Instant::now();
     match fault {
@@ -152,7 +164,11 @@ async fn strike(set: &Deployment, fault: Fault, servers: &[Server; 2], probes: &
         Fault::Pause => set.pause(primary).unwrap(),
     }
     let [one, other] = probes.next(servers);
-    let (one, other) = tokio::join!(one.until_back(began), other.until_back(began));
+    let database = async {
+        set.wait_until_writable().await.unwrap();
+        began.elapsed()
+    };
+    let (one, other, database) = tokio::join!(one.until_back(began), other.until_back(began), database);
     if fault != Fault::StepDown {
         assert_ne!(set.primary().await.unwrap(), primary, "nobody was elected");
     }
@@ -162,9 +178,19 @@ async fn strike(set: &Deployment, fault: Fault, servers: &[Server; 2], probes: &
         Fault::Pause => set.resume(primary).unwrap(),
     }
     set.wait_until_healthy().await.unwrap();
-    let away = [one.0, other.0];
     probes.acknowledged.extend(one.1.into_iter().chain(other.1));
-    away
+    Away { service: [one.0, other.0], database }
+}
+
+/// What a server tried while it was away for too long, for who has to find out why.
+fn tell_of_tries(servers: &[Server; 2], away: &Away, limit: Duration) {
+    for (server, away) in servers.iter().zip(&away.service) {
+        let log = server.log_so_far();
+        if *away > limit {
+            let tries = log.iter().filter(|line| line.contains("onechat_mongo"));
+            println!("{} meanwhile:\n{}", server.url, tries.map(String::as_str).collect::<String>());
+        }
+    }
 }
 
 /// New pairs that are opened to see whether the service is back, and what it said of them.
@@ -281,29 +307,49 @@ fn held(output: &Output) -> Proof {
     }
 }
 
-/// How long the service was away after each fault, through either server.
 #[derive(Default)]
 struct Table {
-    rows: BTreeMap<Fault, Vec<[Duration; 2]>>,
+    rows: BTreeMap<Fault, Vec<Away>>,
 }
 
 impl Table {
     fn longest(&self) -> Duration {
-        self.rows.values().flatten().flatten().max().copied().unwrap_or_default()
+        let all = self.rows.values().flatten().flat_map(|away| away.service);
+        all.max().unwrap_or_default()
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "until a new pair is answered, through the server that takes longer:")?;
-        writeln!(f, "{:<10} {:>6} {:>8} {:>8} {:>8}", "fault", "rounds", "least", "median", "most")?;
+        writeln!(
+            f,
+            "until a new pair is answered, by the server that takes longer, and until the database can do it:"
+        )?;
+        writeln!(f, "{:<10} {:>6} {:>17} {:>19}", "", "", "service", "database")?;
+        writeln!(
+            f,
+            "{:<10} {:>6} {:>8} {:>8} {:>10} {:>8}",
+            "fault", "rounds", "median", "most", "median", "most"
+        )?;
         for (fault, rounds) in &self.rows {
-            let mut longer: Vec<f64> =
-                rounds.iter().filter_map(|away| away.iter().max()).map(Duration::as_secs_f64).collect();
-            longer.sort_by(f64::total_cmp);
-            let (least, median, most) = (longer[0], longer[longer.len() / 2], longer[longer.len() - 1]);
-            writeln!(f, "{fault:<10} {:>6} {least:>6.1} s {median:>6.1} s {most:>6.1} s", longer.len())?;
+            let service = middle_and_most(rounds.iter().filter_map(|away| away.service.iter().max()));
+            let database = middle_and_most(rounds.iter().map(|away| &away.database));
+            writeln!(
+                f,
+                "{fault:<10} {:>6} {:>6.1} s {:>6.1} s {:>8.1} s {:>6.1} s",
+                rounds.len(),
+                service.0,
+                service.1,
+                database.0,
+                database.1,
+            )?;
         }
         Ok(())
     }
+}
+
+fn middle_and_most<'a>(times: impl Iterator<Item = &'a Duration>) -> (f64, f64) {
+    let mut times: Vec<f64> = times.map(Duration::as_secs_f64).collect();
+    times.sort_by(f64::total_cmp);
+    (times[times.len() / 2], times[times.len() - 1])
 }

@@ -83,6 +83,11 @@ impl Server {
         self.logs.iter().collect()
     }
 
+    /// What it has logged since it was last asked.
+    pub(crate) fn log_so_far(&self) -> Vec<String> {
+        self.logs.try_iter().collect()
+    }
+
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();

@@ -67,7 +67,7 @@ async function main() {
   const server = app.listen(PORT, '127.0.0.1', () => {
     console.log(`peer-mongoose on ${server.address().port} pid ${process.pid}`);
   });
-  // By default a connection that is idle for five seconds is closed, perhaps just when its client uses it again.
+  // Node closes idle connections after five seconds, also in the moment in which a request arrives on one.
   server.keepAliveTimeout = 0;
 }
 

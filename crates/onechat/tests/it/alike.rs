@@ -299,20 +299,20 @@ async fn answer<S: ChatStore + AliasStore>(store: &S, call: &Call) -> String {
     match call {
         Call::Open(proposal) => said(&store.create_or_get(proposal.clone()).await.map_err(resolving)),
         Call::Lookup(set) => said(&store.lookup(set).await.map_err(resolving)),
-        Call::Chat(id) => said(&store.chat(id).await.map_err(kind)),
+        Call::Chat(id) => said(&store.chat(id).await.map_err(|error| kind(&error))),
         Call::ChatsOf(who, size, after) => {
-            said(&store.chats_of(who, *size, after.as_ref()).await.map_err(kind))
+            said(&store.chats_of(who, *size, after.as_ref()).await.map_err(|error| kind(&error)))
         }
-        Call::Send(message) => said(&store.send(message.clone()).await.map_err(kind)),
+        Call::Send(message) => said(&store.send(message.clone()).await.map_err(|error| kind(&error))),
         Call::Messages(chat, size, before) => {
-            said(&store.messages(chat, *size, before.as_ref()).await.map_err(kind))
+            said(&store.messages(chat, *size, before.as_ref()).await.map_err(|error| kind(&error)))
         }
         Call::Alias(alias, chat) => said(&store.add_alias(alias, chat).await.map_err(aliasing)),
-        Call::Ready => said(&store.ready().await.map_err(kind)),
+        Call::Ready => said(&store.ready().await.map_err(|error| kind(&error))),
         Call::EveryChatOf(who, size) => {
             let (mut pages, mut after) = (Vec::new(), None);
             loop {
-                let page = store.chats_of(who, *size, after.as_ref()).await.map_err(kind);
+                let page = store.chats_of(who, *size, after.as_ref()).await.map_err(|error| kind(&error));
                 after = page.as_ref().ok().and_then(|page| page.next.clone());
                 pages.push(page);
                 if after.is_none() {
@@ -323,7 +323,7 @@ async fn answer<S: ChatStore + AliasStore>(store: &S, call: &Call) -> String {
         Call::EveryMessage(chat, size) => {
             let (mut pages, mut before) = (Vec::new(), None);
             loop {
-                let page = store.messages(chat, *size, before.as_ref()).await.map_err(kind);
+                let page = store.messages(chat, *size, before.as_ref()).await.map_err(|error| kind(&error));
                 before = page.as_ref().ok().and_then(|page| page.next.clone());
                 pages.push(page);
                 if before.is_none() {
@@ -340,20 +340,19 @@ fn said<T: std::fmt::Debug>(answer: &Result<T, String>) -> String {
 
 fn resolving(error: ResolveError) -> String {
     match error {
-        ResolveError::Store(error) => kind(error),
+        ResolveError::Store(error) => kind(&error),
         collision @ ResolveError::Collision(_) => format!("{collision:?}"),
     }
 }
 
 fn aliasing(error: AliasError) -> String {
     match error {
-        AliasError::Store(error) => kind(error),
+        AliasError::Store(error) => kind(&error),
         refusal => format!("{refusal:?}"),
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
-fn kind(error: StoreError) -> String {
+fn kind(error: &StoreError) -> String {
     let kind = match error {
         StoreError::Overloaded => "overloaded",
         StoreError::Unavailable(_) => "unavailable",

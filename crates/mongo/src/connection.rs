@@ -13,6 +13,11 @@ use onechat_core::StoreError;
 
 use crate::{OpenError, error::reason, metrics::Pool};
 
+/// How long a connection may take to be made. The driver's own ten seconds are longer than a request has.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a member may take to say that nothing has changed. The driver's own: ten seconds.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
 /// One that a server was reached over.
 pub(crate) struct Connection {
     pub(crate) database: Database,
@@ -29,6 +34,9 @@ impl Connection {
         strengthen(&mut options);
         options.app_name.get_or_insert_with(|| "onechat".to_owned());
         options.server_selection_timeout.get_or_insert(deadline);
+        // The driver gives up on a member that hangs after the sum of these, and meanwhile may go on asking it.
+        options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
+        options.heartbeat_freq.get_or_insert(HEARTBEAT);
         options.cmap_event_handler = Some(EventHandler::callback(move |event| count(&pool, &event)));
         let client =
             Client::with_options(options).map_err(|error| OpenError::ConnectionString(reason(&error)))?;

@@ -14,6 +14,7 @@ mod index;
 mod mapping;
 mod meta;
 mod metrics;
+mod migration;
 mod options;
 mod resolver;
 mod store;
@@ -23,5 +24,10 @@ pub use connection::drop_database;
 pub use error::{IndexError, OpenError};
 pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};
 pub use mapping::{ChatFields, IdMapping, Mapping, MessageFields, ParticipantForm, PublicIdForm};
+pub use migration::{
+    AccountReport, BackfillReport, EnforceReport, EntryDetails, EntrySummary, Lease, MergeReport,
+    MigrateError, MongoMigrator, PlanSummary, ProtectionStatus, RunId, RunKind, RunSummary, Suggestion,
+    SweepReport, UndoReport, UndoTarget, WatchReport,
+};
 pub use options::MongoOptions;
 pub use store::MongoChatStore;

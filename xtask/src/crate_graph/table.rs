@@ -2,11 +2,22 @@
 
 /// Every crate of the workspace, with the others that it may depend on.
 pub(super) const EDGES: &[(&str, &[&str])] = &[
-    ("onechat", &["onechat-api", "onechat-core", "onechat-mongo", "onechat-prove", "onechat-sqlite"]),
+    (
+        "onechat",
+        &[
+            "onechat-api",
+            "onechat-core",
+            "onechat-migrate",
+            "onechat-mongo",
+            "onechat-prove",
+            "onechat-sqlite",
+        ],
+    ),
     ("onechat-api", &["onechat-core"]),
     ("onechat-contract", &["onechat-core"]),
     ("onechat-core", &[]),
-    ("onechat-mongo", &["onechat-core"]),
+    ("onechat-migrate", &["onechat-core"]),
+    ("onechat-mongo", &["onechat-core", "onechat-migrate"]),
     ("onechat-mongod", &[]),
     ("onechat-prove", &["onechat-core"]),
     ("onechat-sqlite", &["onechat-core"]),

@@ -1,0 +1,26 @@
+//! How an existing collection is brought to the guaranteed state: decisions only. What is read and written comes in
+//! and goes out as values; the mechanics are in `onechat-mongo`.
+//!
+//! Documents are BSON, because an undo has to give back every byte of them. `bson` is a format, not a driver: nothing
+//! here connects to anything.
+
+mod account;
+mod control;
+mod group;
+mod plan;
+mod planning;
+mod rules;
+mod state;
+mod undo;
+
+pub use account::{Account, Tally};
+pub use control::{Control, Stopped, Uncontrolled};
+pub use group::{Activity, ChatRow, Group, ReferenceRows};
+pub use plan::{Blocked, Conflict, GroupPlan, LoserPlan, Move, RowEdit};
+pub use planning::plan;
+pub use rules::{
+    EmbeddedArray, FieldNames, FieldRule, MergeRules, MessageFieldsOfRows, Reference, RowState, StateField,
+    StateForm, SurvivorPolicy,
+};
+pub use state::{CollectionState, UnknownState};
+pub use undo::{Undone, undo_document};

@@ -1,0 +1,159 @@
+//! What the operator says about a database: who survives, what refers to chats, and how state is put together.
+
+use std::collections::BTreeMap;
+
+/// Everything that planning depends on besides the documents.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MergeRules {
+    /// Which chat of a group lives on.
+    pub survivor: SurvivorPolicy,
+    /// The names of the fields that have a meaning here.
+    pub names: FieldNames,
+    /// Fields of other collections (or of the same one) that name a chat.
+    pub references: Vec<Reference>,
+    /// Arrays embedded in the chat that are united.
+    pub embedded: Vec<EmbeddedArray>,
+    /// State per participant embedded in the chat.
+    pub state: Vec<StateField>,
+    /// Rules of other top-level fields of the chat. Every field without one: the survivor's value, else a loser's.
+    pub fields: BTreeMap<String, FieldRule>,
+}
+
+/// The top-level fields of a chat that planning knows by meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldNames {
+    /// The array of participants.
+    pub participants: String,
+    /// Where in a participant's sub-document its id stands.
+    pub participant_path: Option<String>,
+    /// The key.
+    pub participants_key: String,
+    /// The earliest one is kept.
+    pub created_at: String,
+    /// The latest one is kept.
+    pub updated_at: String,
+    /// The latest one is kept.
+    pub last_message_at: String,
+    /// What the API calls a chat's id, if it is not `_id`.
+    pub public_id: Option<String>,
+}
+
+impl Default for FieldNames {
+    fn default() -> Self {
+        Self {
+            participants: "participants".to_owned(),
+            participant_path: None,
+            participants_key: "participantsKey".to_owned(),
+            created_at: "createdAt".to_owned(),
+            updated_at: "updatedAt".to_owned(),
+            last_message_at: "lastMessageAt".to_owned(),
+            public_id: None,
+        }
+    }
+}
+
+/// Which chat of a group lives on. Ties are broken by age, then by `_id`: the same on every machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SurvivorPolicy {
+    /// The one that was created first.
+    #[default]
+    Oldest,
+    /// The one with the most messages, embedded ones and those that refer to it.
+    MostMessages,
+    /// The one with the latest message.
+    MostRecent,
+}
+
+/// A field elsewhere whose value, or values, name a chat by `_id` or by its public id; as an ObjectId, a string or
+/// a UUID, told by what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The collection.
+    pub collection: String,
+    /// The path of the field. It may lead through sub-documents and arrays, and end in an array of ids.
+    pub field: String,
+    /// When the row was made, for [`SurvivorPolicy::MostRecent`]; only messages have it.
+    pub time: Option<String>,
+    /// Unique indexes of the collection that contain `field`: their other fields, read from the database.
+    pub unique: Vec<Vec<String>>,
+    /// Whether its rows are messages of the chat: counted for the survivor, and folded if a client sent one twice.
+    pub messages: Option<MessageFieldsOfRows>,
+    /// Whether its rows are state per participant, of which each participant has one row per chat.
+    pub state: Option<RowState>,
+}
+
+/// The fields of messages that are rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageFieldsOfRows {
+    /// Who sent it.
+    pub sender: String,
+    /// What was said.
+    pub text: String,
+    /// The sender's own id of it.
+    pub client_message_id: String,
+    /// When.
+    pub created_at: String,
+}
+
+/// Rows that keep state per participant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowState {
+    /// The field with the participant.
+    pub participant: String,
+    /// What becomes of each field when two rows become one.
+    pub rules: BTreeMap<String, FieldRule>,
+}
+
+/// An array of sub-documents in a chat, such as messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedArray {
+    /// The array's field.
+    pub field: String,
+    /// Where in an element its id stands: two with the same one are the same. Without: equal elements are the same.
+    pub id: Option<String>,
+    /// Where in an element its time stands, by which the result is sorted, stably.
+    pub time: Option<String>,
+}
+
+/// State per participant in a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateField {
+    /// The field.
+    pub field: String,
+    /// How it is laid out.
+    pub form: StateForm,
+    /// What becomes of each sub-field; `""` is the value itself, where it has none (`unread: {alice: 3}`).
+    pub rules: BTreeMap<String, FieldRule>,
+    /// The sub-field with the time up to which the participant has read, for [`FieldRule::Recompute`].
+    pub read_until: Option<String>,
+}
+
+/// How state per participant is laid out in a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateForm {
+    /// A sub-document with a field for each participant.
+    Map,
+    /// An array of sub-documents, which name the participant in this field.
+    Array {
+        /// The field with the participant.
+        participant: String,
+    },
+}
+
+/// How values of several chats become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldRule {
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+    /// Added up.
+    Sum,
+    /// The elements of all arrays, each once, in order of appearance.
+    Union,
+    /// The survivor's; another one only if it has none. Without a report of what was dropped.
+    Survivor,
+    /// What it would be had there been one chat all along. For a counter per participant: the messages of others
+    /// since they last read. For a field of the chat: the value of the chat that was active last.
+    Recompute,
+}

@@ -1,0 +1,37 @@
+//! What all steps need: the database, how it is laid out, and the rules.
+
+use mongodb::Database;
+use onechat_core::KeyFormat;
+use onechat_migrate::MergeRules;
+
+use crate::{MongoOptions, OpenError, codec::Codec, connection::Connection, meta, metrics::Pool};
+
+/// The steps of a migration, on one collection of chats. Each can be repeated, and resumes where it was cut off.
+pub struct MongoMigrator {
+    pub(super) database: Database,
+    pub(super) codec: Codec,
+    pub(super) key_format: KeyFormat,
+    pub(super) rules: MergeRules,
+    /// Whether there are transactions, change streams and a lag.
+    pub(super) is_replicated: bool,
+}
+
+impl MongoMigrator {
+    /// Connects; looks at the noted key format and changes nothing yet. A user who may only read is enough for this, and for
+    /// every step's dry run.
+    pub async fn connect(url: &str, options: &MongoOptions, rules: MergeRules) -> Result<Self, OpenError> {
+        let codec = Codec::new(options.mapping.clone())?;
+        let connection = Connection::open(url, options.deadline, Pool::default()).await?;
+        let chats = &codec.mapping().chats;
+        if let Some(stored) = meta::noted(&connection.database, chats).await? {
+            meta::compare(chats, stored, options.key_format)?;
+        }
+        Ok(Self {
+            database: connection.database,
+            codec,
+            key_format: options.key_format,
+            rules,
+            is_replicated: connection.is_replicated,
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! The mechanics of bringing an existing collection to the guaranteed state. What is decided, `onechat-migrate` decides.
+
+mod account;
+mod apply;
+mod backfill;
+mod error;
+mod journal;
+mod lease;
+mod migrator;
+mod protect;
+mod suggest;
+mod survey;
+mod sweep;
+mod undo;
+mod watch;
+
+pub use account::AccountReport;
+pub use apply::{MergeReport, PlanSummary};
+pub use backfill::BackfillReport;
+pub use error::MigrateError;
+pub use journal::{EntryDetails, EntrySummary, RunId, RunKind, RunSummary};
+pub use lease::Lease;
+pub use migrator::MongoMigrator;
+pub use protect::{EnforceReport, ProtectionStatus};
+pub use suggest::Suggestion;
+pub use sweep::SweepReport;
+pub use undo::{UndoReport, UndoTarget};
+pub use watch::WatchReport;

@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use futures_util::TryStreamExt as _;
 use mongodb::{
     Collection, Database,
-    action::FindOne,
+    action::{Action as _, FindOne},
     bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc},
     error::Error,
     options::{Collation, Hint, ReadConcern},

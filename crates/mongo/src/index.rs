@@ -191,15 +191,19 @@ impl MongoIndexes {
         loop {
             let key = self.on_the_key().await?;
             let Some(index) = key.keeps_out() else { return Ok(dropped) };
-            let drop = doc! {
-                "dropIndexes": collection, "index": &index.name, "writeConcern": { "w": "majority" },
-            };
-            match self.database.run_command(drop).await {
-                Err(error) if code_of(&error) != Some(code::INDEX_NOT_FOUND) => {
-                    return Err(unavailable(&error).into());
-                }
-                _ => dropped.push(format!("{collection}.{}", index.name)),
-            }
+            self.drop_one(&index.name).await?;
+            dropped.push(format!("{collection}.{}", index.name));
+        }
+    }
+
+    /// Drops an index of the chats. Does nothing if it is not there.
+    pub(crate) async fn drop_one(&self, name: &str) -> Result<(), IndexError> {
+        let drop = doc! {
+            "dropIndexes": &self.codec.mapping().chats, "index": name, "writeConcern": { "w": "majority" },
+        };
+        match self.database.run_command(drop).await {
+            Err(error) if code_of(&error) != Some(code::INDEX_NOT_FOUND) => Err(unavailable(&error).into()),
+            _ => Ok(()),
         }
     }
 

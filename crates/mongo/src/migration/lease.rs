@@ -154,10 +154,13 @@ impl MongoMigrator {
             "findAndModify": LEASES,
             "query": { "_id": chats, "$expr": is_over },
             "update": update,
-            "upsert": true,
             "new": true,
             "writeConcern": { "w": "majority", "j": true },
         };
+        // The server makes no document for a filter with an expression.
+        let there =
+            doc! { "q": { "_id": chats }, "u": { "$setOnInsert": { "fence": 0_i64 } }, "upsert": true };
+        write(&self.database, doc! { "update": LEASES, "updates": [there] }).await?;
         let taken = persist(|| async {
             match self.database.run_command(command.clone()).await {
                 // It is there, and not over.

@@ -7,7 +7,7 @@ use std::sync::{
 
 use futures_util::{TryStreamExt as _, future::join_all};
 use mongodb::{
-    Client, ClientSession,
+    ClientSession,
     bson::{DateTime, Document, doc, oid::ObjectId},
     error::{Error, TRANSIENT_TRANSACTION_ERROR},
 };
@@ -102,7 +102,6 @@ async fn a_message_that_is_sent_while_its_chat_is_merged_is_in_the_survivor_once
     let (store, world) = (place.store().await, Arc::new(World::default()));
     place.database.create_collection("onechat_aliases").await.unwrap();
     let later = DateTime::from_millis(4_000_000_000_000);
-    let client = Client::with_uri_str(&place.url).await.unwrap();
     let (mut groups, mut chats) = (Vec::new(), Vec::new());
     for n in 0..GROUPS {
         let (survivor, loser) = (ObjectId::new(), ObjectId::new());
@@ -140,7 +139,7 @@ async fn a_message_that_is_sent_while_its_chat_is_merged_is_in_the_survivor_once
                 })
             })
             .collect();
-        let mut session = client.start_session().await.unwrap();
+        let mut session = place.database.client().start_session().await.unwrap();
         merge(&mut session, &place, loser, survivor).await.unwrap();
         is_merged.store(true, Ordering::Release);
         for sent in join_all(senders).await {

@@ -8,7 +8,7 @@ use onechat_migrate::{CollectionState, Control};
 use serde::Serialize;
 
 use super::{Lease, MigrateError, MongoMigrator};
-use crate::{IndexError, IndexPurpose, MongoIndexes, error::unavailable, meta, needed::needed};
+use crate::{IndexError, IndexPurpose, MongoIndexes, meta, needed::needed};
 
 /// What protects the collection now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

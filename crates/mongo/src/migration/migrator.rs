@@ -34,4 +34,9 @@ impl MongoMigrator {
             is_replicated: connection.is_replicated,
         })
     }
+
+    /// The collection of chats.
+    pub(super) fn chats_name(&self) -> &str {
+        &self.codec.mapping().chats
+    }
 }

@@ -3,6 +3,7 @@
 mod account;
 mod apply;
 mod backfill;
+mod commands;
 mod error;
 mod journal;
 mod lease;

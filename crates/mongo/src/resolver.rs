@@ -119,6 +119,8 @@ impl Resolver {
     /// Makes finds until nothing waits.
     async fn look(self: Arc<Self>) {
         loop {
+            // Whoever is ready to ask now, asks first and shares the round trip. Nobody is waited for.
+            tokio::task::yield_now().await;
             let batch = {
                 let mut state = self.state();
                 let batch = state.lookups.begin(MOST_KEYS);
@@ -212,6 +214,7 @@ impl Resolver {
     /// Makes inserts until nothing is missing.
     async fn create(self: Arc<Self>) {
         loop {
+            tokio::task::yield_now().await;
             let batch = {
                 let mut state = self.state();
                 let batch = state.next_insert();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, oid::ObjectId, raw::cstr, rawdoc};
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, raw::cstr, rawdoc};
 use onechat_core::StoreError;
 
 use super::super::{commands::COMMAND_BYTES, journal::JOURNAL};
@@ -85,8 +85,13 @@ fn replace(replacement: &Replacement) -> Result<RawDocumentBuf, StoreError> {
 
 /// Lets the old ids be ids of chats again.
 pub(super) fn aliases(reversals: &[Reversal]) -> Result<Command, StoreError> {
-    let delete = doc! { "q": { "entry": { "$in": names(reversals) } }, "limit": 0 };
-    Ok(Command { command: raw(&doc! { "delete": ALIASES, "deletes": [delete] })?, expected: None })
+    let deletes = reversals.iter().map(|reversal| {
+        let losers = &reversal.entry.losers;
+        let ids: Vec<&String> = losers.iter().map(|(_, public)| public).collect();
+        doc! { "q": { "_id": { "$in": ids }, "entry": reversal.entry.id }, "limit": 0 }
+    });
+    let deletes: Vec<Document> = deletes.collect();
+    Ok(Command { command: raw(&doc! { "delete": ALIASES, "deletes": deletes })?, expected: None })
 }
 
 /// Notes what documents are about to become, and that the entries are being undone.
@@ -120,10 +125,6 @@ pub(super) fn conclusions(reversals: &[Reversal]) -> Result<Vec<Command>, StoreE
         statements.push(raw(&doc! { "q": query, "u": update })?, 1);
     }
     Ok(updates(BTreeMap::from([(JOURNAL, statements)])))
-}
-
-fn names(reversals: &[Reversal]) -> Vec<ObjectId> {
-    reversals.iter().map(|reversal| reversal.entry.id).collect()
 }
 
 fn updates(by_collection: BTreeMap<&str, Statements>) -> Vec<Command> {

@@ -39,7 +39,8 @@ impl Undo<'_> {
         self.control.pace(statements.len() as u64).await?;
         lease.check().await?;
         if !statements.is_empty() {
-            let update = doc! { "update": self.migrator.chats_name(), "updates": statements, "ordered": false };
+            let update =
+                doc! { "update": self.migrator.chats_name(), "updates": statements, "ordered": false };
             let reply = self.migrator.write(update).await?;
             self.report.keys += number(reply.get("nModified")).unwrap_or_default().unsigned_abs();
         }
@@ -48,10 +49,7 @@ impl Undo<'_> {
         Ok(())
     }
 
-    async fn keys_now(
-        &self,
-        changes: &[KeyChange],
-    ) -> Result<HashMap<Vec<u8>, Option<Bson>>, MigrateError> {
+    async fn keys_now(&self, changes: &[KeyChange]) -> Result<HashMap<Vec<u8>, Option<Bson>>, MigrateError> {
         let key = self.migrator.codec.key_field();
         let chats = self.migrator.database.collection::<RawDocumentBuf>(self.migrator.chats_name());
         let ids: Vec<&Bson> = changes.iter().map(|change| &change.id).collect();

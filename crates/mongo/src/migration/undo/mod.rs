@@ -14,6 +14,10 @@ mod reversal;
 mod statements;
 mod write;
 
+pub(super) use now::{Now, value_at};
+pub(super) use order::Recorded;
+pub(super) use reversal::Loaded;
+
 use mongodb::bson::oid::ObjectId;
 use onechat_migrate::Control;
 use serde::Serialize;

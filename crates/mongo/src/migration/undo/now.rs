@@ -18,7 +18,7 @@ const IDS: usize = 1000;
 
 /// What is there now.
 #[derive(Default)]
-pub(super) struct Now {
+pub(in crate::migration) struct Now {
     /// Whole documents, by collection and `_id`.
     documents: HashMap<(String, Vec<u8>), RawDocumentBuf>,
     /// Rows, of which only the field is known, by collection, field and `_id`.
@@ -30,11 +30,16 @@ pub(super) struct Now {
 }
 
 impl Now {
-    pub(super) fn document(&self, collection: &str, id: &Bson) -> Option<&RawDocumentBuf> {
+    pub(in crate::migration) fn document(&self, collection: &str, id: &Bson) -> Option<&RawDocumentBuf> {
         self.documents.get(&(collection.to_owned(), id_key(id)))
     }
 
-    pub(super) fn row(&self, collection: &str, field: &str, id: &Bson) -> Option<&RawDocumentBuf> {
+    pub(in crate::migration) fn row(
+        &self,
+        collection: &str,
+        field: &str,
+        id: &Bson,
+    ) -> Option<&RawDocumentBuf> {
         self.rows.get(&(collection.to_owned(), field.to_owned(), id_key(id)))
     }
 
@@ -45,8 +50,7 @@ impl Now {
         id: &Bson,
         document: &RawDocument,
     ) -> bool {
-        !self.intended.is_empty()
-            && self.intended.contains(&(entry.id, intention(collection, id, document)))
+        !self.intended.is_empty() && self.intended.contains(&(entry.id, intention(collection, id, document)))
     }
 
     pub(super) fn written_since(&self, entry: &Entry) -> u64 {
@@ -62,7 +66,7 @@ pub(super) fn intention(collection: &str, id: &Bson, target: &RawDocument) -> St
 }
 
 impl MongoMigrator {
-    pub(super) async fn now_of(&self, batch: &[Loaded]) -> Result<Now, MigrateError> {
+    pub(in crate::migration) async fn now_of(&self, batch: &[Loaded]) -> Result<Now, MigrateError> {
         let mut now = Now::default();
         for (collection, ids) in whole(batch, self.chats_name()) {
             for ids in ids.chunks(IDS) {
@@ -201,7 +205,7 @@ pub(super) fn id_of(document: &RawDocument) -> Option<Bson> {
 }
 
 /// The value at a path that leads through sub-documents.
-pub(super) fn value_at(document: &RawDocument, path: &str) -> Option<Bson> {
+pub(in crate::migration) fn value_at(document: &RawDocument, path: &str) -> Option<Bson> {
     match path.split_once('.') {
         Some((first, rest)) => value_at(document.get(first).ok()??.as_document()?, rest),
         None => document.get(path).ok()?.and_then(|value| Bson::try_from(value).ok()),

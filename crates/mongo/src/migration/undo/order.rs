@@ -15,20 +15,20 @@ use crate::{codec::field, error::number};
 const PAGE: i64 = 100;
 
 /// Keys that were given together.
-pub(super) struct Keys {
+pub(in crate::migration) struct Keys {
     pub(super) id: ObjectId,
     order: i64,
     pub(super) changes: Vec<KeyChange>,
 }
 
 /// Something in the journal that can be undone.
-pub(super) enum Recorded {
+pub(in crate::migration) enum Recorded {
     Merge(Box<Entry>),
     Keys(Keys),
 }
 
 impl Recorded {
-    pub(super) fn order(&self) -> i64 {
+    pub(in crate::migration) fn order(&self) -> i64 {
         match self {
             Self::Merge(entry) => entry.order,
             Self::Keys(keys) => keys.order,
@@ -74,13 +74,13 @@ fn chats_of(entry: &Entry) -> impl Iterator<Item = &Bson> {
 
 impl MongoMigrator {
     /// How much of a run there is to undo.
-    pub(super) async fn to_undo(&self, run: &RunId) -> Result<u64, MigrateError> {
+    pub(in crate::migration) async fn to_undo(&self, run: &RunId) -> Result<u64, MigrateError> {
         let journal = self.journal();
         persist(|| async { journal.count_documents(self.of_run(run)).await }).await
     }
 
     /// What a run did, the last first, from before `before` on.
-    pub(super) async fn page_of(
+    pub(in crate::migration) async fn page_of(
         &self,
         run: &RunId,
         before: Option<i64>,
@@ -127,7 +127,10 @@ impl MongoMigrator {
 
     async fn merges(&self, filter: Document, sort: Document) -> Result<Vec<Entry>, MigrateError> {
         let documents = self.journaled(filter, sort, 0).await?;
-        Ok(documents.iter().map(|document| Entry::from_document(document)).collect::<Result<_, StoreError>>()?)
+        Ok(documents
+            .iter()
+            .map(|document| Entry::from_document(document))
+            .collect::<Result<_, StoreError>>()?)
     }
 
     async fn journaled(

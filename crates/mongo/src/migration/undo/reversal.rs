@@ -45,14 +45,14 @@ pub(super) struct Point {
 }
 
 /// An entry with what it changed.
-pub(super) struct Loaded {
-    pub(super) entry: Entry,
-    pub(super) items: Vec<Item>,
+pub(in crate::migration) struct Loaded {
+    pub(in crate::migration) entry: Entry,
+    pub(in crate::migration) items: Vec<Item>,
 }
 
 impl Loaded {
     /// About how much there is to read and write.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::migration) fn bytes(&self) -> usize {
         let of = |image: &Option<RawDocumentBuf>| image.as_ref().map_or(0, |image| image.as_bytes().len());
         let bytes = |item: &Item| match item {
             Item::Survivor { before, after, .. } | Item::Edit { before, after, .. } => {
@@ -67,7 +67,7 @@ impl Loaded {
 }
 
 impl MongoMigrator {
-    pub(super) async fn load(&self, entry: Entry) -> Result<Loaded, MigrateError> {
+    pub(in crate::migration) async fn load(&self, entry: Entry) -> Result<Loaded, MigrateError> {
         let mut items = Vec::new();
         let mut cursor = self.items(entry.id).await?;
         while let Some(item) = cursor.next().await? {
@@ -142,8 +142,7 @@ impl Reversal {
         self.kept += undone.kept.len() as u64;
         for (path, restored, stays) in &undone.conflicts {
             let text = |value: &Option<Bson>| value.as_ref().map_or_else(|| "nothing".to_owned(), in_short);
-            let what =
-                format!("has {} in {path}, written since; it was {}", text(stays), text(restored));
+            let what = format!("has {} in {path}, written since; it was {}", text(stays), text(restored));
             self.conflict(collection, &id, &what);
         }
         if undone.document != *document {
@@ -160,15 +159,7 @@ impl Reversal {
         }
     }
 
-    fn point(
-        &mut self,
-        collection: String,
-        field: String,
-        to: Bson,
-        from: Bson,
-        ids: Vec<Bson>,
-        now: &Now,
-    ) {
+    fn point(&mut self, collection: String, field: String, to: Bson, from: Bson, ids: Vec<Bson>, now: &Now) {
         let mut still = Vec::with_capacity(ids.len());
         for id in ids {
             let Some(row) = now.row(&collection, &field, &id) else {
@@ -196,7 +187,7 @@ impl Reversal {
     }
 
     /// How many documents it writes.
-    pub(super) fn documents(&self) -> u64 {
+    pub(in crate::migration) fn documents(&self) -> u64 {
         let rows: usize = self.points.iter().map(|point| point.ids.len()).sum();
         (self.inserts.len() + self.replacements.len() + rows + 1) as u64
     }

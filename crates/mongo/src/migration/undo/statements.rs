@@ -158,10 +158,10 @@ impl Statements {
     }
 
     fn into_commands(self, command: impl Fn(RawArrayBuf) -> RawDocumentBuf) -> Vec<Command> {
-        let commands = self.chunks.into_iter().map(|(array, _, expected)| Command {
-            command: command(array),
-            expected: Some(expected),
-        });
+        let commands = self
+            .chunks
+            .into_iter()
+            .map(|(array, _, expected)| Command { command: command(array), expected: Some(expected) });
         commands.collect()
     }
 }

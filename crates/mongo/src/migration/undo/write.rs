@@ -238,7 +238,11 @@ async fn commit(session: &mut ClientSession) -> Result<(), Error> {
             Err(error)
                 if error.contains_label("UnknownTransactionCommitResult") && !deadline.has_passed() =>
             {
-                tracing::debug!(event = "commit", reason = reason(&error), "the answer was lost; asking again");
+                tracing::debug!(
+                    event = "commit",
+                    reason = reason(&error),
+                    "the answer was lost; asking again"
+                );
                 pauses.pause(deadline).await;
             }
             Err(error) => return Err(error),

@@ -51,7 +51,11 @@ impl Watch<'_> {
         self.control.pace(wrong.len() as u64).await?;
         let changes: Vec<KeyChange> = wrong
             .iter()
-            .map(|(chat, key)| KeyChange { id: chat.id.clone(), before: chat.key.clone(), after: key.clone() })
+            .map(|(chat, key)| KeyChange {
+                id: chat.id.clone(),
+                before: chat.key.clone(),
+                after: key.clone(),
+            })
             .collect();
         self.migrator.journal_keys(self.lease, self.run, &changes).await?;
         let statements: Vec<Document> = wrong.iter().map(|(chat, key)| self.give(chat, key)).collect();
@@ -96,11 +100,11 @@ impl Watch<'_> {
         let key_field = self.migrator.codec.key_field();
         let mut chats = self.chats(doc! { key_field: { "$in": keys } }).await?;
         chats.extend(self.chats(doc! { "_id": { "$in": written } }).await?);
-        let mut groups: BTreeMap<String, (ParticipantSet, Vec<Bson>)> = BTreeMap::new();
+        let mut groups: BTreeMap<Vec<String>, (ParticipantSet, Vec<Bson>)> = BTreeMap::new();
         for chat in chats {
-            // The key may be that of another set (format `joined`): sets are compared, and never merged then.
-            let key = self.key(&chat.set).as_str().to_owned();
-            let group = groups.entry(format!("{key}\0{}", chat.set)).or_insert((chat.set, Vec::new()));
+            // Two sets may have one key (format `joined`): they are never merged.
+            let members = chat.set.members().iter().map(|member| member.as_str().to_owned());
+            let group = groups.entry(members.collect()).or_insert((chat.set, Vec::new()));
             if !group.1.contains(&chat.id) {
                 group.1.push(chat.id);
             }

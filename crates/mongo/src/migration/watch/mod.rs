@@ -78,7 +78,8 @@ impl Watch<'_> {
                 }
                 Err(MigrateError::Store(StoreError::Unavailable(reason))) => {
                     if !is_down {
-                        self.control.note(&format!("the database cannot be followed now, trying again: {reason}"));
+                        self.control
+                            .note(&format!("the database cannot be followed now, trying again: {reason}"));
                     }
                     is_down = true;
                     if self.control.pace(0).await.is_err() {
@@ -148,10 +149,9 @@ impl Watch<'_> {
 
     /// What `migrate` does between guarding and enforcing.
     async fn full_pass(&mut self) -> Result<(), MigrateError> {
-        let backfill =
-            self.migrator.backfill(Some(self.lease), Some(self.run), false, self.control).await?;
+        let backfill = self.migrator.backfill(Some(self.lease), Some(self.run), false, self.control).await?;
         let merge = self.migrator.merge(self.lease, self.run, self.control).await?;
-        let sweep = self.migrator.sweep(self.lease, self.run, self.control).await?;
+        let sweep = self.migrator.sweep(self.lease, self.control).await?;
         self.report.keyed += backfill.keyed + backfill.corrected;
         self.report.merged += merge.groups;
         self.report.moved += merge.moved + sweep.moved;

@@ -29,7 +29,7 @@ impl Watch<'_> {
             return Ok(());
         }
         self.control.pace(aliases.len() as u64).await?;
-        let swept = self.migrator.sweep_aliases(self.lease, self.run, &aliases, self.control).await?;
+        let swept = self.migrator.sweep_aliases(self.lease, &aliases, self.control).await?;
         self.report.moved += swept;
         Ok(())
     }

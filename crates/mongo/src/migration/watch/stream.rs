@@ -119,7 +119,10 @@ pub(super) fn is_forgotten(error: &Error) -> bool {
 
 impl MongoMigrator {
     pub(super) async fn changes(&self, place: Option<ResumeToken>) -> Result<Changes, Error> {
-        let watch = self.database.watch().pipeline(self.pipeline()).max_await_time(AWAIT).start_after(place);
+        let mut watch = self.database.watch().pipeline(self.pipeline()).max_await_time(AWAIT);
+        if let Some(place) = place {
+            watch = watch.start_after(place);
+        }
         Ok(Changes { stream: watch.await?.with_type::<Document>() })
     }
 

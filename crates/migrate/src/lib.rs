@@ -6,6 +6,7 @@
 
 mod account;
 mod control;
+mod fields;
 mod group;
 mod plan;
 mod planning;

@@ -34,4 +34,9 @@ impl MongoMigrator {
             is_replicated: connection.is_replicated,
         })
     }
+
+    /// The name of the database.
+    pub fn database(&self) -> &str {
+        self.database.name()
+    }
 }

@@ -5,6 +5,7 @@ mod apply;
 mod backfill;
 mod error;
 mod journal;
+mod lag;
 mod lease;
 mod migrator;
 mod protect;

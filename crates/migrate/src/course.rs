@@ -47,8 +47,8 @@ pub struct Enforced {
 }
 
 /// The steps, each of which can be repeated and does nothing that is done already.
-#[async_trait]
-pub trait Steps: Send {
+#[async_trait(?Send)]
+pub trait Steps {
     /// Why a step did not come to its end.
     type Error;
 
@@ -165,7 +165,7 @@ mod tests {
         }
     }
 
-    #[async_trait]
+    #[async_trait(?Send)]
     impl Steps for Script {
         type Error = &'static str;
 

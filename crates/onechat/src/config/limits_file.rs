@@ -21,7 +21,7 @@ impl LimitsFile {
 
     /// What it says now.
     pub(crate) fn read(&self) -> anyhow::Result<Limits> {
-        let settings = read(&self.0)?.migrate.unwrap_or_default();
+        let settings = read(&self.0)?.migrate;
         Limits::of(&settings).context("[migrate]")
     }
 }

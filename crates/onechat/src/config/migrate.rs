@@ -153,19 +153,23 @@ fn messages(mapping: &Mapping) -> Reference {
     }
 }
 
-fn reference(
-    given: ReferenceSettings,
-    mapping: &Mapping,
-    others: &[Reference],
-) -> anyhow::Result<Reference> {
-    let ReferenceSettings { collection, field, participant, rules } = given;
+fn reference(given: ReferenceSettings, mapping: &Mapping, others: &[Reference]) -> anyhow::Result<Reference> {
+    let ReferenceSettings { collection, field, participant, rules, read_until } = given;
     check_collection("collection", &collection)?;
-    ensure!(!collection.starts_with(OURS), "{collection} is a collection of onechat's own: it needs no reference");
+    ensure!(
+        !collection.starts_with(OURS),
+        "{collection} is a collection of onechat's own: it needs no reference"
+    );
     check_path("field", &field)?;
-    ensure!(field != "_id", "the field of {collection} is \"_id\", which cannot be changed: name another one");
+    ensure!(
+        field != "_id",
+        "the field of {collection} is \"_id\", which cannot be changed: name another one"
+    );
     if let Some(other) = others.iter().find(|other| other.collection == collection && other.field == field) {
         if other.messages.is_some() {
-            bail!("{collection}.{field} is the mapped messages, which are a reference by themselves: leave it out");
+            bail!(
+                "{collection}.{field} is the mapped messages, which are a reference by themselves: leave it out"
+            );
         }
         bail!("{collection}.{field} is there twice");
     }
@@ -176,7 +180,7 @@ fn reference(
     let state = match participant {
         None => {
             ensure!(
-                rules.is_empty(),
+                rules.is_empty() && read_until.is_none(),
                 "{collection}.{field} has rules but no participant: rules are for collections with one row per \
                  participant and chat, so say participant = \"…\" too"
             );
@@ -192,22 +196,20 @@ fn reference(
                     "the rule for {name:?} of {collection} makes no sense: rows that become one have the same there"
                 );
             }
-            Some(RowState { participant, rules: rules_of(rules) })
+            check_recompute(&format!("{collection}.{field}"), &rules, read_until.as_deref())?;
+            Some(RowState { participant, rules: rules_of(rules), read_until })
         }
     };
     Ok(Reference { collection, field, time: None, unique: Vec::new(), messages: None, state })
 }
 
-fn embedded(
-    given: EmbeddedSettings,
-    taken: &mut BTreeMap<String, String>,
-) -> anyhow::Result<EmbeddedArray> {
-    let EmbeddedSettings { field, id, time } = given;
+fn embedded(given: EmbeddedSettings, taken: &mut BTreeMap<String, String>) -> anyhow::Result<EmbeddedArray> {
+    let EmbeddedSettings { field, id, time, sender } = given;
     take(taken, "embedded", &field)?;
-    for (setting, path) in [("id", &id), ("time", &time)] {
+    for (setting, path) in [("id", &id), ("time", &time), ("sender", &sender)] {
         path.as_deref().map_or(Ok(()), |path| check_path(setting, path))?;
     }
-    Ok(EmbeddedArray { field, id, time })
+    Ok(EmbeddedArray { field, id, time, sender })
 }
 
 fn state(given: StateSettings, taken: &mut BTreeMap<String, String>) -> anyhow::Result<StateField> {
@@ -226,7 +228,10 @@ fn state(given: StateSettings, taken: &mut BTreeMap<String, String>) -> anyhow::
             StateForm::Array { participant }
         }
     };
-    ensure!(!rules.is_empty(), "{field} has no rules: say rules = {{ \"\" = \"sum\" }}, or one for each sub-field");
+    ensure!(
+        !rules.is_empty(),
+        "{field} has no rules: say rules = {{ \"\" = \"sum\" }}, or one for each sub-field"
+    );
     if rules.contains_key("") {
         ensure!(
             rules.len() == 1 && form == StateForm::Map,
@@ -234,13 +239,22 @@ fn state(given: StateSettings, taken: &mut BTreeMap<String, String>) -> anyhow::
         );
     }
     rules.keys().filter(|name| !name.is_empty()).try_for_each(|name| check_path("rules", name))?;
-    read_until.as_deref().map_or(Ok(()), |path| check_path("read_until", path))?;
+    check_recompute(&field, &rules, read_until.as_deref())?;
+    Ok(StateField { field, form, rules: rules_of(rules), read_until })
+}
+
+fn check_recompute(
+    what: &str,
+    rules: &BTreeMap<String, Rule>,
+    read_until: Option<&str>,
+) -> anyhow::Result<()> {
+    read_until.map_or(Ok(()), |path| check_path("read_until", path))?;
     ensure!(
         read_until.is_some() || !rules.values().any(|rule| *rule == Rule::Recompute),
-        "{field} has a rule \"recompute\": say read_until = \"…\", the sub-field with the time up to which the \
+        "{what} has a rule \"recompute\": say read_until = \"…\", the field with the time up to which the \
          participant has read"
     );
-    Ok(StateField { field, form, rules: rules_of(rules), read_until })
+    Ok(())
 }
 
 fn rules_of(given: BTreeMap<String, Rule>) -> BTreeMap<String, FieldRule> {
@@ -290,11 +304,13 @@ mod tests {
         collection = "memberships"
         field = "chat.id"
         participant = "userId"
-        rules = { unread = "sum", lastReadAt = "max" }
+        rules = { unread = "recompute", lastReadAt = "max" }
+        read_until = "lastReadAt"
         [[embedded]]
         field = "messages"
         id = "_id"
         time = "createdAt"
+        sender = "from"
         [[state]]
         field = "unread"
         form = "map"
@@ -323,10 +339,7 @@ mod tests {
             [("messages", "chatId"), ("notifications", "chatId"), ("memberships", "chat.id")],
             "the messages are a reference without being named"
         );
-        assert_eq!(
-            config.rules.references[2].state.as_ref().unwrap().rules["lastReadAt"],
-            FieldRule::Max
-        );
+        assert_eq!(config.rules.references[2].state.as_ref().unwrap().rules["lastReadAt"], FieldRule::Max);
         assert_eq!(config.rules.state[0].rules[""], FieldRule::Sum);
         assert_eq!(config.rules.fields["tags"], FieldRule::Union);
         let printed = migrate_print::to_toml(&config);
@@ -339,7 +352,8 @@ mod tests {
         let mut mapping = Mapping { messages: "notes".to_owned(), ..Mapping::default() };
         mapping.message_fields.chat = "conversation".to_owned();
         mapping.message_fields.created_at = "at".to_owned();
-        mapping.id = IdMapping::Field { name: "publicId".to_owned(), form: onechat_mongo::PublicIdForm::Text };
+        mapping.id =
+            IdMapping::Field { name: "publicId".to_owned(), form: onechat_mongo::PublicIdForm::Text };
         let rules = MigrateConfig::resolve(MigrateSettings::default(), &mapping).unwrap().rules;
         let [messages] = rules.references.as_slice() else { panic!("{:?}", rules.references) };
         assert_eq!((messages.collection.as_str(), messages.field.as_str()), ("notes", "conversation"));
@@ -360,10 +374,14 @@ mod tests {
             (reference("kind = 'x'"), "unknown field `kind`"),
             (reference("rules = { unread = 'add' }"), "unknown variant `add`"),
             (reference("rules = { unread = 'sum' }"), "say participant"),
+            (reference("participant = 'userId'\nrules = { n = 'recompute' }"), "say read_until"),
             (reference("participant = 'chatId'"), "both \"chatId\""),
             (reference("participant = 'userId'\nrules = { userId = 'max' }"), "makes no sense"),
             (reference("participant = 'a..b'"), "participant is \"a..b\""),
-            (reference("[[references]]\ncollection = 'rows'\nfield = 'chatId'"), "rows.chatId is there twice"),
+            (
+                reference("[[references]]\ncollection = 'rows'\nfield = 'chatId'"),
+                "rows.chatId is there twice",
+            ),
             ("[[references]]\ncollection = 'messages'\nfield = 'chatId'".to_owned(), "by themselves"),
             ("[[references]]\ncollection = 'onechat_journal'\nfield = 'chat'".to_owned(), "onechat's own"),
             ("[[references]]\ncollection = 'chats'\nfield = 'participants'".to_owned(), "another meaning"),
@@ -375,7 +393,10 @@ mod tests {
             ("[[embedded]]\nfield = 'a.b'".to_owned(), "embedded is \"a.b\""),
             ("[[embedded]]\nfield = 'm'\ntime = ''".to_owned(), "time is empty"),
             ("[[embedded]]\nfield = 'm'\n[[embedded]]\nfield = 'm'".to_owned(), "merged in one way"),
-            ("fields = { unread = 'sum' }\n".to_owned() + &state("form = 'map'\nrules = { '' = 'sum' }"), "state"),
+            (
+                "fields = { unread = 'sum' }\n".to_owned() + &state("form = 'map'\nrules = { '' = 'sum' }"),
+                "state",
+            ),
             ("fields = { createdAt = 'min' }".to_owned(), "[mongodb], which says already"),
             ("fields = { _id = 'min' }".to_owned(), "fields is \"_id\""),
             (state("form = 'list'\nrules = {}"), "unknown variant `list`"),

@@ -34,6 +34,9 @@ pub(crate) fn rules_to_toml(rules: &MergeRules) -> Table {
             if !state.rules.is_empty() {
                 table.insert("rules".into(), rules_table(&state.rules));
             }
+            if let Some(path) = &state.read_until {
+                table.insert("read_until".into(), text(path));
+            }
         }
         table
     });
@@ -41,7 +44,7 @@ pub(crate) fn rules_to_toml(rules: &MergeRules) -> Table {
     let embedded = rules.embedded.iter().map(|one| {
         let mut table = Table::new();
         table.insert("field".into(), text(&one.field));
-        for (name, path) in [("id", &one.id), ("time", &one.time)] {
+        for (name, path) in [("id", &one.id), ("time", &one.time), ("sender", &one.sender)] {
             if let Some(path) = path {
                 table.insert(name.into(), text(path));
             }

@@ -35,14 +35,20 @@ pub(crate) struct MigrateFlags {
 }
 
 impl MigrateSettings {
-    /// These settings, and where flags say otherwise, theirs.
-    pub(super) fn under(self, flags: MigrateFlags, survivor: Option<Survivor>) -> Self {
+    /// What flags say. What there is no flag for stays empty.
+    pub(crate) fn of_flags(flags: MigrateFlags, survivor: Option<Survivor>) -> Self {
+        let MigrateFlags { max_rate, max_lag: max_lag_ms, stop_file } = flags;
+        Self { survivor, max_rate, max_lag_ms, stop_file, ..Self::default() }
+    }
+
+    /// These settings, and where they say nothing, the file's.
+    pub(super) fn or(self, file: Self) -> Self {
         Self {
-            survivor: survivor.or(self.survivor),
-            max_rate: flags.max_rate.or(self.max_rate),
-            max_lag_ms: flags.max_lag.or(self.max_lag_ms),
-            stop_file: flags.stop_file.or(self.stop_file),
-            ..self
+            survivor: self.survivor.or(file.survivor),
+            max_rate: self.max_rate.or(file.max_rate),
+            max_lag_ms: self.max_lag_ms.or(file.max_lag_ms),
+            stop_file: self.stop_file.or(file.stop_file),
+            ..file
         }
     }
 }
@@ -65,6 +71,7 @@ pub(super) struct ReferenceSettings {
     pub(super) participant: Option<String>,
     #[serde(default)]
     pub(super) rules: BTreeMap<String, Rule>,
+    pub(super) read_until: Option<String>,
 }
 
 /// `[[migrate.embedded]]`.
@@ -74,6 +81,7 @@ pub(super) struct EmbeddedSettings {
     pub(super) field: String,
     pub(super) id: Option<String>,
     pub(super) time: Option<String>,
+    pub(super) sender: Option<String>,
 }
 
 /// `[[migrate.state]]`.

@@ -15,7 +15,7 @@ mod store_url;
 pub(crate) use limits_file::LimitsFile;
 pub(crate) use migrate::{Limits, MigrateConfig};
 pub(crate) use migrate_print::rules_to_toml;
-pub(crate) use migrate_settings::{MigrateFlags, Survivor};
+pub(crate) use migrate_settings::{MigrateFlags, MigrateSettings, Survivor};
 pub(crate) use mongo_url::MongoUrl;
 pub(crate) use resolved::{Config, JwtConfig, JwtKey, LogConfig, LogFormat, StoreConfig};
 pub(crate) use settings::{JwtSettings, LogSettings, ServerSettings, Settings, StoreSettings};

@@ -96,7 +96,7 @@ impl Config {
             );
         }
         let store = StoreConfig::resolve(&store, mongodb, dev)?;
-        let migrate = MigrateConfig::resolve(migrate.unwrap_or_default(), &store.mongodb.mapping);
+        let migrate = MigrateConfig::resolve(migrate, &store.mongodb.mapping);
         Ok(Self {
             listen,
             allow_note_to_self: server.allow_note_to_self.unwrap_or(false),

@@ -19,7 +19,7 @@ pub(crate) struct Settings {
     pub(crate) jwt: JwtSettings,
     pub(crate) log: LogSettings,
     pub(crate) mongodb: Option<MongoSettings>,
-    pub(crate) migrate: Option<MigrateSettings>,
+    pub(crate) migrate: MigrateSettings,
 }
 
 impl Settings {

@@ -54,16 +54,21 @@ impl Gauge {
             Ok(lag) if lag <= max_lag => (Duration::ZERO, None, "the secondaries have caught up".to_owned()),
             Ok(lag) => {
                 let (lag, max) = (lag.as_secs_f64(), max_lag.as_secs_f64());
-                let text = format!("paused: a secondary is {lag:.1} s behind, and at most {max:.1} s are allowed");
+                let text =
+                    format!("paused: a secondary is {lag:.1} s behind, and at most {max:.1} s are allowed");
                 (FRESH, Some(Saying::Paused), text)
             }
             // Can only be so for a limit that was set while the work goes on: at the start it is an error.
-            Err(error @ MigrateError::Refused(_)) => {
-                (Duration::ZERO, Some(Saying::Impossible), format!("the limit of the lag is not kept: {error}"))
-            }
-            Err(error) => {
-                (FRESH, Some(Saying::Unknown), format!("paused: how far the secondaries are is not known: {error}"))
-            }
+            Err(error @ MigrateError::Refused(_)) => (
+                Duration::ZERO,
+                Some(Saying::Impossible),
+                format!("the limit of the lag is not kept: {error}"),
+            ),
+            Err(error) => (
+                FRESH,
+                Some(Saying::Unknown),
+                format!("paused: how far the secondaries are is not known: {error}"),
+            ),
         };
         if state.said != saying {
             screen.note(&text);

@@ -57,11 +57,11 @@ impl Operator {
     }
 
     /// Work that writes: asked to stop, it stops at the end of a batch; asked twice, it ends at once.
-    pub(crate) async fn hold<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    pub(crate) async fn hold<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
         tokio::select! {
             biased;
-            result = work => result,
-            stopped = self.stop.insisted() => Err(stopped.into()),
+            result = work => Ok(result),
+            stopped = self.stop.insisted() => Err(stopped),
         }
     }
 

@@ -30,9 +30,9 @@ impl Stop {
             return Err(Stopped { reason: (*signal).to_owned() });
         }
         match &self.file {
-            Some(file) if file.exists() => {
-                Err(Stopped { reason: format!("the flag file {} is there; remove it to go on", file.display()) })
-            }
+            Some(file) if file.exists() => Err(Stopped {
+                reason: format!("the flag file {} is there; remove it to go on", file.display()),
+            }),
             _ => Ok(()),
         }
     }
@@ -73,7 +73,9 @@ fn listen(sender: watch::Sender<Vec<&'static str>>, screen: Arc<Screen>) -> anyh
                 _ = terminate.recv() => "asked to end (SIGTERM)",
             };
             if sender.borrow().is_empty() {
-                screen.note(&format!("{name}: stopping at the end of what is at hand; once more to end at once"));
+                screen.note(&format!(
+                    "{name}: stopping at the end of what is at hand; once more to end at once"
+                ));
             }
             sender.send_modify(|signals| signals.push(name));
         }

@@ -176,7 +176,8 @@ impl Steps for Migration<'_> {
         let lease = self.session.lease(COMMAND).await?;
         let run = operator.hold(migrator.begin_run(&lease, RunKind::Migrate)).await??;
         self.did.run = Some(run.to_string());
-        let (lease, run) = self.begun.insert((lease, run));
+        self.begun = Some((lease, run));
+        let (lease, run) = self.lease()?;
         operator.hold(migrator.take_inventory(lease, run, operator)).await??;
         self.say(&format!("inventory: taken; this is run {run}"))
     }

@@ -209,6 +209,14 @@ pub(crate) fn id_value(id: &str) -> Bson {
     object_id(id).map_or_else(|| Bson::String(id.to_owned()), Bson::ObjectId)
 }
 
+/// Every form in which a document may have this text as an id: what [`text_of`] reads.
+pub(crate) fn forms_of(text: &str) -> Vec<Bson> {
+    let mut forms = vec![Bson::String(text.to_owned())];
+    forms.extend(object_id(text).map(Bson::ObjectId));
+    forms.extend(uuid(text).map(Bson::Binary));
+    forms
+}
+
 /// An id, in whatever form a document has it, as the text that stands for it outside.
 pub(crate) fn text_of(value: RawBsonRef<'_>) -> Option<String> {
     match value {

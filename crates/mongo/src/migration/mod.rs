@@ -3,6 +3,7 @@
 mod account;
 mod apply;
 mod backfill;
+mod enforce;
 mod error;
 mod journal;
 mod lag;
@@ -13,16 +14,18 @@ mod suggest;
 mod survey;
 mod sweep;
 mod undo;
+mod validator;
 mod watch;
 
 pub use account::AccountReport;
 pub use apply::{MergeReport, PlanSummary};
 pub use backfill::BackfillReport;
+pub use enforce::EnforceReport;
 pub use error::MigrateError;
 pub use journal::{EntryDetails, EntrySummary, RunId, RunKind, RunSummary};
 pub use lease::Lease;
 pub use migrator::MongoMigrator;
-pub use protect::{EnforceReport, ProtectionStatus};
+pub use protect::ProtectionStatus;
 pub use suggest::Suggestion;
 pub use sweep::SweepReport;
 pub use undo::{UndoReport, UndoTarget};

@@ -3,6 +3,7 @@
 mod account;
 mod apply;
 mod backfill;
+mod commands;
 mod enforce;
 mod error;
 mod journal;

@@ -12,7 +12,7 @@ mod lease;
 mod migrator;
 mod protect;
 mod suggest;
-mod survey;
+pub(crate) mod survey;
 mod sweep;
 mod undo;
 mod validator;

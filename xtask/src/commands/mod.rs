@@ -2,6 +2,7 @@
 
 pub(crate) mod failover;
 pub(crate) mod generate;
+pub(crate) mod legacy;
 pub(crate) mod mongo;
 pub(crate) mod peers;
 pub(crate) mod test;

@@ -74,7 +74,7 @@ pub struct RowEdit {
 /// Values that differ and cannot both stay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Conflict {
-    /// The collection of the document, and its path there.
+    /// Its path in the chat; for a row of another collection that one's name and a colon before it.
     pub field: String,
     /// What stays.
     pub kept: Bson,
@@ -106,6 +106,14 @@ pub enum Blocked {
         fields: Vec<String>,
         /// The rows, by `_id`.
         rows: Vec<String>,
+    },
+    /// A document is not what a document should be.
+    #[error("{id}: not readable as BSON: {reason}")]
+    Unreadable {
+        /// Its `_id`, if that can be read.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A chat has no id that an alias could be made of.
     #[error("the chat {0} has no id that clients could have used, so none that could be kept working")]

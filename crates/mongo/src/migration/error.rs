@@ -3,6 +3,8 @@
 use onechat_core::StoreError;
 use onechat_migrate::Stopped;
 
+use crate::error::unavailable;
+
 /// Why a step did not come to its end. What it had done stays done.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
@@ -30,4 +32,11 @@ pub enum MigrateError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl MigrateError {
+    /// The database failed, in the driver's words.
+    pub(crate) fn driver(error: &mongodb::error::Error) -> Self {
+        Self::Store(unavailable(error))
+    }
 }

@@ -34,4 +34,15 @@ impl MongoMigrator {
             is_replicated: connection.is_replicated,
         })
     }
+
+<<<<<<< HEAD
+    /// The name of the database.
+    pub fn database(&self) -> &str {
+        self.database.name()
+=======
+    /// The collection of chats.
+    pub(super) fn chats_name(&self) -> &str {
+        &self.codec.mapping().chats
+>>>>>>> executor
+    }
 }

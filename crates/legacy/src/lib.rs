@@ -19,6 +19,9 @@ mod recipe;
 mod shape;
 mod value;
 
+/// Named here so that tests need not know the driver.
+pub use mongodb::Database;
+
 pub use check::{Strictness, check};
 pub use configuration::configuration;
 pub use differences::differences;

@@ -149,6 +149,20 @@ impl OldWriter {
         if let Some(id) = there.and_then(|chat| chat.get("_id").cloned()) {
             return Ok(id);
         }
+        self.insert(people).await
+    }
+
+    /// Inserts the chat of a set as one does who has looked and found none. `false` if a unique index, or a guard, has
+    /// kept it from that.
+    pub async fn insert_after_finding_nothing(&mut self, index: usize) -> Result<bool, LegacyError> {
+        match self.insert(self.sets[index].clone()).await {
+            Ok(_) => Ok(true),
+            Err(error) if write_code(&error) == Some(DUPLICATE_KEY) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn insert(&mut self, people: Vec<String>) -> Result<Bson, Error> {
         let id = ObjectId::new();
         let mut chat = doc! { "_id": id };
         if let Some((public, _)) = self.writing.public_id(&mut self.chance) {

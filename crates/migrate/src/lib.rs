@@ -23,7 +23,7 @@ pub use control::{Control, Stopped, Uncontrolled};
 pub use group::{Activity, ChatRow, Group, ReferenceRows};
 pub use plan::{Blocked, Conflict, GroupPlan, LoserPlan, Move, RowEdit};
 pub use plan_line::PlanLineError;
-pub use planning::plan;
+pub use planning::{plan, pointed};
 pub use rules::{
     EmbeddedArray, FieldNames, FieldRule, MergeRules, MessageFieldsOfRows, Reference, RowState, StateField,
     StateForm, SurvivorPolicy,

@@ -3,19 +3,18 @@
 use bson::{Bson, DateTime, Document, doc};
 use onechat_migrate::{Blocked, FieldRule, MergeRules, SurvivorPolicy};
 
-use crate::support::{after, at, blocked, chat_id, conflicts, merged, planned};
+use crate::support::{after, at, blocked, chat_id, chats_with, conflicts, merged, planned};
 
 fn with(rule: FieldRule) -> MergeRules {
     MergeRules { fields: [("count".to_owned(), rule)].into(), ..MergeRules::default() }
 }
 
 fn counts(values: &[Bson]) -> Vec<Document> {
-    let chat = |(index, value): (usize, &Bson)| doc! { "_id": chat_id(index as u32), "count": value };
-    values.iter().enumerate().map(chat).collect()
+    chats_with("count", values.to_vec())
 }
 
 fn by(rule: FieldRule, values: &[Bson]) -> Bson {
-    merged(&with(rule), &counts(values)).get("count").unwrap().clone()
+    merged(&with(rule), &counts(values))["count"].clone()
 }
 
 #[test]

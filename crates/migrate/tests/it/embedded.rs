@@ -3,7 +3,7 @@
 use bson::{Bson, Document, doc};
 use onechat_migrate::{EmbeddedArray, MergeRules};
 
-use crate::support::{after, at, chat_id, conflicts, merged, planned};
+use crate::support::{after, at, chats_with, conflicts, merged, planned};
 
 fn rules(id: Option<&str>, time: Option<&str>) -> MergeRules {
     let messages = EmbeddedArray {
@@ -16,14 +16,12 @@ fn rules(id: Option<&str>, time: Option<&str>) -> MergeRules {
 }
 
 fn chats(lists: &[Vec<Document>]) -> Vec<Document> {
-    let chat =
-        |(index, list): (usize, &Vec<Document>)| doc! { "_id": chat_id(index as u32), "messages": list };
-    lists.iter().enumerate().map(chat).collect()
+    chats_with("messages", lists.iter().cloned().map(Bson::from))
 }
 
 fn ids(chat: &Document) -> Vec<Bson> {
-    let messages = chat.get_array("messages").unwrap();
-    messages.iter().map(|message| message.as_document().unwrap()["id"].clone()).collect()
+    let messages = chat.get_array("messages").expect("an array");
+    messages.iter().map(|message| message.as_document().expect("a sub-document")["id"].clone()).collect()
 }
 
 #[test]

@@ -6,9 +6,9 @@ use onechat_migrate::{GroupPlan, MergeRules, plan};
 use crate::support::{chat_id, group, planned, raw};
 
 fn back(plan: &GroupPlan) -> (String, GroupPlan) {
-    let line = serde_json::to_string(plan).unwrap();
+    let line = serde_json::to_string(plan).expect("a plan can be written");
     assert!(!line.contains('\n'));
-    let back = serde_json::from_str(&line).unwrap();
+    let back = serde_json::from_str(&line).expect("a plan can be read");
     (line, back)
 }
 

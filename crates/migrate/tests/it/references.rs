@@ -3,7 +3,7 @@
 use bson::{Binary, Bson, Document, Uuid, doc, spec::BinarySubtype};
 use onechat_migrate::{Blocked, Group, GroupPlan, MergeRules, Move, Reference, plan};
 
-use crate::support::{after, at, chat_id, conflicts, group, messages, raw, reference};
+use crate::support::{after, at, chat_id, conflicts, edits, group, messages, raw, reference};
 
 /// Chats 1 (which lives on), 2 and 3, and one reference with rows.
 fn with_rows(reference: Reference, rows: &[Document]) -> (MergeRules, Group) {
@@ -16,15 +16,7 @@ fn with_rows(reference: Reference, rows: &[Document]) -> (MergeRules, Group) {
 
 fn edited(reference: Reference, rows: &[Document]) -> GroupPlan {
     let (rules, group) = with_rows(reference, rows);
-    plan(&rules, &group).unwrap()
-}
-
-/// What becomes of each row that is edited, by `_id`.
-fn edits(plan: &GroupPlan) -> Vec<(Bson, Option<Document>)> {
-    let edit = |edit: &onechat_migrate::RowEdit| {
-        (edit.id.clone(), edit.after.as_ref().map(|row| Document::try_from(row).unwrap()))
-    };
-    plan.edits.iter().map(edit).collect()
+    plan(&rules, &group).expect("it can be merged")
 }
 
 fn uuid(number: u8) -> Uuid {
@@ -183,4 +175,18 @@ fn a_row_with_two_references_is_edited_once_and_names_the_survivor_in_both() {
     assert_eq!(edits(&plan), [(1.into(), Some(expected))]);
     assert_eq!(plan.moves[0].rows, 0);
     assert_eq!(after(&plan).get_str("participantsKey").unwrap(), "alice_bob");
+}
+
+#[test]
+fn messages_without_words_are_the_same_only_if_they_show_the_same() {
+    let picture = |id: i32, chat: u32, url: &str, seconds: i64| {
+        let mut message = message(id, chat, "", seconds);
+        message.insert("picture", url);
+        message
+    };
+    let plan = edited(messages(), &[picture(1, 1, "a", 7), picture(2, 2, "b", 8), picture(3, 3, "a", 9)]);
+    let edits = edits(&plan);
+    assert_eq!(edits.len(), 2);
+    assert_eq!(edits[0].1.as_ref().unwrap().get_str("picture").unwrap(), "b");
+    assert_eq!(edits[1], (3.into(), None));
 }

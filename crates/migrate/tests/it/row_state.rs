@@ -1,9 +1,9 @@
 //! State per participant that is kept as rows.
 
-use bson::{Bson, Document, doc};
-use onechat_migrate::{FieldRule, Group, GroupPlan, MergeRules, Reference, RowState, plan};
+use bson::{Document, doc};
+use onechat_migrate::{FieldRule, Group, MergeRules, Reference, RowState, plan};
 
-use crate::support::{at, chat_id, conflicts, group, messages, raw, reference};
+use crate::support::{at, chat_id, conflicts, edits, group, messages, raw, reference};
 
 fn rules(of: &[(&str, FieldRule)]) -> MergeRules {
     let state = RowState {
@@ -19,13 +19,6 @@ fn with_rows(rules: &MergeRules, rows: &[Document]) -> Group {
     let mut group = group(rules, &[1, 2, 3].map(|number| doc! { "_id": chat_id(number) }));
     group.references[0].rows = rows.iter().map(raw).collect();
     group
-}
-
-fn edits(plan: &GroupPlan) -> Vec<(Bson, Option<Document>)> {
-    let edit = |edit: &onechat_migrate::RowEdit| {
-        (edit.id.clone(), edit.after.as_ref().map(|row| Document::try_from(row).unwrap()))
-    };
-    plan.edits.iter().map(edit).collect()
 }
 
 fn row(id: i32, chat: u32, user: &str, more: Document) -> Document {

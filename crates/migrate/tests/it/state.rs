@@ -1,11 +1,11 @@
 //! State per participant, embedded in chats.
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, doc};
 use onechat_migrate::{
     Blocked, EmbeddedArray, FieldRule, MergeRules, Reference, StateField, StateForm, plan,
 };
 
-use crate::support::{after, at, blocked, chat_id, conflicts, group, merged, messages, planned};
+use crate::support::{after, at, blocked, chat_id, chats_with, conflicts, group, merged, messages, planned};
 
 fn state(field: &str, form: StateForm, rules: &[(&str, FieldRule)], read_until: Option<&str>) -> MergeRules {
     let state = StateField {
@@ -21,16 +21,11 @@ fn array() -> StateForm {
     StateForm::Array { participant: "userId".to_owned() }
 }
 
-fn chats(field: &str, states: Vec<Bson>) -> Vec<Document> {
-    let chat = |(index, state)| doc! { "_id": chat_id(index as u32), field: state };
-    states.into_iter().enumerate().map(chat).collect()
-}
-
 #[test]
 fn counters_in_a_map_are_added_up() {
     let rules = state("unread", StateForm::Map, &[("", FieldRule::Sum)], None);
     let states = vec![doc! { "alice": 3, "bob": 0 }.into(), doc! { "carol": 1, "alice": 2 }.into()];
-    let merged = merged(&rules, &chats("unread", states));
+    let merged = merged(&rules, &chats_with("unread", states));
     assert_eq!(merged.get_document("unread").unwrap(), &doc! { "alice": 5, "bob": 0, "carol": 1 });
 }
 
@@ -41,7 +36,7 @@ fn sub_documents_in_a_map_follow_their_rules_and_the_rest_is_reported() {
         doc! { "alice": { "unread": 1, "read": at(5), "muted": true } }.into(),
         doc! { "alice": { "unread": 2, "read": at(4), "muted": false, "pinned": true } }.into(),
     ];
-    let plan = planned(&rules, &chats("state", states));
+    let plan = planned(&rules, &chats_with("state", states));
     let expected = doc! { "alice": { "unread": 3, "read": at(5), "muted": true, "pinned": true } };
     assert_eq!(after(&plan).get_document("state").unwrap(), &expected);
     assert_eq!(conflicts(&plan), [("state.alice.muted", vec![false.into()])]);
@@ -60,7 +55,7 @@ fn elements_of_an_array_belong_to_who_they_name_in_either_form() {
         ]
         .into(),
     ];
-    let plan = planned(&rules, &chats("members", states));
+    let plan = planned(&rules, &chats_with("members", states));
     let expected: Bson = vec![
         doc! { "_id": 1, "userId": &hex, "unread": 3 },
         doc! { "system": true },
@@ -79,7 +74,7 @@ fn participants_that_are_sub_documents_keep_what_only_a_loser_says_of_them() {
         vec![doc! { "userId": "alice", "nick": "a" }, doc! { "userId": "bob" }].into(),
         vec![doc! { "userId": "bob", "nick": "b" }, doc! { "userId": "alice", "nick": "A" }].into(),
     ];
-    let plan = planned(&rules, &chats("participants", states));
+    let plan = planned(&rules, &chats_with("participants", states));
     let expected: Bson =
         vec![doc! { "userId": "alice", "nick": "a" }, doc! { "userId": "bob", "nick": "b" }].into();
     assert_eq!(after(&plan)["participants"], expected);
@@ -104,7 +99,7 @@ fn unread_is_counted_anew_from_messages_here_and_elsewhere() {
         ]
         .into()
     };
-    let mut chats = chats("members", vec![members(10, 3), members(12, 1)]);
+    let mut chats = chats_with("members", vec![members(10, 3), members(12, 1)]);
     chats[0].insert(
         "messages",
         [doc! { "id": 1, "at": at(11), "from": "bob" }, doc! { "id": 2, "at": at(13), "from": "bob" }],
@@ -132,7 +127,8 @@ fn a_counter_in_a_map_is_counted_anew_by_a_map_of_read_positions() {
     rules.references = vec![Reference { ..messages() }];
     rules.fields =
         [("readAt.alice".to_owned(), FieldRule::Max), ("readAt.bob".to_owned(), FieldRule::Max)].into();
-    let mut chats = chats("unread", vec![doc! { "alice": 5, "bob": 5 }.into(), doc! { "alice": 5 }.into()]);
+    let mut chats =
+        chats_with("unread", vec![doc! { "alice": 5, "bob": 5 }.into(), doc! { "alice": 5 }.into()]);
     chats[0].insert("readAt", doc! { "alice": at(3) });
     chats[1].insert("readAt", doc! { "alice": at(6), "bob": at(1) });
     let mut group = group(&rules, &chats);
@@ -147,7 +143,7 @@ fn a_counter_in_a_map_is_counted_anew_by_a_map_of_read_positions() {
 fn state_of_another_shape_blocks_the_group() {
     for (form, wrong) in [(StateForm::Map, Bson::from(3)), (array(), Bson::from(doc! { "alice": 1 }))] {
         let rules = state("unread", form, &[("", FieldRule::Sum)], None);
-        let blocked = blocked(&rules, &chats("unread", vec![wrong.clone(), wrong]));
+        let blocked = blocked(&rules, &chats_with("unread", vec![wrong.clone(), wrong]));
         assert!(matches!(blocked, Blocked::Rule { field, .. } if field == "unread"));
     }
 }

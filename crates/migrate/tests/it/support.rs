@@ -1,6 +1,6 @@
 //! Groups and rules in few words.
 
-use bson::{Bson, DateTime, Document, RawDocumentBuf, oid::ObjectId};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId};
 use onechat_core::{KeyFormat, ParticipantSet, ParticipantsKey};
 use onechat_migrate::{
     Activity, Blocked, ChatRow, Group, GroupPlan, MergeRules, MessageFieldsOfRows, Reference, ReferenceRows,
@@ -19,12 +19,12 @@ pub(crate) fn at(seconds: i64) -> DateTime {
 }
 
 pub(crate) fn raw(document: &Document) -> RawDocumentBuf {
-    RawDocumentBuf::try_from(document).unwrap()
+    RawDocumentBuf::try_from(document).expect("it can be written")
 }
 
 /// A group of alice's and bob's chats, and one empty entry for each reference.
 pub(crate) fn group(rules: &MergeRules, chats: &[Document]) -> Group {
-    let set = ParticipantSet::parse(["alice", "bob"]).unwrap();
+    let set = ParticipantSet::parse(["alice", "bob"]).expect("they are a set");
     let chat = |chat| ChatRow { document: raw(chat), activity: Activity::default() };
     Group {
         key: ParticipantsKey::new(&set, KeyFormat::Escaped),
@@ -36,16 +36,31 @@ pub(crate) fn group(rules: &MergeRules, chats: &[Document]) -> Group {
 
 /// The plan of chats without anything elsewhere.
 pub(crate) fn planned(rules: &MergeRules, chats: &[Document]) -> GroupPlan {
-    plan(rules, &group(rules, chats)).unwrap()
+    plan(rules, &group(rules, chats)).expect("they can be merged")
 }
 
 pub(crate) fn blocked(rules: &MergeRules, chats: &[Document]) -> Blocked {
-    plan(rules, &group(rules, chats)).unwrap_err()
+    plan(rules, &group(rules, chats)).expect_err("they cannot be merged")
+}
+
+pub(crate) fn read(document: &RawDocumentBuf) -> Document {
+    Document::try_from(document).expect("it can be read")
+}
+
+/// Chats of which each has one of the values in the field.
+pub(crate) fn chats_with(field: &str, values: impl IntoIterator<Item = Bson>) -> Vec<Document> {
+    let chat = |(number, value): (u32, Bson)| doc! { "_id": chat_id(number), field: value };
+    (0..).zip(values).map(chat).collect()
+}
+
+/// What becomes of each row that is edited, by `_id`.
+pub(crate) fn edits(plan: &GroupPlan) -> Vec<(Bson, Option<Document>)> {
+    plan.edits.iter().map(|edit| (edit.id.clone(), edit.after.as_ref().map(read))).collect()
 }
 
 /// The survivor's document afterwards.
 pub(crate) fn after(plan: &GroupPlan) -> Document {
-    Document::try_from(plan.survivor_after.as_ref().expect("the survivor is changed")).unwrap()
+    read(plan.survivor_after.as_ref().expect("the survivor is changed"))
 }
 
 /// The survivor's document after merging the chats.

@@ -3,11 +3,11 @@
 use bson::{Document, doc};
 use onechat_migrate::{Undone, undo_document};
 
-use crate::support::{at, raw};
+use crate::support::{at, raw, read};
 
 fn undone(before: &Document, after: &Document, now: &Document) -> (Document, Undone) {
     let undone = undo_document(&raw(before), &raw(after), &raw(now));
-    (Document::try_from(&undone.document).unwrap(), undone)
+    (read(&undone.document), undone)
 }
 
 #[test]

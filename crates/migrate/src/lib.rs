@@ -6,6 +6,9 @@
 
 mod account;
 mod control;
+mod describe;
+mod extended;
+mod fields;
 mod group;
 mod plan;
 mod planning;

@@ -15,6 +15,10 @@ pub enum StoreError {
     /// What would keep duplicates out is not there, so nothing is written until somebody puts it back.
     #[error("writing is not safe: {0}")]
     Unprotected(String),
+    /// The chats have a history that was never brought to the guarantee. What is there is read; nothing is created
+    /// until somebody migrates it.
+    #[error("creating is not safe yet: {0}")]
+    NotMigrated(String),
     /// A rule of the database that is not ours refuses what should be written: repeating does not help.
     #[error("the database refuses it: {0}")]
     Refused(String),

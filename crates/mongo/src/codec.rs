@@ -138,6 +138,12 @@ impl Codec {
 
     /// The set of people of a chat, or what is wrong with them.
     pub(crate) fn participants(&self, document: &RawDocument) -> Result<ParticipantSet, String> {
+        let members = self.members(document)?;
+        ParticipantSet::parse(members).map_err(|error| format!("participants that are no set: {error}"))
+    }
+
+    /// The people of a chat in the order in which they are stored, with repeats.
+    pub(crate) fn members(&self, document: &RawDocument) -> Result<Vec<String>, String> {
         let Some(RawBsonRef::Array(array)) = field(document, &self.mapping.fields.participants) else {
             return Err("no array of participants".to_owned());
         };
@@ -150,7 +156,7 @@ impl Codec {
             }
             members.push(text_of(value).ok_or("a participant that is neither a string nor an ObjectId")?);
         }
-        ParticipantSet::parse(members).map_err(|error| format!("participants that are no set: {error}"))
+        Ok(members)
     }
 
     /// The document of a new message in the chat whose document has the id `chat`.
@@ -207,6 +213,14 @@ pub(crate) fn date(at: Timestamp) -> Bson {
 /// The `_id` that an id of ours stands for.
 pub(crate) fn id_value(id: &str) -> Bson {
     object_id(id).map_or_else(|| Bson::String(id.to_owned()), Bson::ObjectId)
+}
+
+/// Every form in which a document may have this text as an id: what [`text_of`] reads.
+pub(crate) fn forms_of(text: &str) -> Vec<Bson> {
+    let mut forms = vec![Bson::String(text.to_owned())];
+    forms.extend(object_id(text).map(Bson::ObjectId));
+    forms.extend(uuid(text).map(Bson::Binary));
+    forms
 }
 
 /// An id, in whatever form a document has it, as the text that stands for it outside.

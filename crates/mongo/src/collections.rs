@@ -1,26 +1,27 @@
 //! The collections, and every command that is sent to them: reads with the majority read concern on the primary,
 //! writes acknowledged by a majority.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::TryStreamExt as _;
 use mongodb::{
     Collection, Database,
+    action::{Action as _, FindOne},
     bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc},
     error::Error,
-    options::{Hint, ReadConcern},
+    options::{Collation, Hint, ReadConcern},
 };
 use onechat_core::{
-    AliasError, Chat, ChatCursor, ChatId, Message, MessageCursor, NewMessage, Page, PageSize, Participant,
-    ParticipantsKey, Sent, StoreError,
+    AliasError, Chat, ChatCursor, ChatId, Message, MessageCursor, Page, PageSize, Participant,
+    ParticipantsKey, StoreError,
 };
 
 use crate::{
-    attempt::{Deadline, Pauses, once, until},
+    attempt::{Deadline, once, until},
     codec::{Codec, StoredChat, date, field, id_value, text_of},
     connection::Connection,
     error::{Written, code, code_of, is_permanent, reason, sort_out},
-    guard::Guard,
+    index::simple,
     metrics::Metrics,
 };
 
@@ -28,19 +29,22 @@ use crate::{
 pub(crate) const ALIASES: &str = "onechat_aliases";
 
 /// Chats by their keys. One that is damaged must not hide the others.
-pub(crate) type Found = HashMap<ParticipantsKey, Result<Chat, StoreError>>;
+pub(crate) type Found = HashMap<ParticipantsKey, Result<Arc<Chat>, StoreError>>;
 
 /// The collections of one mapping.
 pub(crate) struct Collections {
-    database: Database,
-    chats: Collection<RawDocumentBuf>,
-    messages: Collection<RawDocumentBuf>,
+    pub(crate) database: Database,
+    pub(crate) chats: Collection<RawDocumentBuf>,
+    pub(crate) messages: Collection<RawDocumentBuf>,
     aliases: Collection<RawDocumentBuf>,
-    codec: Codec,
-    metrics: Metrics,
-    is_replicated: bool,
+    pub(crate) codec: Codec,
+    pub(crate) metrics: Metrics,
+    pub(crate) is_replicated: bool,
     patience: Duration,
 }
+
+/// The longest chain of aliases that is followed.
+pub(crate) const MOST_HOPS: usize = 16;
 
 /// The field that lists are sorted by, which exists only while a list is made.
 const ACTIVITY: &str = "__onechat_activity";
@@ -72,15 +76,16 @@ impl Collections {
     /// not a slow scan.
     pub(crate) async fn by_keys(
         &self,
-        keys: &[ParticipantsKey],
+        keys: &[&ParticipantsKey],
         hint: Option<String>,
         deadline: Deadline,
     ) -> Result<Found, Error> {
-        let wanted: Vec<&str> = keys.iter().map(ParticipantsKey::as_str).collect();
+        let wanted: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
         let mut find = self
             .chats
             .find(doc! { self.codec.key_field(): { "$in": wanted } })
             .batch_size(u32::try_from(keys.len() + 1).unwrap_or(u32::MAX))
+            .collation(simple())
             .max_time(deadline.server_time());
         if let Some(hint) = hint {
             find = find.hint(Hint::Name(hint));
@@ -90,9 +95,9 @@ impl Collections {
         while let Some(document) = cursor.try_next().await? {
             let key = field(&document, self.codec.key_field()).and_then(RawBsonRef::as_str);
             let key = ParticipantsKey::from_stored(key.unwrap_or_default());
-            let chat = self.codec.chat(&document).map(|stored| stored.chat);
+            let chat = self.codec.chat(&document).map(|stored| Arc::new(stored.chat));
             // Without a unique index there may be several: the oldest is the same for everybody.
-            let age = |chat: &Result<Chat, StoreError>| {
+            let age = |chat: &Result<Arc<Chat>, StoreError>| {
                 chat.as_ref().ok().map(|chat| (chat.created_at, chat.id.clone()))
             };
             if found.get(&key).is_none_or(|known| age(&chat) < age(known)) {
@@ -104,18 +109,23 @@ impl Collections {
 
     /// Whether there is really no chat under the key. A primary that was cut off and does not know yet that another
     /// was elected may not have heard of a chat that was acknowledged; it cannot answer this question.
-    pub(crate) async fn surely_by_key(&self, key: &ParticipantsKey) -> Result<Option<Chat>, StoreError> {
-        let found = self.surely(doc! { self.codec.key_field(): key.as_str() }).await?;
-        Ok(found.map(|found| found.chat))
+    pub(crate) async fn surely_by_key(&self, key: &ParticipantsKey) -> Result<Option<Arc<Chat>>, StoreError> {
+        let found = self.surely(doc! { self.codec.key_field(): key.as_str() }, Some(simple())).await?;
+        Ok(found.map(|found| Arc::new(found.chat)))
     }
 
-    async fn surely(&self, filter: Document) -> Result<Option<StoredChat>, StoreError> {
+    async fn surely(
+        &self,
+        filter: Document,
+        collation: Option<Collation>,
+    ) -> Result<Option<StoredChat>, StoreError> {
         if !self.is_replicated {
             return Ok(None);
         }
         let deadline = self.deadline();
         let found = until(deadline, &self.metrics, || async {
             let find = self.chats.find_one(filter.clone()).max_time(deadline.server_time());
+            let find = find.optional(collation.clone(), FindOne::collation);
             match find.read_concern(ReadConcern::linearizable()).await {
                 // A shard, or a set whose configuration was taken away.
                 Err(error) if code_of(&error) == Some(code::NOT_A_REPLICA_SET) => Ok(None),
@@ -125,16 +135,21 @@ impl Collections {
         found.await?.map(|document| self.codec.chat(&document)).transpose()
     }
 
-    /// The chat with this id, or the one that it is an alias of.
+    /// The chat with this id, or the one that it is an alias of: a chat that others were merged into may be merged
+    /// into another one later.
     pub(crate) async fn by_id(&self, id: &ChatId) -> Result<Option<StoredChat>, StoreError> {
-        if let Some(found) = self.living(id).await? {
-            return Ok(Some(found));
+        let mut id = id.clone();
+        for _ in 0..MOST_HOPS {
+            if let Some(found) = self.living(&id).await? {
+                return Ok(Some(found));
+            }
+            match self.alias(&id).await? {
+                Some(target) => id = target,
+                None => break,
+            }
         }
-        if let Some(target) = self.alias(id).await? {
-            return self.living(&target).await;
-        }
-        match self.codec.id(id) {
-            Some(value) => self.surely(doc! { self.codec.id_field(): value }).await,
+        match self.codec.id(&id) {
+            Some(value) => self.surely(doc! { self.codec.id_field(): value }, self.collation_of_ids()).await,
             None => Ok(None),
         }
     }
@@ -143,10 +158,16 @@ impl Collections {
         let Some(value) = self.codec.id(id) else { return Ok(None) };
         let deadline = self.deadline();
         let found = until(deadline, &self.metrics, || async {
-            let filter = doc! { self.codec.id_field(): value.clone() };
-            self.chats.find_one(filter).max_time(deadline.server_time()).await
+            let find = self.chats.find_one(doc! { self.codec.id_field(): value.clone() });
+            let find = find.optional(self.collation_of_ids(), FindOne::collation);
+            find.max_time(deadline.server_time()).await
         });
         found.await?.map(|document| self.codec.chat(&document)).transpose()
+    }
+
+    /// The index on `_id` has the collation of the collection, and is of no use for texts under another one.
+    fn collation_of_ids(&self) -> Option<Collation> {
+        (self.codec.id_field() != "_id").then(simple)
     }
 
     async fn alias(&self, id: &ChatId) -> Result<Option<ChatId>, StoreError> {
@@ -235,6 +256,7 @@ impl Collections {
         let deadline = self.deadline();
         let documents: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
             let rows = self.chats.aggregate(stages.clone()).max_time(deadline.server_time());
+            let rows = rows.collation(simple());
             rows.with_type::<RawDocumentBuf>().await?.try_collect().await
         })
         .await?;
@@ -271,85 +293,6 @@ impl Collections {
         .await?;
         let messages = documents.iter().map(|document| self.codec.message(document, &stored.chat.id));
         Ok(Page::from_one_more(messages.collect::<Result<_, StoreError>>()?, size, MessageCursor::after))
-    }
-
-    /// Stores a message once. The unique index decides; the chat's activity follows, and a repeat makes up for one
-    /// that was cut off between the two.
-    pub(crate) async fn send(&self, message: &NewMessage, guard: &Guard) -> Result<Option<Sent>, StoreError> {
-        let Some(chat) = self.by_id(&message.chat).await? else { return Ok(None) };
-        guard.refuses_messages()?;
-        let deadline = self.deadline();
-        let document = self.codec.new_message(message, &chat.document_id)?;
-        let mut pauses = Pauses::default();
-        let mut may_be_ours = false;
-        let sent = loop {
-            let written = self
-                .insert(&self.codec.mapping().messages, vec![document.clone()], deadline)
-                .await?
-                .remove(0);
-            let why = match written {
-                Written::Stored => {
-                    let raw = RawDocumentBuf::try_from(&document)
-                        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-                    break Sent { message: self.codec.message(&raw, &chat.chat.id)?, created: true };
-                }
-                Written::Refused(why) => return Err(StoreError::Refused(why)),
-                Written::Duplicate(fields) => format!("the index on {} holds the message", fields.join(", ")),
-                Written::Unknown(why) => {
-                    may_be_ours = true;
-                    why
-                }
-            };
-            // An earlier try of this call, or an earlier call's message: its id alone tells only whose it can be.
-            if let Some(first) = self.first(message, &chat, deadline).await? {
-                let created = may_be_ours && first.id == message.id;
-                break Sent { message: first, created };
-            }
-            if deadline.has_passed() {
-                self.metrics.deadline_misses.inc();
-                return Err(StoreError::Unavailable(why));
-            }
-            pauses.pause(deadline).await;
-        };
-        self.touch(&chat, &sent.message, deadline).await?;
-        Ok(Some(sent))
-    }
-
-    async fn first(
-        &self,
-        message: &NewMessage,
-        chat: &StoredChat,
-        deadline: Deadline,
-    ) -> Result<Option<Message>, StoreError> {
-        let fields = &self.codec.mapping().message_fields;
-        let filter = doc! {
-            &fields.chat: chat.document_id.clone(),
-            &fields.sender: self.codec.participant(&message.sender),
-            &fields.client_message_id: message.client_message_id.as_str(),
-        };
-        let found = until(deadline, &self.metrics, || async {
-            self.messages.find_one(filter.clone()).max_time(deadline.server_time()).await
-        });
-        found.await?.map(|document| self.codec.message(&document, &chat.chat.id)).transpose()
-    }
-
-    /// Moves the chat's activity forward, never back.
-    async fn touch(
-        &self,
-        chat: &StoredChat,
-        message: &Message,
-        deadline: Deadline,
-    ) -> Result<(), StoreError> {
-        if chat.chat.last_message_at.is_some_and(|at| at >= message.created_at) {
-            return Ok(());
-        }
-        let (fields, at) = (&self.codec.mapping().fields, date(message.created_at));
-        let update = doc! { "$max": { &fields.last_message_at: at.clone(), &fields.updated_at: at } };
-        until(deadline, &self.metrics, || async {
-            self.chats.update_one(doc! { "_id": chat.document_id.clone() }, update.clone()).await
-        })
-        .await?;
-        Ok(())
     }
 
     /// Whether a primary answers and can see a majority.

@@ -72,6 +72,17 @@ pub enum IndexError {
         /// The index.
         name: String,
     },
+    /// The guard of a migration is there, which is not unique yet.
+    #[error(
+        "the index {name} of {collection} keeps new duplicates out and is not unique yet: `onechat migrate`, or \
+         `onechat enforce` once the old duplicates are merged, makes it so"
+    )]
+    Guarding {
+        /// The collection.
+        collection: String,
+        /// The index.
+        name: String,
+    },
     /// After it was made, the server does not show it.
     #[error("the server does not show what was made: {0:?}")]
     NotThere(Vec<IndexStatus>),
@@ -89,8 +100,10 @@ pub(crate) mod code {
     pub(crate) const INDEX_NOT_FOUND: i32 = 27;
     pub(crate) const INDEX_OPTIONS_CONFLICT: i32 = 85;
     pub(crate) const INDEX_KEY_SPECS_CONFLICT: i32 = 86;
+    pub(crate) const MAX_TIME_MS_EXPIRED: i32 = 50;
     pub(crate) const NOT_A_REPLICA_SET: i32 = 123;
     pub(crate) const DOCUMENT_VALIDATION_FAILURE: i32 = 121;
+    pub(crate) const CANNOT_CONVERT_INDEX_TO_UNIQUE: i32 = 359;
     pub(crate) const DUPLICATE_KEY: i32 = 11000;
 }
 

@@ -1,4 +1,5 @@
-//! Watches the unique indexes: without them nothing is written.
+//! Watches the unique indexes and the state of the collection: without the one nothing is written, and the other
+//! says how a chat is looked for.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -6,30 +7,50 @@ use std::{
 };
 
 use onechat_core::StoreError;
+use onechat_migrate::CollectionState;
 
 use crate::index::{IndexPurpose, IndexStatus, MongoIndexes};
 
-/// How often a server looks whether its indexes are still there. Lookups notice a loss before that, as they name
-/// the index that they use.
-const PERIOD: Duration = Duration::from_secs(2);
+/// How often a server looks whether its indexes are still there, and how far the collection has come. Lookups notice
+/// a loss before that, as they name the index that they use.
+pub(crate) const PERIOD: Duration = Duration::from_secs(2);
 
-/// What is known of the indexes.
+/// What is known of the indexes and the state.
 pub(crate) struct Guard {
     indexes: MongoIndexes,
     unsafe_no_index: bool,
-    seen: RwLock<Seen>,
+    seen: RwLock<Arc<Seen>>,
 }
 
-#[derive(Clone, Default)]
 struct Seen {
-    /// The name of the unique index on the key.
+    state: CollectionState,
+    /// The name of the index on the key that keeps duplicates out.
     chats: Option<String>,
     /// Why there is none.
     chats_missing: String,
+    /// Whether any index makes a lookup by key fast.
+    key_is_indexed: bool,
+    participants_are_indexed: bool,
     messages: bool,
     messages_missing: String,
     /// The fields and names of all unique indexes of the chats, for errors that have to name one.
     unique: Vec<(Vec<String>, String)>,
+}
+
+/// Nothing is known yet, so nothing may be created.
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            state: CollectionState::Unmigrated,
+            chats: None,
+            chats_missing: String::new(),
+            key_is_indexed: false,
+            participants_are_indexed: false,
+            messages: false,
+            messages_missing: String::new(),
+            unique: Vec::new(),
+        }
+    }
 }
 
 impl Guard {
@@ -37,32 +58,27 @@ impl Guard {
         Self { indexes, unsafe_no_index, seen: RwLock::default() }
     }
 
-    /// Looks for the indexes. An error leaves what was known: an unreachable database has lost nothing.
+    /// Looks for the indexes and the state. An error leaves what was known: an unreachable database has lost nothing.
     pub(crate) async fn check(&self) -> Result<(), StoreError> {
         let status = self.indexes.status().await?;
         let unique = self.indexes.unique_of_chats().await?;
-        let of = |purpose| status.iter().find(|status| status.purpose == purpose);
+        let of = |purpose| status.iter().find(|status| status.purpose == purpose).expect("all are listed");
         let (chats, messages) = (of(IndexPurpose::OneChatPerKey), of(IndexPurpose::OneMessagePerClientId));
-        let name = |status: Option<&IndexStatus>| Some(status?.found.as_ref()?.name.clone());
         let now = Seen {
-            chats: name(chats),
-            chats_missing: chats.map(missing).unwrap_or_default(),
-            messages: name(messages).is_some(),
-            messages_missing: messages.map(missing).unwrap_or_default(),
+            state: self.indexes.noted_state(chats).await?,
+            chats: chats.keeps_out().map(|index| index.name.clone()),
+            chats_missing: missing(chats),
+            key_is_indexed: chats.keeps_out().is_some() || !chats.unfit.is_empty(),
+            participants_are_indexed: of(IndexPurpose::ChatsOfParticipant).found.is_some(),
+            messages: messages.found.is_some(),
+            messages_missing: missing(messages),
             unique,
         };
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        let (before, after) = (is_whole(&seen), is_whole(&now));
-        *seen = now;
+        let now = Arc::new(now);
+        let before = std::mem::replace(&mut *seen, Arc::clone(&now));
         drop(seen);
-        if before && !after {
-            tracing::error!(
-                event = "index_lost",
-                "a unique index is gone: nothing that needs it is written any more"
-            );
-        } else if after && !before {
-            tracing::info!(event = "index_found", "the unique indexes are in place");
-        }
+        tell(&before, &now);
         Ok(())
     }
 
@@ -84,16 +100,53 @@ impl Guard {
 
     /// The index that lookups by key have to use; nothing if any plan will do.
     pub(crate) fn hint(&self) -> Option<String> {
-        self.seen().chats.filter(|_| !self.unsafe_no_index)
+        let seen = self.seen();
+        let is_sure = !self.unsafe_no_index && seen.state != CollectionState::Unmigrated;
+        seen.chats.clone().filter(|_| is_sure)
+    }
+
+    /// Whether there may be chats that only their participants find.
+    pub(crate) fn has_history(&self) -> bool {
+        matches!(self.seen().state, CollectionState::Unmigrated | CollectionState::Guarded)
+    }
+
+    /// Whether a chat that only its participants find is given its key: that is safe only while an index decides who
+    /// has the key.
+    pub(crate) fn adopts(&self) -> bool {
+        let seen = self.seen();
+        seen.state == CollectionState::Guarded && seen.chats.is_some()
+    }
+
+    /// Whether looking by key would read the whole collection, which looking by participants then does anyway.
+    pub(crate) fn looks_by_participants_only(&self) -> bool {
+        let seen = self.seen();
+        seen.state == CollectionState::Unmigrated && !seen.key_is_indexed
+    }
+
+    /// Why no chat may even be looked for by its key.
+    pub(crate) fn refuses_lookups(&self) -> Result<(), StoreError> {
+        match self.refuses_chats() {
+            Err(StoreError::NotMigrated(_)) => Ok(()),
+            other => other,
+        }
     }
 
     /// Why no chat may be created.
     pub(crate) fn refuses_chats(&self) -> Result<(), StoreError> {
-        let seen = self.seen();
-        if seen.chats.is_some() || self.unsafe_no_index {
+        if self.unsafe_no_index {
             return Ok(());
         }
-        Err(StoreError::Unprotected(seen.chats_missing))
+        let seen = self.seen();
+        if seen.state == CollectionState::Unmigrated {
+            let why = match seen.chats {
+                Some(_) => "servers were told to create nothing".to_owned(),
+                None => format!("{}, if it has no duplicates", seen.chats_missing),
+            };
+            return Err(StoreError::NotMigrated(format!(
+                "the collection is not migrated: run `onechat migrate`; {why}"
+            )));
+        }
+        if seen.chats.is_some() { Ok(()) } else { Err(StoreError::Unprotected(seen.chats_missing.clone())) }
     }
 
     /// Why no message may be stored.
@@ -102,17 +155,41 @@ impl Guard {
         if seen.messages || self.unsafe_no_index {
             return Ok(());
         }
-        Err(StoreError::Unprotected(seen.messages_missing))
+        Err(StoreError::Unprotected(seen.messages_missing.clone()))
     }
 
     /// The name of the unique index on these fields.
     pub(crate) fn name_of(&self, fields: &[String]) -> Option<String> {
         let seen = self.seen();
-        seen.unique.into_iter().find(|(of, _)| of == fields).map(|(_, name)| name)
+        seen.unique.iter().find(|(of, _)| of == fields).map(|(_, name)| name.clone())
     }
 
-    fn seen(&self) -> Seen {
-        self.seen.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn seen(&self) -> Arc<Seen> {
+        Arc::clone(&self.seen.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Says what has changed.
+fn tell(before: &Seen, now: &Seen) {
+    let is_first_look = before.unique.is_empty();
+    if before.state != now.state && !is_first_look {
+        let (from, to) = (before.state.name(), now.state.name());
+        tracing::info!(event = "state_followed", from, to, "the collection is in another state");
+    }
+    if is_whole(before) && !is_whole(now) {
+        tracing::error!(
+            event = "index_lost",
+            "a unique index is gone: nothing that needs it is written any more"
+        );
+    } else if is_whole(now) && !is_whole(before) {
+        tracing::info!(event = "index_found", "the unique indexes are in place");
+    }
+    let is_slow = |seen: &Seen| seen.state == CollectionState::Guarded && !seen.participants_are_indexed;
+    if is_slow(now) && !is_slow(before) {
+        tracing::warn!(
+            event = "slow_adoption",
+            "there is no index on the participants, so each new chat costs a scan: run `onechat guard on`"
+        );
     }
 }
 

@@ -6,15 +6,17 @@ use futures_util::TryStreamExt as _;
 use mongodb::{
     Database,
     bson::{Document, RawDocumentBuf, doc},
+    options::Collation,
 };
 use onechat_core::StoreError;
 
 use crate::{
-    IdMapping, IndexError, MongoOptions, OpenError,
+    IndexError, MongoOptions, OpenError,
     codec::Codec,
     connection::Connection,
-    error::{code, code_of, number, unavailable},
+    error::{code, code_of, unavailable},
     metrics::Pool,
+    needed::{Needed, needed},
 };
 
 /// What an index is for.
@@ -71,6 +73,9 @@ pub struct IndexStatus {
     pub purpose: IndexPurpose,
     /// The index that does it, ours or another program's.
     pub found: Option<FoundIndex>,
+    /// One that is not unique, but keeps new duplicates out while old ones stand (`prepareUnique`). It is among the
+    /// unfit ones too, since not everything is kept out.
+    pub guarding: Option<FoundIndex>,
     /// Indexes on the same fields that will not do.
     pub unfit: Vec<UnfitIndex>,
 }
@@ -95,19 +100,17 @@ pub struct UnfitIndex {
     pub reason: String,
 }
 
-/// The indexes of the collections that a mapping names.
-pub struct MongoIndexes {
-    database: Database,
-    codec: Codec,
+impl IndexStatus {
+    /// The index by which the server refuses a second chat with a key.
+    pub(crate) fn keeps_out(&self) -> Option<&FoundIndex> {
+        self.found.as_ref().or(self.guarding.as_ref())
+    }
 }
 
-/// An index that is needed.
-pub(crate) struct Needed {
-    pub(crate) purpose: IndexPurpose,
-    pub(crate) collection: String,
-    name: String,
-    key: Document,
-    partial: Option<Document>,
+/// The indexes of the collections that a mapping names.
+pub struct MongoIndexes {
+    pub(crate) database: Database,
+    pub(crate) codec: Codec,
 }
 
 impl MongoIndexes {
@@ -136,15 +139,27 @@ impl MongoIndexes {
     /// Makes what is missing. Building a large index takes its time; interrupted, it goes on in the database.
     pub async fn create(&self) -> Result<Vec<IndexStatus>, IndexError> {
         let status = self.status().await?;
-        for needed in needed(&self.codec) {
-            if status.iter().any(|status| status.purpose == needed.purpose && status.found.is_none()) {
-                self.build(&needed).await?;
+        let mut all = needed(&self.codec);
+        // Those that can fail come last: the others are of use even then.
+        all.sort_by_key(|needed| needed.purpose.is_unique());
+        for needed in all {
+            let Some(status) = status.iter().find(|status| status.purpose == needed.purpose) else {
+                continue;
+            };
+            match (&status.found, &status.guarding) {
+                (Some(_), _) => {}
+                (None, Some(guarding)) => {
+                    let (collection, name) = (needed.collection, guarding.name.clone());
+                    return Err(IndexError::Guarding { collection, name });
+                }
+                (None, None) => self.build(&needed, needed.purpose.is_unique()).await?,
             }
         }
         let after = self.status().await?;
         if after.iter().any(|status| status.found.is_none()) {
             return Err(IndexError::NotThere(after));
         }
+        self.note_protected().await?;
         Ok(after)
     }
 
@@ -159,37 +174,45 @@ impl MongoIndexes {
             let status = self.status().await?;
             for needed in needed(&self.codec).into_iter().filter(|needed| needed.collection == *collection) {
                 if status.iter().any(|status| status.purpose == needed.purpose && status.found.is_none()) {
-                    self.build(&needed).await?;
+                    self.build(&needed, needed.purpose.is_unique()).await?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Drops every unique index on the key of chats, whoever made it. From then on nothing keeps duplicates out.
-    /// The names of what was dropped, with their collection.
+    /// Drops every index on the key of chats that is unique or keeps new duplicates out, whoever made it. From then
+    /// on nothing keeps duplicates out, so servers are told to create nothing. The names of what was dropped, with
+    /// their collection.
     pub async fn drop(&self) -> Result<Vec<String>, IndexError> {
         let collection = &self.codec.mapping().chats;
         let mut dropped = Vec::new();
+        self.tell_servers_to_stop().await?;
         loop {
-            let status = self.status().await?;
-            let one_chat = status.into_iter().find(|status| status.purpose == IndexPurpose::OneChatPerKey);
-            let Some(index) = one_chat.and_then(|status| status.found) else { return Ok(dropped) };
-            let drop = doc! {
-                "dropIndexes": collection, "index": &index.name, "writeConcern": { "w": "majority" },
-            };
-            match self.database.run_command(drop).await {
-                Err(error) if code_of(&error) != Some(code::INDEX_NOT_FOUND) => {
-                    return Err(unavailable(&error).into());
-                }
-                _ => dropped.push(format!("{collection}.{}", index.name)),
-            }
+            let key = self.on_the_key().await?;
+            let Some(index) = key.keeps_out() else { return Ok(dropped) };
+            self.drop_one(&index.name).await?;
+            dropped.push(format!("{collection}.{}", index.name));
         }
     }
 
-    async fn build(&self, needed: &Needed) -> Result<(), IndexError> {
-        let mut index = doc! { "key": needed.key.clone(), "name": &needed.name };
-        if needed.purpose.is_unique() {
+    /// Drops an index of the chats. Does nothing if it is not there.
+    pub(crate) async fn drop_one(&self, name: &str) -> Result<(), IndexError> {
+        let drop = doc! {
+            "dropIndexes": &self.codec.mapping().chats, "index": name, "writeConcern": { "w": "majority" },
+        };
+        match self.database.run_command(drop).await {
+            Err(error) if code_of(&error) != Some(code::INDEX_NOT_FOUND) => Err(unavailable(&error).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes an index; one on the key may be made without being unique.
+    pub(crate) async fn build(&self, needed: &Needed, unique: bool) -> Result<(), IndexError> {
+        // A collection may have a collation of its own, to which different people are the same.
+        let mut index =
+            doc! { "key": needed.key.clone(), "name": &needed.name, "collation": simple_document() };
+        if unique {
             index.insert("unique", true);
         }
         if let Some(partial) = &needed.partial {
@@ -209,6 +232,16 @@ impl MongoIndexes {
         })
     }
 
+    /// The index on the key of chats, as it is.
+    pub(crate) async fn on_the_key(&self) -> Result<IndexStatus, StoreError> {
+        Ok(self.needed_on_the_key().among(&self.listed(true).await?))
+    }
+
+    pub(crate) fn needed_on_the_key(&self) -> Needed {
+        let mut all = needed(&self.codec).into_iter();
+        all.find(|needed| needed.purpose == IndexPurpose::OneChatPerKey).expect("it is always needed")
+    }
+
     /// The unique indexes of the chats: their fields in order, and their names.
     pub(crate) async fn unique_of_chats(&self) -> Result<Vec<(Vec<String>, String)>, StoreError> {
         let unique = |index: &Document| index.get_bool("unique").unwrap_or(false);
@@ -223,7 +256,7 @@ impl MongoIndexes {
     }
 
     /// The indexes of a collection as the server describes them; none if there is no such collection.
-    async fn listed(&self, chats: bool) -> Result<Vec<Document>, StoreError> {
+    pub(crate) async fn listed(&self, chats: bool) -> Result<Vec<Document>, StoreError> {
         let mapping = self.codec.mapping();
         let name = if chats { &mapping.chats } else { &mapping.messages };
         let list = self.database.run_cursor_command(doc! { "listIndexes": name }).await;
@@ -235,107 +268,11 @@ impl MongoIndexes {
     }
 }
 
-/// Every index that the mapping needs.
-pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
-    let mapping = codec.mapping();
-    let (chats, messages) = (&mapping.chats, &mapping.messages);
-    let key = codec.key_field();
-    let of_message = &mapping.message_fields;
-    let client_id = &of_message.client_message_id;
-    let needed = |purpose, collection: &String, name: String, key, partial| Needed {
-        purpose,
-        collection: collection.clone(),
-        name,
-        key,
-        partial,
-    };
-    let mut all = vec![
-        needed(
-            IndexPurpose::OneChatPerKey,
-            chats,
-            format!("onechat_{key}"),
-            doc! { key: 1 },
-            Some(doc! { key: { "$gt": "" } }),
-        ),
-        needed(
-            IndexPurpose::ChatsOfParticipant,
-            chats,
-            format!("onechat_{}", codec.participants_path()),
-            doc! { codec.participants_path(): 1 },
-            None,
-        ),
-        needed(
-            IndexPurpose::OneMessagePerClientId,
-            messages,
-            format!("onechat_{client_id}"),
-            doc! { &of_message.chat: 1, &of_message.sender: 1, client_id: 1 },
-            Some(doc! { client_id: { "$gt": "" } }),
-        ),
-        needed(
-            IndexPurpose::MessagesOfChat,
-            messages,
-            format!("onechat_{}", of_message.created_at),
-            doc! { &of_message.chat: 1, &of_message.created_at: 1, "_id": 1 },
-            None,
-        ),
-    ];
-    if let IdMapping::Field { name, .. } = &mapping.id {
-        all.push(needed(
-            IndexPurpose::ChatByPublicId,
-            chats,
-            format!("onechat_{name}"),
-            doc! { name: 1 },
-            None,
-        ));
-    }
-    all
+/// Compares texts as they are, whatever the collection's own collation says.
+pub(crate) fn simple() -> Collation {
+    Collation::builder().locale("simple").build()
 }
 
-impl Needed {
-    fn among(&self, indexes: &[Document]) -> IndexStatus {
-        let (mut found, mut unfit): (Option<FoundIndex>, Vec<UnfitIndex>) = (None, Vec::new());
-        for index in indexes.iter().filter(|index| self.is_on_the_same_fields(index)) {
-            let name = index.get_str("name").unwrap_or_default().to_owned();
-            match self.what_is_wrong_with(index) {
-                Some(reason) => unfit.push(UnfitIndex { name, reason }),
-                None if found.as_ref().is_none_or(|found| !found.ours) => {
-                    let definition = index.to_string();
-                    found = Some(FoundIndex { ours: name == self.name, name, definition });
-                }
-                None => {}
-            }
-        }
-        IndexStatus { collection: self.collection.clone(), purpose: self.purpose, found, unfit }
-    }
-
-    /// The direction of an index on one field is of no matter, nor is that of a pair of equalities.
-    fn is_on_the_same_fields(&self, index: &Document) -> bool {
-        index.get_document("key").is_ok_and(|key| key.keys().eq(self.key.keys()))
-    }
-
-    /// Why an index on the right fields will not do.
-    fn what_is_wrong_with(&self, index: &Document) -> Option<String> {
-        let flag = |name: &str| index.get_bool(name).unwrap_or(false);
-        let key = index.get_document("key").ok()?;
-        if key.values().any(|direction| number(Some(direction)).is_none()) {
-            return Some("it is of another kind (text, hashed, geo)".to_owned());
-        }
-        if index.contains_key("collation") {
-            return Some("it has a collation, to which different participants may be the same".to_owned());
-        }
-        if flag("hidden") {
-            return Some("it is hidden from queries".to_owned());
-        }
-        if self.purpose.is_unique() && !flag("unique") {
-            return Some("it is not unique".to_owned());
-        }
-        match index.get_document("partialFilterExpression") {
-            Ok(filter) if Some(filter) == self.partial.as_ref() => None,
-            Ok(filter) => Some(format!("it leaves out documents: it has the filter {filter}")),
-            Err(_) if flag("sparse") && !self.purpose.is_unique() => {
-                Some("it is sparse and leaves out documents".to_owned())
-            }
-            Err(_) => None,
-        }
-    }
+pub(crate) fn simple_document() -> Document {
+    doc! { "locale": "simple" }
 }

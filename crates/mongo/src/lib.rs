@@ -10,13 +10,17 @@ mod connection;
 mod error;
 mod gatherer;
 mod guard;
+mod historic;
 mod index;
 mod mapping;
 mod meta;
 mod metrics;
 mod migration;
+mod needed;
 mod options;
 mod resolver;
+mod sending;
+mod state;
 mod store;
 
 pub use audit::MongoAudit;

@@ -27,6 +27,8 @@ pub(crate) struct Metrics {
     pub(crate) insert_seconds: Histogram,
     pub(crate) duplicate_keys: Family<Index, Counter>,
     pub(crate) lost_races: Counter,
+    pub(crate) participant_lookups: Counter,
+    pub(crate) adopted: Counter,
     pub(crate) refetches: Counter,
     pub(crate) majority_waits: Counter,
     pub(crate) deadline_misses: Counter,
@@ -55,6 +57,8 @@ impl Default for Metrics {
             insert_seconds: seconds(),
             duplicate_keys: Family::default(),
             lost_races: Counter::default(),
+            participant_lookups: Counter::default(),
+            adopted: Counter::default(),
             refetches: Counter::default(),
             majority_waits: Counter::default(),
             deadline_misses: Counter::default(),
@@ -106,6 +110,16 @@ impl Metrics {
             "onechat_mongo_lost_races",
             "Inserts of chats that found another server's or program's chat there first",
             self.lost_races.clone(),
+        );
+        registry.register(
+            "onechat_mongo_participant_lookups",
+            "Sets that no key found and that were looked for by their participants; none once the collection is migrated",
+            self.participant_lookups.clone(),
+        );
+        registry.register(
+            "onechat_mongo_adopted_chats",
+            "Chats of old that were given their key when somebody asked for them",
+            self.adopted.clone(),
         );
         registry.register(
             "onechat_mongo_refetches",

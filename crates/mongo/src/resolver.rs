@@ -1,16 +1,17 @@
 //! Create-or-get, gathered: one find answers every key that waits, one unordered insert creates every chat that is
 //! missing, and what the insert leaves open is looked up again.
 //!
-//! Each key is in one batch at a time, and those who ask for it meanwhile form the next group: however many callers
-//! race for a new chat, they cost a find, an insert and a find. The unique index decides between servers.
+//! Each set is in one batch at a time, and those who ask for it meanwhile form the next group: however many callers
+//! race for a new chat, they cost a find, an insert and a find. The unique index decides between servers. While a
+//! collection has chats without their key, what the key does not find is looked for by participants before.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use mongodb::bson::Document;
+use mongodb::{bson::Document, options::ReadConcern};
 use onechat_core::{Chat, ParticipantsKey, Proposal, StoreError};
 use tokio::{
     sync::oneshot,
@@ -23,6 +24,7 @@ use crate::{
     error::{Written, code, code_of},
     gatherer::Gatherer,
     guard::Guard,
+    historic::{Historic, Wanted},
     metrics::{Index, Metrics},
 };
 
@@ -48,16 +50,26 @@ struct Waiter {
 
 /// A chat that is to be created, with those who wait for it.
 struct Missing {
-    key: ParticipantsKey,
+    wanted: Wanted,
     chat: Arc<Chat>,
     document: Document,
     waiters: Vec<Waiter>,
     deadline: Deadline,
 }
 
+type Group = (Wanted, Vec<Waiter>);
+
+/// A set whose chat its key does not find.
+struct Unfound {
+    wanted: Wanted,
+    waiters: Vec<Waiter>,
+    /// What stands under the key and is not a chat of the set, or too damaged to tell.
+    stranger: Option<Result<Arc<Chat>, StoreError>>,
+}
+
 #[derive(Default)]
 struct State {
-    lookups: Gatherer<ParticipantsKey, Waiter>,
+    lookups: Gatherer<Wanted, Waiter>,
     lookups_under_way: usize,
     missing: VecDeque<Missing>,
     inserts_under_way: usize,
@@ -86,11 +98,7 @@ impl Resolver {
     }
 
     /// The chat under the key; created as proposed, if there is a proposal and no chat.
-    pub(crate) async fn resolve(
-        self: &Arc<Self>,
-        key: ParticipantsKey,
-        proposal: Option<Proposal>,
-    ) -> Answer {
+    pub(crate) async fn resolve(self: &Arc<Self>, wanted: Wanted, proposal: Option<Proposal>) -> Answer {
         let (sender, receiver) = oneshot::channel();
         let begins = {
             let mut state = self.state();
@@ -98,7 +106,7 @@ impl Resolver {
                 return Err(StoreError::Overloaded);
             }
             state.waiting += 1;
-            state.lookups.push(key, Waiter { proposal, answer: sender });
+            state.lookups.push(wanted, Waiter { proposal, answer: sender });
             state.begins_lookup()
         };
         self.metrics.waiting.inc();
@@ -119,6 +127,8 @@ impl Resolver {
     /// Makes finds until nothing waits.
     async fn look(self: Arc<Self>) {
         loop {
+            // Whoever is ready to ask now, asks first and shares the round trip. Nobody is waited for.
+            tokio::task::yield_now().await;
             let batch = {
                 let mut state = self.state();
                 let batch = state.lookups.begin(MOST_KEYS);
@@ -132,43 +142,173 @@ impl Resolver {
         }
     }
 
-    async fn look_up(self: &Arc<Self>, batch: Vec<(ParticipantsKey, Vec<Waiter>)>) {
+    async fn look_up(self: &Arc<Self>, batch: Vec<Group>) {
         let deadline = Deadline::after(self.patience);
-        let keys: Vec<ParticipantsKey> = batch.iter().map(|(key, _)| key.clone()).collect();
         let requests: usize = batch.iter().map(|(_, group)| group.len()).sum();
         #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
-        self.metrics.lookup_batch_size.observe(keys.len() as f64);
+        self.metrics.lookup_batch_size.observe(batch.len() as f64);
         self.metrics.lookups_saved.inc_by(requests.saturating_sub(1) as u64);
-        let mut found = match self.find(&keys, deadline).await {
+        let keys: Vec<_> = batch.iter().map(|(wanted, _)| &wanted.key).collect();
+        let found = match self.find(&keys, deadline).await {
             Ok(found) => found,
             Err(error) => {
-                for (key, group) in batch {
-                    self.answer(&key, group, &Err(error.clone()));
+                for (wanted, group) in batch {
+                    self.answer(&wanted, group, &Err(error.clone()));
                 }
                 return;
             }
         };
+        // Asked after the find, which may have learned of another state.
+        let has_history = self.guard.has_history();
+        let mut unfound = Vec::new();
+        for (wanted, group) in batch {
+            match found.get(&wanted.key) {
+                Some(chat) if !has_history || is_of(chat, &wanted) => {
+                    self.answer(&wanted, group, &chat.clone().map(|chat| Some((chat, false))));
+                }
+                stranger => unfound.push(Unfound { wanted, waiters: group, stranger: stranger.cloned() }),
+            }
+        }
+        if has_history {
+            unfound = self.look_in_history(unfound, deadline).await;
+        }
+        self.open(unfound, deadline);
+    }
+
+    /// Answers what is found by participants. Returns the rest.
+    async fn look_in_history(self: &Arc<Self>, unfound: Vec<Unfound>, deadline: Deadline) -> Vec<Unfound> {
+        let adopts = self.guard.adopts();
+        let asked = unfound.iter().map(|unfound| {
+            let opens = unfound.waiters.iter().any(|waiter| waiter.proposal.is_some());
+            (&unfound.wanted, adopts && opens && unfound.stranger.is_none())
+        });
+        let found = self.from_history(asked.collect(), deadline).await;
+        let mut rest = Vec::new();
+        for unfound in unfound {
+            let answer = match &found {
+                Ok(found) => found.get(&unfound.wanted).cloned(),
+                Err(error) => Some(Err(error.clone())),
+            };
+            match answer {
+                Some(answer) => {
+                    let answer = answer.map(|chat| Some((chat, false)));
+                    self.answer(&unfound.wanted, unfound.waiters, &answer);
+                }
+                None => rest.push(unfound),
+            }
+        }
+        rest
+    }
+
+    /// The chats that the participants find, adopted where that is asked for. Of those who adopt one chat at once, and
+    /// of those who adopt and those who insert, the index lets one through: what stands under the key then is the
+    /// answer for all.
+    async fn from_history(
+        &self,
+        asked: Vec<(&Wanted, bool)>,
+        deadline: Deadline,
+    ) -> Result<HashMap<Wanted, Result<Arc<Chat>, StoreError>>, StoreError> {
+        let mut settled = HashMap::new();
+        let mut open = asked;
+        let mut pauses = Pauses::default();
+        while !open.is_empty() {
+            let sets: Vec<&Wanted> = open.iter().map(|(wanted, _)| *wanted).collect();
+            let mut found =
+                self.collections.by_participants(&sets, &ReadConcern::majority(), deadline).await?;
+            let mut orphans = Vec::new();
+            for (wanted, adopts) in open {
+                match found.remove(wanted) {
+                    Some(Ok(chat)) if adopts && !chat.is_keyed => orphans.push((wanted, chat)),
+                    Some(answer) => {
+                        settled.insert(wanted.clone(), answer.map(|found| found.chat));
+                    }
+                    None => {}
+                }
+            }
+            open = self.adopt(orphans, &mut settled, deadline).await?;
+            if !open.is_empty() {
+                if deadline.has_passed() {
+                    self.metrics.deadline_misses.inc();
+                    return Err(StoreError::Unavailable(
+                        "a chat of old could not be adopted in time".to_owned(),
+                    ));
+                }
+                pauses.pause(deadline).await;
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Gives the chats their keys and settles what stands under the keys then. Returns what has to be looked for again.
+    async fn adopt<'a>(
+        &self,
+        orphans: Vec<(&'a Wanted, Historic)>,
+        settled: &mut HashMap<Wanted, Result<Arc<Chat>, StoreError>>,
+        deadline: Deadline,
+    ) -> Result<Vec<(&'a Wanted, bool)>, StoreError> {
+        if orphans.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (written, adopted) = self.collections.adopt(&orphans, deadline).await?;
+        if adopted > 0 {
+            self.metrics.adopted.inc_by(adopted);
+            tracing::info!(event = "adopted", chats = adopted, "chats of old were given their key");
+        }
+        let keys: Vec<_> = orphans.iter().map(|(wanted, _)| &wanted.key).collect();
+        let found = self.find(&keys, deadline).await?;
+        let mut open = Vec::new();
+        for ((wanted, orphan), written) in orphans.into_iter().zip(written) {
+            let answer = match (found.get(&wanted.key), written) {
+                (Some(chat), _) => chat.clone(),
+                // It is there, and creating another one would be wrong whatever keeps it from having its key.
+                (None, Written::Refused(why)) => {
+                    tracing::warn!(event = "not_adopted", chat = %orphan.chat.id, why, "a chat cannot be given its key");
+                    Ok(orphan.chat)
+                }
+                (None, Written::Duplicate(fields)) if !self.is_ours(&fields) => Err(self.in_the_way(&fields)),
+                _ => {
+                    open.push((wanted, true));
+                    continue;
+                }
+            };
+            settled.insert(wanted.clone(), answer);
+        }
+        Ok(open)
+    }
+
+    /// Whether nobody at all has a chat of the set, for those who were told that there is none.
+    pub(crate) async fn surely(&self, wanted: &Wanted) -> Result<Option<Arc<Chat>>, StoreError> {
+        if self.guard.has_history() {
+            self.collections.surely_by_participants(wanted).await
+        } else {
+            self.collections.surely_by_key(&wanted.key).await
+        }
+    }
+
+    /// Creates what somebody wants created, and tells the others that there is nothing.
+    fn open(self: &Arc<Self>, unfound: Vec<Unfound>, deadline: Deadline) {
         let mut missing = Vec::new();
-        for (key, group) in batch {
-            if let Some(chat) = found.remove(&key) {
-                self.answer(&key, group, &chat.map(|chat| Some((Arc::new(chat), false))));
+        for Unfound { wanted, waiters, stranger } in unfound {
+            if let Some(stranger) = stranger {
+                self.answer(&wanted, waiters, &stranger.map(|chat| Some((chat, false))));
                 continue;
             }
             let (openers, lookers): (Vec<_>, Vec<_>) =
-                group.into_iter().partition(|waiter| waiter.proposal.is_some());
+                waiters.into_iter().partition(|waiter| waiter.proposal.is_some());
             let proposal = openers.first().and_then(|opener| opener.proposal.as_ref());
             let Some(proposal) = proposal else {
-                self.answer(&key, lookers, &Ok(None));
+                self.answer(&wanted, lookers, &Ok(None));
                 continue;
             };
             self.tell(lookers, &Ok(None));
-            let chat = proposal.to_chat(key.clone());
+            let chat = proposal.to_chat(wanted.key.clone());
             let document = self.guard.refuses_chats().and_then(|()| self.collections.codec().new_chat(&chat));
             match document {
                 Ok(document) => {
-                    missing.push(Missing { key, chat: Arc::new(chat), document, waiters: openers, deadline });
+                    let chat = Arc::new(chat);
+                    missing.push(Missing { wanted, chat, document, waiters: openers, deadline });
                 }
-                Err(error) => self.answer(&key, openers, &Err(error)),
+                Err(error) => self.answer(&wanted, openers, &Err(error)),
             }
         }
         if !missing.is_empty() {
@@ -184,8 +324,11 @@ impl Resolver {
     }
 
     /// One find, tried again while there is time. The loss of the index is noticed here.
-    async fn find(&self, keys: &[ParticipantsKey], deadline: Deadline) -> Result<Found, StoreError> {
-        self.guard.refuses_chats()?;
+    async fn find(&self, keys: &[&ParticipantsKey], deadline: Deadline) -> Result<Found, StoreError> {
+        self.guard.refuses_lookups()?;
+        if self.guard.looks_by_participants_only() {
+            return Ok(Found::new());
+        }
         let began = Instant::now();
         let work = || async {
             let found = self.collections.by_keys(keys, self.guard.hint(), deadline).await;
@@ -193,7 +336,7 @@ impl Resolver {
                 // The index that was named is not there: is there another one?
                 Err(error) if code_of(&error) == Some(code::BAD_VALUE) => {
                     let _ = self.guard.check().await;
-                    if self.guard.refuses_chats().is_err() {
+                    if self.guard.refuses_lookups().is_err() {
                         return Err(error);
                     }
                     self.collections.by_keys(keys, self.guard.hint(), deadline).await
@@ -204,7 +347,7 @@ impl Resolver {
         let found = until(deadline, &self.metrics, work).await;
         self.metrics.lookup_seconds.observe(began.elapsed().as_secs_f64());
         if found.is_err() {
-            self.guard.refuses_chats()?;
+            self.guard.refuses_lookups()?;
         }
         found
     }
@@ -212,6 +355,7 @@ impl Resolver {
     /// Makes inserts until nothing is missing.
     async fn create(self: Arc<Self>) {
         loop {
+            tokio::task::yield_now().await;
             let batch = {
                 let mut state = self.state();
                 let batch = state.next_insert();
@@ -244,7 +388,7 @@ impl Resolver {
             Ok(written) => written,
             Err(error) => {
                 for missing in batch {
-                    self.answer(&missing.key, missing.waiters, &Err(error.clone()));
+                    self.answer(&missing.wanted, missing.waiters, &Err(error.clone()));
                 }
                 return Vec::new();
             }
@@ -254,7 +398,7 @@ impl Resolver {
             match written {
                 Written::Stored => {
                     let answer = Ok(Some((missing.chat, true)));
-                    self.answer(&missing.key, missing.waiters, &answer);
+                    self.answer(&missing.wanted, missing.waiters, &answer);
                 }
                 written => {
                     if let Written::Duplicate(fields) = &written {
@@ -291,7 +435,7 @@ impl Resolver {
                 (false, Ok(())) => self.insert(unknown).await,
                 (false, Err(error)) => {
                     for missing in unknown {
-                        self.answer(&missing.key, missing.waiters, &Err(error.clone()));
+                        self.answer(&missing.wanted, missing.waiters, &Err(error.clone()));
                     }
                     Vec::new()
                 }
@@ -305,30 +449,30 @@ impl Resolver {
         open: Vec<(Missing, Written)>,
         looks: usize,
     ) -> Vec<(Missing, Written)> {
-        let keys: Vec<ParticipantsKey> = open.iter().map(|(missing, _)| missing.key.clone()).collect();
+        let keys: Vec<_> = open.iter().map(|(missing, _)| &missing.wanted.key).collect();
         let deadline = open[0].0.deadline;
         self.metrics.refetches.inc();
-        let mut found = match self.find(&keys, deadline).await {
+        let found = match self.find(&keys, deadline).await {
             Ok(found) => found,
             Err(error) => {
                 for (missing, _) in open {
-                    self.answer(&missing.key, missing.waiters, &Err(error.clone()));
+                    self.answer(&missing.wanted, missing.waiters, &Err(error.clone()));
                 }
                 return Vec::new();
             }
         };
         let mut rest = Vec::new();
         for (missing, written) in open {
-            if let Some(chat) = found.remove(&missing.key) {
+            if let Some(chat) = found.get(&missing.wanted.key) {
                 if chat.as_ref().is_ok_and(|chat| chat.id != missing.chat.id) {
                     self.metrics.lost_races.inc();
                 }
-                let answer = chat.map(|chat| Some((Arc::new(chat), true)));
-                self.answer(&missing.key, missing.waiters, &answer);
+                let answer = chat.clone().map(|chat| Some((chat, true)));
+                self.answer(&missing.wanted, missing.waiters, &answer);
                 continue;
             }
             match self.verdict(&missing, &written, looks) {
-                Some(error) => self.answer(&missing.key, missing.waiters, &Err(error)),
+                Some(error) => self.answer(&missing.wanted, missing.waiters, &Err(error)),
                 None => rest.push((missing, written)),
             }
         }
@@ -342,14 +486,7 @@ impl Resolver {
         let why = match written {
             Written::Refused(why) => return refused.then(|| StoreError::Refused(why.clone())),
             Written::Duplicate(fields) if !self.is_ours(fields) => {
-                return refused.then(|| {
-                    let name = self.guard.name_of(fields).unwrap_or_else(|| "unknown".to_owned());
-                    let collection = &self.collections.codec().mapping().chats;
-                    let fields = fields.join(", ");
-                    StoreError::Refused(format!(
-                        "the unique index {name} of {collection}, on {fields}, holds the values of the new chat already"
-                    ))
-                });
+                return refused.then(|| self.in_the_way(fields));
             }
             Written::Duplicate(_) => {
                 self.metrics.majority_waits.inc();
@@ -362,6 +499,15 @@ impl Resolver {
             self.metrics.deadline_misses.inc();
         }
         late.then(|| StoreError::Unavailable(why.to_owned()))
+    }
+
+    fn in_the_way(&self, fields: &[String]) -> StoreError {
+        let name = self.guard.name_of(fields).unwrap_or_else(|| "unknown".to_owned());
+        let collection = &self.collections.codec().mapping().chats;
+        let fields = fields.join(", ");
+        StoreError::Refused(format!(
+            "the unique index {name} of {collection}, on {fields}, holds the values of the chat already"
+        ))
     }
 
     /// Whether these are the fields of the index on the key. Or of `_id`: then an earlier try of ours is there.
@@ -380,10 +526,10 @@ impl Resolver {
     }
 
     /// Tells everybody, and lets the next group of the key begin.
-    fn answer(self: &Arc<Self>, key: &ParticipantsKey, waiters: Vec<Waiter>, answer: &Answer) {
+    fn answer(self: &Arc<Self>, wanted: &Wanted, waiters: Vec<Waiter>, answer: &Answer) {
         let begins = {
             let mut state = self.state();
-            state.lookups.release(key);
+            state.lookups.release(wanted);
             state.begins_lookup()
         };
         if begins {
@@ -395,6 +541,10 @@ impl Resolver {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_of(chat: &Result<Arc<Chat>, StoreError>, wanted: &Wanted) -> bool {
+    chat.as_ref().is_ok_and(|chat| chat.participants == *wanted.set)
 }
 
 impl State {
@@ -414,7 +564,7 @@ impl State {
     fn next_insert(&mut self) -> Vec<Missing> {
         let mut bytes = 0;
         let fits = |missing: &&Missing| {
-            bytes += missing.key.as_str().len();
+            bytes += missing.wanted.key.as_str().len();
             bytes <= MOST_KEY_BYTES
         };
         let count = self.missing.iter().take(MOST_CHATS).take_while(fits).count();

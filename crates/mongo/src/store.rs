@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     MongoAudit, MongoIndexes, MongoOptions, OpenError, codec::Codec, collections::Collections,
-    connection::Connection, guard::Guard, meta, metrics::Metrics, resolver::Resolver,
+    connection::Connection, guard::Guard, historic::Wanted, meta, metrics::Metrics, resolver::Resolver,
 };
 
 /// Chats and messages in MongoDB, which any number of servers and other programs may use at once.
@@ -32,8 +32,8 @@ pub struct MongoChatStore {
 impl MongoChatStore {
     /// Connects, and makes the indexes where a collection is empty. The path of `url` names the database.
     ///
-    /// A collection with documents but without a unique index opens too: it is read, and writes are refused with
-    /// [`StoreError::Unprotected`] until the index is there.
+    /// A collection with documents but without a unique index opens too: it is read, and no chat is created
+    /// ([`StoreError::NotMigrated`]) until it has been brought to the guarantee, which is noticed within seconds.
     pub async fn connect(url: &str, options: MongoOptions) -> Result<Self, OpenError> {
         let codec = Codec::new(options.mapping.clone())?;
         let metrics = Metrics::default();
@@ -69,8 +69,9 @@ impl MongoChatStore {
         self.metrics.register(registry);
     }
 
-    fn key(&self, participants: &ParticipantSet) -> ParticipantsKey {
-        ParticipantsKey::new(participants, self.options.key_format)
+    fn wanted(&self, participants: &ParticipantSet) -> Wanted {
+        let key = ParticipantsKey::new(participants, self.options.key_format);
+        Wanted { key, set: Arc::new(participants.clone()) }
     }
 }
 
@@ -83,8 +84,8 @@ impl Drop for MongoChatStore {
 #[async_trait]
 impl ChatStore for MongoChatStore {
     async fn create_or_get(&self, proposal: Proposal) -> Result<Outcome, ResolveError> {
-        let key = self.key(&proposal.participants);
-        let answer = self.resolver.resolve(key, Some(proposal.clone())).await?;
+        let wanted = self.wanted(&proposal.participants);
+        let answer = self.resolver.resolve(wanted, Some(proposal.clone())).await?;
         let (chat, wrote) = answer.ok_or_else(|| {
             StoreError::Unavailable("the request was answered as if it were a lookup".to_owned())
         })?;
@@ -92,12 +93,12 @@ impl ChatStore for MongoChatStore {
     }
 
     async fn lookup(&self, participants: &ParticipantSet) -> Result<Option<Chat>, ResolveError> {
-        let key = self.key(participants);
-        let found = match self.resolver.resolve(key.clone(), None).await? {
-            Some((chat, _)) => Some(Arc::unwrap_or_clone(chat)),
-            None => self.collections.surely_by_key(&key).await?,
+        let wanted = self.wanted(participants);
+        let found = match self.resolver.resolve(wanted.clone(), None).await? {
+            Some((chat, _)) => Some(chat),
+            None => self.resolver.surely(&wanted).await?,
         };
-        Ok(found.map(|chat| chat.checked_for(participants)).transpose()?)
+        Ok(found.map(|chat| Arc::unwrap_or_clone(chat).checked_for(participants)).transpose()?)
     }
 
     async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, StoreError> {

@@ -161,7 +161,10 @@ impl Racer {
 
 fn failed(error: &StoreError) -> Answer {
     match error {
-        StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Unprotected(_) => Answer::Unknown,
+        StoreError::Overloaded
+        | StoreError::Unavailable(_)
+        | StoreError::Unprotected(_)
+        | StoreError::NotMigrated(_) => Answer::Unknown,
         StoreError::Corrupt(_) | StoreError::Refused(_) => Answer::Unexpected(error.to_string().into()),
     }
 }

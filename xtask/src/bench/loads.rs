@@ -51,6 +51,8 @@ impl<'a> Loads<'a> {
         let before = server.has_store().then(|| server.outcomes()).transpose()?;
         let load = load();
         let measured = self.wrk.load(server, &load, connections, self.seconds)?;
+        // A slow server may answer nothing within the warm-up, when all connections begin at once; but then it has to.
+        ensure!(measured.requests > 0, "nothing was answered within {} s", self.seconds);
         if let Some(before) = before {
             check(&load, &measured, server.outcomes()?.since(before))?;
         }

@@ -112,13 +112,16 @@ fn beside_each_other(
     let recipe = Server::peer(peer, &here.join("recipe-log"), &uri("recipe"), false)?;
     let fairer = Server::peer(peer, &here.join("fairer-log"), &uri("fairer"), true)?;
     fill(&onechat, loads.token(), SMALL)?;
+    let existing = |server: &Server| loads.measure_with(server, connections, || Load::Hits { chats: SMALL });
+    eprintln!("the chats that have to exist, in the recipes");
+    for peer in [&recipe, &fairer] {
+        existing(peer)?;
+    }
     let mut side = Side::default();
     for round in 1..=rounds {
         eprintln!(
             "{connections} connections, round {round} of {rounds}: null server, onechat, recipe, fairer recipe"
         );
-        let existing =
-            |server: &Server| loads.measure_with(server, connections, || Load::Hits { chats: SMALL });
         let fresh =
             |server: &Server| loads.measure_with(server, connections, || loads.new_chats(Order::Arrivals));
         let hits = existing(&onechat)?;

@@ -61,6 +61,7 @@ pub(super) fn endpoint() -> Endpoint {
         Code::UnsupportedMediaType,
         Code::StoreRefused,
         Code::StoreUnprotected,
+        Code::NotMigrated,
     ];
     Endpoint::call(routes!(create_or_get), &problems)
 }

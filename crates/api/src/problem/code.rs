@@ -76,6 +76,8 @@ codes! {
         "The store cannot be reached or cannot write. Whether the request took effect is unknown; repeating it is safe.";
     StoreUnprotected = "store_unprotected", 503 retry 1,
         "The unique index that keeps duplicates out is missing, so nothing that needs it is done until an operator makes it: the detail says how. Chats can still be read by id and listed.";
+    NotMigrated = "not_migrated", 503 retry 1,
+        "The collection of chats has a history that was never brought to the guarantee, so no chat is created until an operator runs `onechat migrate`: the detail says why. Chats that exist are found, read, listed and written to.";
     Timeout = "timeout", 503 retry 1,
         "The answer took too long. Whether the request took effect is unknown; repeating it is safe.";
     NotReady = "not_ready", 503 retry 1,

@@ -21,6 +21,9 @@ impl From<StoreError> for Problem {
             StoreError::Unprotected(reason) => {
                 (Code::StoreUnprotected, format!("Nothing is written: {reason}").into())
             }
+            StoreError::NotMigrated(reason) => {
+                (Code::NotMigrated, format!("No chat is created: {reason}").into())
+            }
             StoreError::Refused(reason) => {
                 (Code::StoreRefused, format!("The database refuses to store this: {reason}").into())
             }

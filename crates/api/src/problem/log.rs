@@ -31,6 +31,9 @@ impl Problem {
             (Code::StoreUnprotected, _) => {
                 tracing::error!(event = "store_unprotected", request_id, reason, "a write was not safe");
             }
+            (Code::NotMigrated, _) => {
+                tracing::error!(event = "not_migrated", request_id, reason, "a chat was not created");
+            }
             (Code::StoreRefused, _) => {
                 tracing::error!(event = "store_refused", request_id, reason, "the database refused a write");
             }

@@ -1,9 +1,14 @@
-//! Guard, enforce, rollback: what keeps duplicates out while old ones still stand, and afterwards.
+//! Guard and rollback: what keeps duplicates out while old ones still stand, and how it is taken away again.
+//!
+//! Servers follow the state, so the order matters: protection first and then the state that relies on it, and the
+//! other way round when it goes. Cut off between the two, servers create too little, never too much.
 
+use mongodb::bson::{Document, doc};
 use onechat_migrate::{CollectionState, Control};
 use serde::Serialize;
 
 use super::{Lease, MigrateError, MongoMigrator};
+use crate::{IndexError, IndexPurpose, MongoIndexes, error::unavailable, meta, needed::needed};
 
 /// What protects the collection now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,59 +30,167 @@ fn by_name<S: serde::Serializer>(state: &CollectionState, serializer: S) -> Resu
     serializer.serialize_str(state.name())
 }
 
-/// What came of making the index unique.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct EnforceReport {
-    /// Whether the index is unique now, or would be (dry run).
-    pub is_unique: bool,
-    /// How many keys more than one chat has.
-    pub duplicate_keys: u64,
-    /// How many chats have no key, and could not be given one.
-    pub without_key: u64,
-    /// The first few of both, in words.
-    pub examples: Vec<String>,
-}
-
 impl MongoMigrator {
     /// What protects the collection. Reads only.
     pub async fn protection(&self) -> Result<ProtectionStatus, MigrateError> {
-        todo!()
+        let indexes = self.indexes();
+        let key = indexes.on_the_key().await?;
+        let index = match key.keeps_out() {
+            Some(index) => Some(index.name.clone()),
+            None => self.plain_index(&indexes).await?,
+        };
+        Ok(ProtectionStatus {
+            state: indexes.state(&key).await?,
+            index,
+            keeps_duplicates_out: key.keeps_out().is_some(),
+            is_unique: key.found.is_some(),
+            requires_key: self.requires_key().await?,
+        })
     }
 
     /// Makes the index (not unique yet) and lets it keep new duplicates out; with `require_key` also a validator that refuses
-    /// new documents without a key. From then on servers adopt chats without a key. Does nothing that is done already.
+    /// new documents without a key. From then on servers adopt chats without a key. Does nothing that is done already: an
+    /// index of another program that is unique is guard enough.
     pub async fn guard_on(
         &self,
-        lease: &Lease,
+        _lease: &Lease,
         require_key: bool,
         control: &dyn Control,
     ) -> Result<ProtectionStatus, MigrateError> {
-        let _ = (lease, require_key, control);
-        todo!()
+        self.agree().await?;
+        let indexes = self.indexes();
+        indexes.create_where_empty().await.map_err(of_index)?;
+        let before = indexes.on_the_key().await?;
+        let state = indexes.noted_state(&before).await?;
+        self.build_for_servers(&indexes, control).await?;
+        if before.keeps_out().is_none() {
+            self.make_guard(&indexes, control).await?;
+        }
+        if require_key {
+            self.require_key(control).await?;
+        }
+        let is_further = matches!(state, CollectionState::New | CollectionState::Enforced);
+        if !(is_further && before.keeps_out().is_some()) {
+            meta::set_state(&self.database, self.chats(), CollectionState::Guarded).await?;
+        }
+        self.protection().await
     }
 
     /// Takes the guard off: index back to plain, validator as it was. The state becomes `unmigrated`.
-    pub async fn guard_off(&self, lease: &Lease) -> Result<ProtectionStatus, MigrateError> {
-        let _ = lease;
-        todo!()
-    }
-
-    /// Makes the index unique after a dry run of the server's that is clean, and notes the state `enforced` once no
-    /// chat is without its key. With `dry_run` reads only.
-    pub async fn enforce(
-        &self,
-        lease: Option<&Lease>,
-        dry_run: bool,
-        control: &dyn Control,
-    ) -> Result<EnforceReport, MigrateError> {
-        let _ = (lease, dry_run, control);
-        todo!()
+    pub async fn guard_off(&self, _lease: &Lease) -> Result<ProtectionStatus, MigrateError> {
+        self.agree().await?;
+        let indexes = self.indexes();
+        if let Some(unique) = indexes.on_the_key().await?.found {
+            return Err(MigrateError::Refused(format!(
+                "the index {} of {} is unique, which is more than a guard: `onechat rollback` drops it",
+                unique.name,
+                self.chats()
+            )));
+        }
+        indexes.tell_servers_to_stop().await.map_err(of_index)?;
+        while let Some(guarding) = indexes.on_the_key().await?.guarding {
+            self.modify_index(doc! { "name": guarding.name, "prepareUnique": false }).await?;
+        }
+        self.give_validator_back().await?;
+        self.protection().await
     }
 
     /// Drops every unique or guarding index on the key, and the validator's requirement; the state becomes `unmigrated`. The names
     /// of what was dropped.
-    pub async fn rollback(&self, lease: &Lease) -> Result<Vec<String>, MigrateError> {
-        let _ = lease;
-        todo!()
+    pub async fn rollback(&self, _lease: &Lease) -> Result<Vec<String>, MigrateError> {
+        self.agree().await?;
+        let indexes = self.indexes();
+        let mut dropped = indexes.drop().await.map_err(of_index)?;
+        if let Some(plain) = self.plain_index(&indexes).await? {
+            indexes.drop_one(&plain).await.map_err(of_index)?;
+            dropped.push(format!("{}.{plain}", self.chats()));
+        }
+        self.give_validator_back().await?;
+        Ok(dropped)
+    }
+
+    pub(super) fn indexes(&self) -> MongoIndexes {
+        MongoIndexes::new(self.database.clone(), self.codec.clone())
+    }
+
+    pub(super) fn chats(&self) -> &str {
+        &self.codec.mapping().chats
+    }
+
+    /// Notes the key format, and with it that there is a collection whose state can be noted.
+    pub(super) async fn agree(&self) -> Result<(), MigrateError> {
+        let agreed = meta::agree(&self.database, self.chats(), self.key_format).await;
+        agreed.map_err(|error| MigrateError::Refused(error.to_string()))
+    }
+
+    /// Changes an index of the chats as `collMod` does.
+    pub(super) async fn modify_index(&self, change: Document) -> Result<(), MigrateError> {
+        let modify = doc! {
+            "collMod": self.chats(), "index": change, "writeConcern": { "w": "majority" },
+        };
+        self.database.run_command(modify).await.map_err(|error| unavailable(&error))?;
+        Ok(())
+    }
+
+    /// The name of our index on the key, if it is neither unique nor guarding.
+    async fn plain_index(&self, indexes: &MongoIndexes) -> Result<Option<String>, MigrateError> {
+        let needed = indexes.needed_on_the_key();
+        let listed = indexes.listed(true).await?;
+        let plain = listed.iter().find(|index| needed.could_guard(index));
+        Ok(plain.and_then(|index| index.get_str("name").ok()).map(str::to_owned))
+    }
+
+    async fn make_guard(&self, indexes: &MongoIndexes, control: &dyn Control) -> Result<(), MigrateError> {
+        let name = match self.plain_index(indexes).await? {
+            Some(name) => name,
+            None => {
+                let needed = indexes.needed_on_the_key();
+                control.pace(1).await?;
+                control.note(&format!("building the index {} of {}", needed.name, needed.collection));
+                indexes.build(&needed, false).await.map_err(of_index)?;
+                needed.name
+            }
+        };
+        let guard = self.modify_index(doc! { "name": &name, "prepareUnique": true }).await;
+        if indexes.on_the_key().await?.keeps_out().is_some() {
+            return Ok(());
+        }
+        guard?;
+        Err(MigrateError::Refused(format!(
+            "the server does not show {name} as guarding: this needs MongoDB 6.0 or newer, with its featureCompatibilityVersion"
+        )))
+    }
+
+    /// Everything else that servers need: to find chats by participants, and to store each message once. What is in
+    /// the way of that has to be seen to, but not before duplicates are kept out.
+    async fn build_for_servers(
+        &self,
+        indexes: &MongoIndexes,
+        control: &dyn Control,
+    ) -> Result<(), MigrateError> {
+        let status = indexes.status().await?;
+        let is_missing =
+            |purpose| status.iter().any(|status| status.purpose == purpose && status.keeps_out().is_none());
+        for needed in needed(&self.codec) {
+            if needed.purpose == IndexPurpose::OneChatPerKey || !is_missing(needed.purpose) {
+                continue;
+            }
+            control.pace(1).await?;
+            control.note(&format!("building the index {} of {}", needed.name, needed.collection));
+            match indexes.build(&needed, needed.purpose.is_unique()).await {
+                Err(in_the_way @ (IndexError::Duplicates { .. } | IndexError::InTheWay { .. })) => {
+                    control.note(&format!("{} was not made: {in_the_way}", needed.name));
+                }
+                other => other.map_err(of_index)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn of_index(error: IndexError) -> MigrateError {
+    match error {
+        IndexError::Store(error) => error.into(),
+        other => MigrateError::Refused(other.to_string()),
     }
 }

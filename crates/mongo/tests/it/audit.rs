@@ -87,6 +87,8 @@ async fn every_kind_of_damage_is_found() {
         [
             (FindingKind::MissingUniqueIndex, 1),
             (FindingKind::MalformedParticipants, 4),
+            (FindingKind::RepeatedParticipants, 1),
+            (FindingKind::UnsortedParticipants, 1),
             (FindingKind::MissingKey, 2),
             (FindingKind::WrongKey, 1),
             (FindingKind::AmbiguousKey, 1),

@@ -357,6 +357,7 @@ fn kind(error: &StoreError) -> String {
         StoreError::Overloaded => "overloaded",
         StoreError::Unavailable(_) => "unavailable",
         StoreError::Unprotected(_) => "unprotected",
+        StoreError::NotMigrated(_) => "not migrated",
         StoreError::Refused(_) => "refused",
         StoreError::Corrupt(_) => "corrupt",
     };

@@ -6,6 +6,8 @@
 
 mod account;
 mod control;
+mod describe;
+mod extended;
 mod fields;
 mod group;
 mod plan;

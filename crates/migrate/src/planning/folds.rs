@@ -86,12 +86,14 @@ fn rename(
 ) -> Result<(), Blocked> {
     let keeper = different.iter().copied().find(|row| chat(context, rows, *row) == Some(0));
     let keeper = keeper.or(different.first().copied());
-    for &row in different.iter().filter(|row| Some(**row) != keeper) {
+    let of_keeper = keeper.and_then(|keeper| chat(context, rows, keeper));
+    for &row in different {
         let (Some(loser), Some(now)) = (chat(context, rows, row), rows.now(row)) else { continue };
-        let (Some(client), true) = (value_at(now, &fields.client_message_id).and_then(text_of), loser > 0)
-        else {
+        // What one chat has twice, it may go on having twice.
+        if loser == 0 || Some(loser) == of_keeper {
             continue;
-        };
+        }
+        let Some(client) = value_at(now, &fields.client_message_id).and_then(text_of) else { continue };
         let unreadable = |error: bson::error::Error| Blocked::unreadable(&rows.id(row), &error);
         let mut renamed = Fields::read(now).map_err(unreadable)?;
         let id = format!("{client}~{}", context.ids.text(loser));

@@ -1,6 +1,6 @@
 //! Plans in files: readable, and the same when they come back.
 
-use bson::{Bson, Document, RawDocumentBuf, doc, raw::cstr};
+use bson::{Bson, Document, RawDocumentBuf, doc, raw::cstr, spec::BinarySubtype::Generic};
 use onechat_migrate::{GroupPlan, MergeRules, plan};
 
 use crate::support::{chat_id, group, planned, raw};
@@ -31,14 +31,21 @@ fn what_json_cannot_say_comes_back_all_the_same() {
     twice.append(cstr!("_id"), chat_id(1));
     twice.append(cstr!("x"), 1);
     twice.append(cstr!("x"), 2);
-    let odd = doc! { "_id": chat_id(2), "o": { "$oid": "no" }, "d": { "$bson": 1 }, "nan": f64::from_bits(0x7ff8_0000_0000_0007) };
-    let rules = MergeRules::default();
-    let mut group = group(&rules, &[Document::new(), odd]);
-    group.chats[0].document = twice;
-    let plan = plan(&rules, &group).unwrap();
-    let (line, back) = back(&plan);
-    assert!(line.contains("$readable"));
-    assert_eq!(back.survivor_after.unwrap().as_bytes(), plan.survivor_after.unwrap().as_bytes());
+    let odd = [
+        twice,
+        raw(&doc! { "_id": chat_id(1), "o": { "$oid": "no" } }),
+        raw(&doc! { "_id": chat_id(1), "o": { "$numberInt": "1" } }),
+        raw(&doc! { "_id": chat_id(1), "nan": f64::from_bits(0x7ff8_0000_0000_0007) }),
+    ];
+    for odd in odd {
+        let rules = MergeRules::default();
+        let mut group = group(&rules, &[Document::new()]);
+        group.chats[0].document = odd;
+        let plan = plan(&rules, &group).unwrap();
+        let (line, back) = back(&plan);
+        assert!(line.contains(r#""$readable":"{"#), "{line}");
+        assert_eq!(back, plan);
+    }
 }
 
 #[test]
@@ -46,18 +53,19 @@ fn conflicts_of_every_type_come_back() {
     let values: Vec<Bson> = vec![
         bson::Timestamp { time: 1, increment: 2 }.into(),
         bson::Regex { pattern: "a".try_into().unwrap(), options: "i".try_into().unwrap() }.into(),
-        bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: vec![1, 2] }.into(),
+        bson::Binary { subtype: Generic, bytes: vec![1, 2] }.into(),
         Bson::MinKey,
         Bson::JavaScriptCode("x".to_owned()),
         "1.50".parse::<bson::Decimal128>().unwrap().into(),
         doc! { "$numberInt": "x" }.into(),
+        doc! { "$bson": bson::Binary { subtype: Generic, bytes: vec![1] }, "$readable": "" }.into(),
     ];
     let mut chats = vec![doc! { "_id": chat_id(0), "v": true }];
     chats.extend(
         values.into_iter().zip(1..).map(|(value, number)| doc! { "_id": chat_id(number), "v": value }),
     );
     let plan = planned(&MergeRules::default(), &chats);
-    assert_eq!(plan.conflicts[0].dropped.len(), 7);
+    assert_eq!(plan.conflicts[0].dropped.len(), 8);
     assert_eq!(back(&plan).1, plan);
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use onechat_migrate::{
-    Conflict, EmbeddedArray, FieldRule, Group, GroupPlan, MergeRules, Reference, ReferenceRows, StateField,
-    StateForm, SurvivorPolicy, plan, undo_document,
+    Conflict, EmbeddedArray, FieldRule, Group, GroupPlan, MergeRules, Reference, ReferenceRows, RowState,
+    StateField, StateForm, SurvivorPolicy, plan, undo_document,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -66,7 +66,7 @@ fn rules() -> impl Strategy<Value = MergeRules> {
     let policies = [SurvivorPolicy::Oldest, SurvivorPolicy::MostMessages, SurvivorPolicy::MostRecent];
     select(policies.to_vec()).prop_map(|survivor| MergeRules {
         survivor,
-        references: vec![messages(), pinned()],
+        references: vec![messages(), reference("users", "pinned"), members()],
         embedded: vec![EmbeddedArray {
             field: "messages".to_owned(),
             id: Some("id".to_owned()),
@@ -83,14 +83,17 @@ fn rules() -> impl Strategy<Value = MergeRules> {
     })
 }
 
-fn pinned() -> Reference {
-    reference("users", "pinned")
+fn members() -> Reference {
+    let rules = [("unread".to_owned(), FieldRule::Sum)].into();
+    let state = RowState { participant: "userId".to_owned(), rules, read_until: None };
+    Reference { state: Some(state), ..reference("members", "chatId") }
 }
 
 prop_compose! {
     fn rows(chats: u32)(
         messages in vec((0..chats, "[ab]", "[xy]", 0..5_i64), 0..6),
         users in vec(vec(0..chats + 1, 0..4), 0..3),
+        members in vec((0..chats, "[ab]", 0..3_i32, "[xy]"), 0..6),
     ) -> Vec<ReferenceRows> {
         let message = |(id, (chat, client, text, time)): (i64, (u32, String, String, i64))| raw(&doc! {
             "_id": id, "chatId": chat_id(chat), "sender": "alice", "clientMessageId": client, "text": text,
@@ -99,11 +102,15 @@ prop_compose! {
         let user = |(id, chats): (i64, Vec<u32>)| raw(&doc! {
             "_id": id, "pinned": chats.into_iter().map(chat_id).collect::<Vec<_>>(),
         });
+        let member = |(id, (chat, user, unread, color)): (i64, (u32, String, i32, String))| raw(&doc! {
+            "_id": id, "chatId": chat_id(chat), "userId": user, "unread": unread, "color": color,
+        });
         let messages: Vec<RawDocumentBuf> = (0..).zip(messages).map(message).collect();
         let counts = (0..chats).map(|chat| (chat_id(chat).into(), 1)).collect();
         vec![
             ReferenceRows { counts, rows: messages, messages: Vec::new() },
             ReferenceRows { rows: (0..).zip(users).map(user).collect(), ..ReferenceRows::default() },
+            ReferenceRows { rows: (0..).zip(members).map(member).collect(), ..ReferenceRows::default() },
         ]
     }
 }

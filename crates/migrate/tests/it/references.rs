@@ -190,3 +190,30 @@ fn messages_without_words_are_the_same_only_if_they_show_the_same() {
     assert_eq!(edits[0].1.as_ref().unwrap().get_str("picture").unwrap(), "b");
     assert_eq!(edits[1], (3.into(), None));
 }
+
+#[test]
+fn of_messages_of_losers_alone_the_oldest_keeps_its_id() {
+    let plan = edited(messages(), &[message(1, 3, "hi", 8), message(2, 2, "ho", 9)]);
+    let edits = edits(&plan);
+    assert_eq!(edits[0].1.as_ref().unwrap().get_str("clientMessageId").unwrap(), "c");
+    let renamed = format!("c~{}", chat_id(2).to_hex());
+    assert_eq!(edits[1].1.as_ref().unwrap().get_str("clientMessageId").unwrap(), renamed);
+}
+
+#[test]
+fn what_one_chat_has_twice_stays_when_another_chat_has_it_too() {
+    let rows =
+        [message(1, 1, "hi", 7), message(2, 1, "hi", 8), message(3, 2, "hi", 9), message(4, 1, "ho", 9)];
+    assert_eq!(edits(&edited(messages(), &rows)), [(3.into(), None)]);
+}
+
+#[test]
+fn what_one_chat_has_twice_its_index_allows() {
+    let row = |id: i32, chat: u32, n: i32| doc! { "_id": id, "chatId": chat_id(chat), "tag": "x", "n": n };
+    let plan = edited(unique(&["tag"]), &[row(1, 1, 1), row(2, 1, 2)]);
+    assert!(plan.edits.is_empty());
+    // Nor does it know rows without a value, if it is partial.
+    let without = |id: i32, chat: u32, n: i32| doc! { "_id": id, "chatId": chat_id(chat), "n": n };
+    let plan = edited(unique(&["tag"]), &[without(1, 1, 1), without(2, 2, 2)]);
+    assert_eq!(edits(&plan), [(2.into(), Some(without(2, 1, 2)))]);
+}

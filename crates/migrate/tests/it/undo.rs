@@ -1,6 +1,6 @@
 //! Changes taken back.
 
-use bson::{Document, doc};
+use bson::{Document, doc, raw::cstr};
 use onechat_migrate::{Undone, undo_document};
 
 use crate::support::{at, raw, read};
@@ -63,4 +63,21 @@ fn an_array_that_lost_elements_since_stays_and_is_listed() {
     let (document, undone) = undone(&before, &after, &now);
     assert_eq!(document, now);
     assert_eq!(undone.conflicts.len(), 1);
+}
+
+#[test]
+fn what_somebody_has_restored_already_is_no_conflict() {
+    let before = doc! { "title": "a", "count": 1 };
+    let (document, undone) =
+        undone(&before, &doc! { "title": "b", "count": 2 }, &doc! { "title": "a", "count": 2 });
+    assert_eq!(document, before);
+    assert!(undone.conflicts.is_empty());
+}
+
+#[test]
+fn a_document_with_a_field_that_is_there_twice_comes_back_to_the_byte() {
+    let mut before = raw(&doc! { "a": 1 });
+    before.append(cstr!("a"), 2);
+    let after = raw(&doc! { "a": 3 });
+    assert_eq!(undo_document(&before, &after, &after).document, before);
 }

@@ -7,6 +7,7 @@ mod commands;
 mod enforce;
 mod error;
 mod journal;
+mod lag;
 mod lease;
 mod migrator;
 mod protect;

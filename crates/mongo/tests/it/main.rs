@@ -2,6 +2,7 @@
 
 mod absent;
 mod audit;
+mod backfill;
 mod ghost;
 mod herd;
 mod indexes;

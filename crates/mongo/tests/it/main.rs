@@ -3,6 +3,7 @@
 mod absent;
 mod accounts;
 mod audit;
+mod backfill;
 mod ghost;
 mod herd;
 mod indexes;

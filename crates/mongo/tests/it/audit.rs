@@ -18,13 +18,13 @@ impl Progress for Quiet {
     fn advance(&self, _done: u64, _total: u64) {}
 }
 
-async fn audit(place: &Place, key_format: KeyFormat) -> AuditReport {
+pub(crate) async fn audit(place: &Place, key_format: KeyFormat) -> AuditReport {
     let options = MongoOptions { key_format, ..MongoOptions::default() };
     let audit = MongoAudit::connect(&place.url, &options).await.expect("a server that runs");
     audit.audit(&Quiet).await.expect("an audit ends")
 }
 
-fn count(report: &AuditReport, kind: FindingKind) -> u64 {
+pub(crate) fn count(report: &AuditReport, kind: FindingKind) -> u64 {
     report.findings.iter().find(|finding| finding.kind == kind).map_or(0, |finding| finding.count)
 }
 

@@ -19,7 +19,8 @@ use crate::error::number;
 
 impl Undo<'_> {
     pub(super) async fn take_back(&mut self, keys: &Keys) -> Result<(), MigrateError> {
-        let now = self.keys_now(&keys.changes).await?;
+        let mut now = self.keys_now(&keys.changes).await?;
+        self.foreseen.keys_of(&keys.changes, &mut now);
         let mut statements = Vec::new();
         for change in &keys.changes {
             match now.get(&id_key(&change.id)) {
@@ -32,6 +33,7 @@ impl Undo<'_> {
         }
         let Some(lease) = self.lease else {
             self.report.keys += statements.len() as u64;
+            self.foreseen.keys_taken_back(&keys.changes);
             return Ok(());
         };
         self.control.pace(statements.len() as u64).await?;

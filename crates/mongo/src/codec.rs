@@ -138,6 +138,12 @@ impl Codec {
 
     /// The set of people of a chat, or what is wrong with them.
     pub(crate) fn participants(&self, document: &RawDocument) -> Result<ParticipantSet, String> {
+        let members = self.members(document)?;
+        ParticipantSet::parse(members).map_err(|error| format!("participants that are no set: {error}"))
+    }
+
+    /// The people of a chat in the order in which they are stored, with repeats.
+    pub(crate) fn members(&self, document: &RawDocument) -> Result<Vec<String>, String> {
         let Some(RawBsonRef::Array(array)) = field(document, &self.mapping.fields.participants) else {
             return Err("no array of participants".to_owned());
         };
@@ -150,7 +156,7 @@ impl Codec {
             }
             members.push(text_of(value).ok_or("a participant that is neither a string nor an ObjectId")?);
         }
-        ParticipantSet::parse(members).map_err(|error| format!("participants that are no set: {error}"))
+        Ok(members)
     }
 
     /// The document of a new message in the chat whose document has the id `chat`.

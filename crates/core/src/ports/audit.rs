@@ -160,28 +160,52 @@ finding_kinds! {
         "Stop the server, keep a copy of the file, and restore the last good backup.";
     /// The unique index on the key is missing.
     MissingUniqueIndex = "missing_unique_index", I3, Error,
-        "Stop the server and restore the schema: without the index duplicates can be created.";
+        "Nothing keeps duplicates out. On MongoDB: `onechat migrate` makes the index and merges what is in its way. In an SQLite file: stop the server and restore the schema.";
+    /// The collection has a history, and has not been brought to the guarantee.
+    NotMigrated = "not_migrated", I3, Error,
+        "Run `onechat migrate`: until then servers find chats and create none.";
+    /// New duplicates are kept out, and what is left of old ones is not settled yet.
+    Guarded = "guarded", I3, Warning,
+        "Nothing is wrong: `onechat migrate` goes on where it stopped, and ends with `onechat enforce`.";
     /// Participants that are not a set of valid participants.
     MalformedParticipants = "malformed_participants", I5, Error,
-        "Correct the participants of the chats named: no request can match them as they are.";
+        "Correct the participants of the chats named: no request can match them as they are, and no tool touches them.";
+    /// The same participant twice in a chat.
+    RepeatedParticipants = "repeated_participants", I5, Warning,
+        "Nothing to do: sets are compared. Programs that count the participants of the chats named are misled.";
+    /// Participants that are not stored in the order of their key.
+    UnsortedParticipants = "unsorted_participants", I5, Warning,
+        "Nothing to do: sets are compared. Programs that look chats up by the array as it is do not find all of them.";
+    /// Different sets that look the same to people.
+    LookAlikes = "look_alikes", I5, Warning,
+        "Nothing is merged: they are different participants. If they are one person, correct the ids where they are made, then the chats.";
     /// A chat without a key.
     MissingKey = "missing_key", I3, Error,
-        "Give the chats named their key: they cannot be found, and a duplicate will be created.";
+        "Give the chats named their key: a lookup by key does not find them. On MongoDB: `onechat migrate`, or `onechat backfill` on a collection that is guarded.";
     /// A key that is not the key of the chat's participants.
     WrongKey = "wrong_key", I5, Error,
-        "Correct the key of the chats named: their participants are refused with key_collision, or get a duplicate.";
+        "Correct the key of the chats named: their participants are refused with key_collision, or get a duplicate. On MongoDB: `onechat migrate`, or `onechat backfill` on a collection that is guarded.";
+    /// Chats of different participants have one key.
+    SharedKey = "shared_key", I5, Error,
+        "They are never merged, and no unique index can be made while they are there. A key that is wrong is corrected by `onechat backfill`; of joined keys that are equal the oldest chat keeps it, and the others cannot be found until the keys are escaped.";
     /// A joined key with a participant that contains the separator: other participants may have it too.
     AmbiguousKey = "ambiguous_key", I5, Warning,
         "Nothing is wrong yet: whoever else has this key is refused with key_collision. Escaped keys have no such pairs.";
     /// Two or more chats of one participant set.
     DuplicateSet = "duplicate_set", I3, Error,
-        "Stop the server and keep a copy of the file: the messages of their participants are split between the chats named.";
+        "The messages of their participants are split between the chats named. On MongoDB: `onechat merge plan` shows what would be merged, `onechat migrate` merges it. In an SQLite file: stop the server and keep a copy of it.";
     /// The list of a participant's chats does not agree with the chats.
     InboxMismatch = "inbox_mismatch", I1, Error,
         "Rebuild the inbox rows of the chats named: they are missing from, or misplaced in, a list.";
     /// A message in a chat that does not exist.
     OrphanedMessage = "orphaned_message", I4, Error,
-        "Find the chat that the messages belong to: nobody can read them.";
+        "Find the chat that the messages belong to: nobody can read them. If it was merged, `onechat migrate` points them to the chat that lives on.";
+    /// Messages that name their chat in another form than that of its `_id`.
+    OtherIdForm = "other_id_form", I4, Warning,
+        "Write the chat's id as the chat has it (ObjectId or string): the API does not show these messages.";
+    /// A row of another collection that names a chat that does not exist.
+    DanglingReference = "dangling_reference", I4, Warning,
+        "Nobody finds what the rows belong to. If their chat was merged, `onechat migrate` points them to the chat that lives on; others were left behind when it was deleted.";
     /// A message whose sender is not a participant of its chat.
     ForeignSender = "foreign_sender", I4, Error,
         "Find out how the messages came into the chat: their senders are not in it.";

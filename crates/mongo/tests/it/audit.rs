@@ -18,13 +18,13 @@ impl Progress for Quiet {
     fn advance(&self, _done: u64, _total: u64) {}
 }
 
-async fn audit(place: &Place, key_format: KeyFormat) -> AuditReport {
+pub(crate) async fn audit(place: &Place, key_format: KeyFormat) -> AuditReport {
     let options = MongoOptions { key_format, ..MongoOptions::default() };
     let audit = MongoAudit::connect(&place.url, &options).await.expect("a server that runs");
     audit.audit(&Quiet).await.expect("an audit ends")
 }
 
-fn count(report: &AuditReport, kind: FindingKind) -> u64 {
+pub(crate) fn count(report: &AuditReport, kind: FindingKind) -> u64 {
     report.findings.iter().find(|finding| finding.kind == kind).map_or(0, |finding| finding.count)
 }
 
@@ -87,6 +87,8 @@ async fn every_kind_of_damage_is_found() {
         [
             (FindingKind::MissingUniqueIndex, 1),
             (FindingKind::MalformedParticipants, 4),
+            (FindingKind::RepeatedParticipants, 1),
+            (FindingKind::UnsortedParticipants, 1),
             (FindingKind::MissingKey, 2),
             (FindingKind::WrongKey, 1),
             (FindingKind::AmbiguousKey, 1),

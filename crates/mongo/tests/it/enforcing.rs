@@ -6,7 +6,7 @@ use mongodb::{
     options::IndexOptions,
 };
 use onechat_core::KeyFormat;
-use onechat_migrate::{CollectionState, Uncontrolled};
+use onechat_migrate::{CollectionState, MergeRules, Uncontrolled};
 use onechat_mongo::{EnforceReport, Lease, MigrateError, MongoMigrator, MongoOptions};
 use onechat_mongod::{Deployment, shared_replica_set, shared_standalone};
 
@@ -176,4 +176,21 @@ async fn an_index_of_another_program_that_is_unique_will_do() {
     migrator.enforce(Some(&lease), false, &Uncontrolled).await.unwrap();
     assert_eq!(migrator.protection().await.unwrap().state, CollectionState::Enforced);
     assert_eq!(place.chats().list_index_names().await.unwrap(), ["_id_", "participantsKey_1"]);
+}
+
+#[tokio::test]
+async fn looking_takes_no_more_than_the_right_to_read() {
+    let (place, reader) = Place::with_reader().await;
+    let chats = [
+        doc! { "participants": ["a", "b"], "participantsKey": "a_b" },
+        doc! { "participants": ["b", "a"], "participantsKey": "a_b" },
+        doc! { "participants": ["c", "d"] },
+    ];
+    place.chats().insert_many(chats).await.unwrap();
+    let options = MongoOptions::default();
+    let migrator = MongoMigrator::connect(&reader, &options, MergeRules::default()).await.unwrap();
+    assert_eq!(migrator.protection().await.unwrap().state, CollectionState::Unmigrated);
+    let report = migrator.enforce(None, true, &Uncontrolled).await.unwrap();
+    assert_eq!(counts(&report), (false, 1, 1, 0));
+    assert_eq!(place.database.list_collection_names().await.unwrap(), ["chats"], "nothing may be noted");
 }

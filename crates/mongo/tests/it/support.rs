@@ -16,7 +16,7 @@ use onechat_core::{
 };
 use onechat_migrate::MergeRules;
 use onechat_mongo::{MongoChatStore, MongoMigrator, MongoOptions};
-use onechat_mongod::{Deployment, fresh_database, shared_standalone};
+use onechat_mongod::{Deployment, fresh_database, shared_protected, shared_standalone};
 
 /// A database of its own on the shared server.
 pub(crate) struct Place {
@@ -29,8 +29,24 @@ impl Place {
         Self::on(shared_standalone().await).await
     }
 
+    /// On a server that asks everybody who they are: the place as somebody who may do everything, and the URL of
+    /// somebody who may only read there.
+    pub(crate) async fn with_reader() -> (Self, String) {
+        let url = shared_protected().await.uri_of_root(&fresh_database("it"));
+        let place = Self::at(url).await;
+        let role = doc! { "role": "read", "db": place.database.name() };
+        let user = doc! { "createUser": "reader", "pwd": "reader", "roles": [role] };
+        place.database.run_command(user).await.expect("root may make users");
+        let reader = place.url.replacen("root:root", "reader:reader", 1);
+        let reader = reader.replacen("authSource=admin", &format!("authSource={}", place.database.name()), 1);
+        (place, reader)
+    }
+
     pub(crate) async fn on(deployment: &Deployment) -> Self {
-        let url = deployment.uri(&fresh_database("it"));
+        Self::at(deployment.uri(&fresh_database("it"))).await
+    }
+
+    async fn at(url: String) -> Self {
         let client = Client::with_uri_str(&url).await.expect("a server that was just started");
         let database = client.default_database().expect("the URL names a database");
         Self { url, database }

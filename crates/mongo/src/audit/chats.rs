@@ -1,0 +1,171 @@
+//! What shows in the chats: each by itself, and those that must not be beside each other.
+
+use std::io;
+
+use mongodb::bson::{RawBsonRef, RawDocument};
+use onechat_core::{
+    KeyFormat, ParticipantSet, ParticipantsKey,
+    ports::{FindingKind, Findings},
+};
+
+use super::ids::shown;
+use crate::{
+    codec::{Codec, field},
+    migration::survey::{Group, Spill, id_of, looks, set, text, unpacked},
+};
+
+/// What has to be grouped before it says anything. Groups are found here and not by the server, whose memory and
+/// temporary files belong to those whom it serves.
+pub(super) struct Groupings {
+    /// By set: the ids of its chats.
+    sets: Spill,
+    /// By what the set looks like: the sets.
+    looks: Spill,
+    /// By key as it is stored: the set and the id of each chat that has it.
+    keys: Spill,
+}
+
+impl Groupings {
+    pub(super) fn new() -> Self {
+        Self { sets: Spill::new(), looks: Spill::new(), keys: Spill::new() }
+    }
+
+    /// Adds a chat; its set, if it has one.
+    pub(super) fn add(
+        &mut self,
+        codec: &Codec,
+        document: &RawDocument,
+        set: Option<&ParticipantSet>,
+    ) -> io::Result<()> {
+        let id = id_of(document);
+        let whose = match set {
+            Some(set) => text(set).into_bytes(),
+            // Nobody else's: it shares its key with everybody else who has it.
+            None => [b"\0", &id[..]].concat(),
+        };
+        if let Some(key) = key(codec, document).filter(|key| !key.is_empty()) {
+            self.keys.add(key.as_bytes(), &pair(&whose, &id))?;
+        }
+        if let Some(set) = set {
+            self.sets.add(&whose, &id)?;
+            self.looks.add(looks(set).as_bytes(), &whose)?;
+        }
+        Ok(())
+    }
+
+    /// Says what the groups show.
+    pub(super) fn report(self, findings: &mut Findings) -> io::Result<()> {
+        for group in self.sets.finish().groups() {
+            duplicates(&group?, findings);
+        }
+        for group in self.looks.finish().groups() {
+            look_alikes(group?, findings);
+        }
+        for group in self.keys.finish().groups() {
+            shared_key(&group?, findings);
+        }
+        Ok(())
+    }
+}
+
+/// What a chat shows by itself.
+pub(super) fn check(
+    codec: &Codec,
+    format: KeyFormat,
+    document: &RawDocument,
+    findings: &mut Findings,
+) -> Option<ParticipantSet> {
+    let id = || shown(&unpacked(&id_of(document)));
+    let members = codec.members(document);
+    let set = match codec.participants(document) {
+        Ok(set) => set,
+        Err(reason) => {
+            findings.add(FindingKind::MalformedParticipants, || format!("chat {}: {reason}", id()));
+            return None;
+        }
+    };
+    let members = members.unwrap_or_default();
+    if members.len() != set.members().len() {
+        findings.add(FindingKind::RepeatedParticipants, || format!("chat {} has {members:?}", id()));
+    } else if !members.iter().map(String::as_str).eq(set.members().iter().map(|member| member.as_str())) {
+        findings.add(FindingKind::UnsortedParticipants, || format!("chat {} has {members:?}", id()));
+    }
+    let right = ParticipantsKey::new(&set, format);
+    if format.may_be_ambiguous(&set) {
+        findings.add(FindingKind::AmbiguousKey, || format!("chat {} has {:?}", id(), right.as_str()));
+    }
+    match key(codec, document) {
+        Some(key) if key == right.as_str() => {}
+        None | Some("") => {
+            findings
+                .add(FindingKind::MissingKey, || format!("chat {} should have {:?}", id(), right.as_str()));
+        }
+        Some(key) => findings.add(FindingKind::WrongKey, || {
+            format!("chat {} has {key:?}, its participants' key is {:?}", id(), right.as_str())
+        }),
+    }
+    Some(set)
+}
+
+fn key<'a>(codec: &Codec, document: &'a RawDocument) -> Option<&'a str> {
+    field(document, codec.key_field()).and_then(RawBsonRef::as_str)
+}
+
+fn duplicates(group: &Group, findings: &mut Findings) {
+    if group.items.len() < 2 {
+        return;
+    }
+    findings.add(FindingKind::DuplicateSet, || {
+        format!("{} chats of one set, {}", group.items.len(), among(group.items.iter().map(Vec::as_slice)))
+    });
+}
+
+fn look_alikes(mut group: Group, findings: &mut Findings) {
+    group.items.sort_unstable();
+    group.items.dedup();
+    let [one, other, ..] = &group.items[..] else { return };
+    findings.add(FindingKind::LookAlikes, || {
+        format!("{} sets, among them {} and {}", group.items.len(), members(one), members(other))
+    });
+}
+
+fn shared_key(group: &Group, findings: &mut Findings) {
+    let (mut sets, ids): (Vec<&[u8]>, Vec<&[u8]>) = group.items.iter().map(|item| unpair(item)).unzip();
+    sets.sort_unstable();
+    sets.dedup();
+    if sets.len() < 2 {
+        return;
+    }
+    findings.add(FindingKind::SharedKey, || {
+        let key = String::from_utf8_lossy(&group.name);
+        format!("{} chats of different participants have {key:?}, {}", ids.len(), among(ids.iter().copied()))
+    });
+}
+
+/// Two of them, the same ones in every audit.
+fn among<'a>(ids: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut ids: Vec<&[u8]> = ids.collect();
+    ids.sort_unstable();
+    let of = |id: Option<&&[u8]>| id.map(|id| shown(&unpacked(id))).unwrap_or_default();
+    format!("among them {} and {}", of(ids.first()), of(ids.last()))
+}
+
+fn members(text: &[u8]) -> String {
+    let set = set(text);
+    let names: Vec<&str> = set.iter().flat_map(|set| set.members()).map(|member| member.as_str()).collect();
+    // Escaped, or look-alikes would look alike.
+    let escaped: Vec<String> = names.iter().map(|name| name.escape_default().to_string()).collect();
+    format!("[{}]", escaped.join(", "))
+}
+
+/// Two parts as one, the first one's length ahead.
+pub(super) fn pair(one: &[u8], other: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(one.len()).expect("no document has more than 16 MB");
+    [&length.to_le_bytes()[..], one, other].concat()
+}
+
+/// What [`pair`] was given.
+pub(super) fn unpair(both: &[u8]) -> (&[u8], &[u8]) {
+    let (length, rest) = both.split_first_chunk().expect("it begins with a length");
+    rest.split_at(u32::from_le_bytes(*length) as usize)
+}

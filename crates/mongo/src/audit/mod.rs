@@ -1,0 +1,148 @@
+//! The audit of the collections: reads only, beside running servers, as a user who may do no more. Each collection is
+//! sent once, and what has to be grouped or joined is so here, in files: neither the memory of the server nor ours
+//! grows with the data.
+
+mod aliases;
+mod chats;
+mod ids;
+mod protection;
+mod rows;
+mod suspects;
+
+use async_trait::async_trait;
+use mongodb::{
+    Collection, Database,
+    bson::{RawDocumentBuf, doc},
+};
+use onechat_core::{
+    KeyFormat, StoreError,
+    ports::{Audit, AuditReport, Findings, Progress},
+};
+use onechat_migrate::MergeRules;
+
+use self::{chats::Groupings, rows::Join};
+use crate::{
+    MongoOptions, OpenError,
+    codec::Codec,
+    connection::Connection,
+    error::unavailable,
+    meta,
+    metrics::Pool,
+    migration::survey::{Pass, spill_failed},
+};
+
+/// Checks collections without changing anything; a user who may only read is enough.
+pub struct MongoAudit {
+    database: Database,
+    codec: Codec,
+    key_format: KeyFormat,
+    rules: MergeRules,
+}
+
+impl MongoAudit {
+    /// Connects for reading.
+    pub async fn connect(url: &str, options: &MongoOptions) -> Result<Self, OpenError> {
+        let codec = Codec::new(options.mapping.clone())?;
+        let connection = Connection::open(url, options.deadline, Pool::default()).await?;
+        let chats = &codec.mapping().chats;
+        if let Some(stored) = meta::noted(&connection.database, chats).await? {
+            meta::compare(chats, stored, options.key_format)?;
+        }
+        Ok(Self::new(connection.database, codec, options.key_format))
+    }
+
+    /// Checks the references of the rules too.
+    #[must_use]
+    pub fn with_rules(self, rules: MergeRules) -> Self {
+        Self { rules, ..self }
+    }
+
+    pub(crate) fn new(database: Database, codec: Codec, key_format: KeyFormat) -> Self {
+        Self { database, codec, key_format, rules: MergeRules::default() }
+    }
+
+    async fn run(&self, progress: &dyn Progress) -> Result<AuditReport, StoreError> {
+        let mut findings = Findings::default();
+        self.check_protection(&mut findings).await?;
+        let mut told = Told { progress, before: 0, total: self.documents().await? };
+        let mut join = Join::new();
+        let messages = self.read_messages(&mut join, &mut told).await?;
+        self.read_references(&mut join, &mut told).await?;
+        let chats = self.read_chats(&mut join, &mut told, &mut findings).await?;
+        self.report_rows(join, &mut findings).await?;
+        let aliases = self.aliases(&mut findings).await.map_err(|error| unavailable(&error))?;
+        Ok(AuditReport { chats, messages, aliases, findings: findings.into_sorted() })
+    }
+
+    async fn read_chats(
+        &self,
+        join: &mut Join,
+        told: &mut Told<'_>,
+        findings: &mut Findings,
+    ) -> Result<u64, StoreError> {
+        let fields = &self.codec.mapping().fields;
+        let projection = doc! {
+            &fields.participants: 1, &fields.participants_key: 1, &fields.last_message_at: 1,
+            self.codec.id_field(): 1,
+        };
+        let mut groupings = Groupings::new();
+        let mut pass = Pass::over(&self.database, &self.codec.mapping().chats, projection).await?;
+        while pass.advance().await? {
+            let document = pass.document();
+            let set = chats::check(&self.codec, self.key_format, document, findings);
+            groupings
+                .add(&self.codec, document, set.as_ref())
+                .and_then(|()| self.join_chat(document, set.as_ref(), join))
+                .map_err(|error| spill_failed(&error))?;
+            told.hear(&pass);
+        }
+        told.end(&pass);
+        groupings.report(findings).map_err(|error| spill_failed(&error))?;
+        Ok(pass.done())
+    }
+
+    /// How many documents will be read, about.
+    async fn documents(&self) -> Result<u64, StoreError> {
+        let mapping = self.codec.mapping();
+        let mut total = 0;
+        let others = self.references();
+        let others = others.iter().map(|reference| &reference.collection);
+        for collection in [&mapping.chats, &mapping.messages].into_iter().chain(others) {
+            let collection = self.database.collection::<RawDocumentBuf>(collection);
+            total += collection.estimated_document_count().await.map_err(|error| unavailable(&error))?;
+        }
+        Ok(total)
+    }
+
+    fn chats(&self) -> Collection<RawDocumentBuf> {
+        self.database.collection(&self.codec.mapping().chats)
+    }
+}
+
+/// How far the passes over all collections have come together.
+struct Told<'a> {
+    progress: &'a dyn Progress,
+    before: u64,
+    total: u64,
+}
+
+impl Told<'_> {
+    fn hear(&self, pass: &Pass) {
+        if let Some((done, _)) = pass.milestone() {
+            let done = self.before + done;
+            self.progress.advance(done, self.total.max(done));
+        }
+    }
+
+    fn end(&mut self, pass: &Pass) {
+        self.before += pass.done();
+        self.progress.advance(self.before, self.total.max(self.before));
+    }
+}
+
+#[async_trait]
+impl Audit for MongoAudit {
+    async fn audit(&self, progress: &dyn Progress) -> Result<AuditReport, StoreError> {
+        self.run(progress).await
+    }
+}

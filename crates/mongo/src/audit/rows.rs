@@ -1,0 +1,218 @@
+//! What shows between chats and the rows that name them. Both are brought together here, by the chat's id in whatever
+//! form it is stored; the server only sends each collection once.
+
+use std::{collections::BTreeSet, io};
+
+use mongodb::bson::{DateTime, RawBsonRef, RawDocument, doc};
+use onechat_core::{
+    ParticipantSet, StoreError,
+    ports::{FindingKind, Findings},
+};
+use onechat_migrate::Reference;
+
+use super::{
+    MongoAudit, Told,
+    chats::{pair, unpair},
+    ids::{name_of, shown},
+    suspects::{Behind, Missing, Suspects},
+};
+use crate::{
+    codec::{field, text_of},
+    migration::survey::{Group, Pass, Spill, id_of, packed, set, spill_failed, text, unpacked},
+};
+
+/// Chats, and what names them. The first byte of a record tells which.
+pub(super) struct Join(Spill);
+
+const CHAT: u8 = b'c';
+const PUBLIC_ID: u8 = b'p';
+const MESSAGE: u8 = b'm';
+const REFERENCE: u8 = b'r';
+
+impl Join {
+    pub(super) fn new() -> Self {
+        Self(Spill::new())
+    }
+
+    fn add(&mut self, id: RawBsonRef<'_>, kind: u8, item: &[u8]) -> io::Result<()> {
+        self.0.add(&name_of(id), &[&[kind], item].concat())
+    }
+}
+
+impl MongoAudit {
+    /// What a chat has to do with the rows that name it.
+    pub(super) fn join_chat(
+        &self,
+        document: &RawDocument,
+        set: Option<&ParticipantSet>,
+        join: &mut Join,
+    ) -> io::Result<()> {
+        let fields = &self.codec.mapping().fields;
+        let active = field(document, &fields.last_message_at).and_then(RawBsonRef::as_datetime);
+        let set = set.map(text).unwrap_or_default();
+        let item = Seen::packed(&id_of(document), active, &set);
+        join.add(field(document, "_id").unwrap_or(RawBsonRef::Null), CHAT, &item)?;
+        match self.codec.id_field() {
+            "_id" => Ok(()),
+            public => match field(document, public) {
+                Some(id) => join.add(id, PUBLIC_ID, &[]),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Reads all messages. Before the chats: then each one's chat is seen too, even if both are new.
+    pub(super) async fn read_messages(
+        &self,
+        join: &mut Join,
+        told: &mut Told<'_>,
+    ) -> Result<u64, StoreError> {
+        let (mapping, fields) = (self.codec.mapping(), &self.codec.mapping().message_fields);
+        let projection = doc! { "_id": 0, &fields.chat: 1, &fields.sender: 1, &fields.created_at: 1 };
+        let mut pass = Pass::over(&self.database, &mapping.messages, projection).await?;
+        while pass.advance().await? {
+            let message = pass.document();
+            let chat = field(message, &fields.chat).unwrap_or(RawBsonRef::Null);
+            let at = field(message, &fields.created_at).and_then(RawBsonRef::as_datetime);
+            let sender = field(message, &fields.sender).unwrap_or(RawBsonRef::Null);
+            let sender = text_of(sender).unwrap_or_else(|| format!("{sender:?}"));
+            let item = Seen::packed(&packed(chat), at, &sender);
+            join.add(chat, MESSAGE, &item).map_err(|error| spill_failed(&error))?;
+            told.hear(&pass);
+        }
+        told.end(&pass);
+        Ok(pass.done())
+    }
+
+    /// Reads the rows of every other collection that is configured to name chats.
+    pub(super) async fn read_references(
+        &self,
+        join: &mut Join,
+        told: &mut Told<'_>,
+    ) -> Result<(), StoreError> {
+        for (index, reference) in self.references().iter().enumerate() {
+            let projection = doc! { &reference.field: 1 };
+            let mut pass = Pass::over(&self.database, &reference.collection, projection).await?;
+            let path: Vec<&str> = reference.field.split('.').collect();
+            let index = u32::try_from(index).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            while pass.advance().await? {
+                let (row, mut failed) = (pass.document(), None);
+                let id = id_of(row);
+                each_at(RawBsonRef::Document(row), &path, &mut |value| {
+                    let item = pair(&packed(value), &[&index.to_le_bytes()[..], &id].concat());
+                    failed = failed.take().or(join.add(value, REFERENCE, &item).err());
+                });
+                if let Some(error) = failed {
+                    return Err(spill_failed(&error));
+                }
+                told.hear(&pass);
+            }
+            told.end(&pass);
+        }
+        Ok(())
+    }
+
+    /// Says what the rows show, once the chats are read too.
+    pub(super) async fn report_rows(&self, join: Join, findings: &mut Findings) -> Result<(), StoreError> {
+        let mut suspects = Suspects::new(self).await?;
+        for group in join.0.finish().groups() {
+            let group = group.map_err(|error| spill_failed(&error))?;
+            self.judge(&group, &mut suspects, findings);
+            if suspects.are_many() {
+                suspects.settle(findings).await?;
+            }
+        }
+        suspects.settle(findings).await
+    }
+
+    /// One chat, or one id that is none.
+    fn judge(&self, group: &Group, suspects: &mut Suspects<'_>, findings: &mut Findings) {
+        let of = |kind: u8| group.items.iter().filter(move |item| item[0] == kind).map(|item| &item[1..]);
+        let messages: Vec<Seen<'_>> = of(MESSAGE).map(Seen::of).collect();
+        let chat = of(CHAT).next();
+        if chat.is_none() && of(PUBLIC_ID).next().is_none() {
+            for item in of(REFERENCE) {
+                let (value, rest) = unpair(item);
+                let (index, row) = rest.split_first_chunk().expect("it begins with the reference's number");
+                let reference = &self.references()[u32::from_le_bytes(*index) as usize];
+                suspects.reference(Missing {
+                    value: unpacked(value),
+                    what: format!(
+                        "{} {} of {}",
+                        reference.field,
+                        shown(&unpacked(value)),
+                        reference.collection
+                    ),
+                    row: shown(&unpacked(row)),
+                });
+            }
+        }
+        let Some(first) = messages.first() else { return };
+        let Some(chat) = chat.map(Seen::of) else {
+            return suspects.message(unpacked(first.id), messages.len());
+        };
+        let id = unpacked(chat.id);
+        // One without a set is reported as malformed.
+        let Some(members) = set(chat.text.as_bytes()) else { return };
+        let senders: BTreeSet<&str> = messages.iter().map(|message| message.text).collect();
+        for sender in senders {
+            if !members.members().iter().any(|member| member.as_str() == sender) {
+                findings.add(FindingKind::ForeignSender, || format!("{sender} in chat {}", shown(&id)));
+            }
+        }
+        let others = messages.iter().filter(|message| message.id != chat.id).count();
+        if others > 0 {
+            findings.add(FindingKind::OtherIdForm, || format!("{others} in chat {}", shown(&id)));
+        }
+        let newest = messages.iter().filter_map(|message| message.at).max();
+        if let Some(newest) = newest.filter(|newest| Some(*newest) > chat.at) {
+            suspects.behind(Behind { id, newest });
+        }
+    }
+
+    /// The references but for the messages, which have findings of their own.
+    pub(super) fn references(&self) -> Vec<&Reference> {
+        let mapping = self.codec.mapping();
+        let is_of_messages = |reference: &Reference| {
+            reference.collection == mapping.messages && reference.field == mapping.message_fields.chat
+        };
+        self.rules.references.iter().filter(|reference| !is_of_messages(reference)).collect()
+    }
+}
+
+/// What is kept of a chat (its `_id`, its activity, its set) or of a message (its chat, its time, its sender).
+struct Seen<'a> {
+    id: &'a [u8],
+    at: Option<i64>,
+    text: &'a str,
+}
+
+impl<'a> Seen<'a> {
+    fn packed(id: &[u8], at: Option<DateTime>, text: &str) -> Vec<u8> {
+        let at = at.map_or(i64::MIN, DateTime::timestamp_millis);
+        pair(id, &[&at.to_le_bytes()[..], text.as_bytes()].concat())
+    }
+
+    fn of(item: &'a [u8]) -> Self {
+        let (id, rest) = unpair(item);
+        let (at, text) = rest.split_first_chunk().expect("it begins with a time");
+        let at = Some(i64::from_le_bytes(*at)).filter(|at| *at != i64::MIN);
+        Self { id, at, text: std::str::from_utf8(text).unwrap_or_default() }
+    }
+}
+
+/// Calls `on` with every value at the end of the path, which may lead through arrays and end in one.
+fn each_at(value: RawBsonRef<'_>, path: &[&str], on: &mut dyn FnMut(RawBsonRef<'_>)) {
+    match (value, path) {
+        (RawBsonRef::Array(values), _) => {
+            values.into_iter().filter_map(Result::ok).for_each(|value| each_at(value, path, on));
+        }
+        (RawBsonRef::Document(inner), [first, rest @ ..]) => {
+            if let Some(value) = field(inner, first) {
+                each_at(value, rest, on);
+            }
+        }
+        (RawBsonRef::Null | RawBsonRef::Undefined, _) | (_, [_, ..]) => {}
+        (value, []) => on(value),
+    }
+}

@@ -7,6 +7,7 @@
 mod account;
 mod control;
 pub mod course;
+mod fields;
 mod group;
 mod plan;
 mod plan_line;

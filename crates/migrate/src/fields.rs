@@ -5,6 +5,7 @@ use bson::{
     raw::{CString, RawElement},
     spec::BinarySubtype,
 };
+use sha2::{Digest as _, Sha256};
 
 /// The fields of a document.
 #[derive(Debug, Clone, Default)]
@@ -109,8 +110,7 @@ pub(crate) fn value_at<'a>(document: &'a RawDocument, path: &str) -> Option<RawB
 }
 
 /// SHA-256 of the parts one after the other, in hexadecimal.
-pub(crate) fn sha256(parts: &[&[u8]]) -> String {
-    use sha2::{Digest as _, Sha256};
+pub(crate) fn sha256<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     use std::fmt::Write as _;
     let mut hash = Sha256::new();
     for part in parts {
@@ -120,4 +120,10 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// The first eight bytes of SHA-256, as a number.
+pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
+    let hash = Sha256::digest(bytes);
+    hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

@@ -7,6 +7,8 @@
 mod account;
 mod control;
 pub mod course;
+mod describe;
+mod extended;
 mod fields;
 mod group;
 mod plan;

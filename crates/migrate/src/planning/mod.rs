@@ -58,5 +58,5 @@ pub fn plan(rules: &MergeRules, group: &Group) -> Result<GroupPlan, Blocked> {
 }
 
 fn fingerprint_of(chat: &Chat<'_>) -> String {
-    sha256(&[chat.row.document.as_bytes()])
+    sha256([chat.row.document.as_bytes()])
 }

@@ -7,6 +7,9 @@
 mod account;
 mod control;
 pub mod course;
+mod describe;
+mod extended;
+mod fields;
 mod group;
 mod plan;
 mod plan_line;

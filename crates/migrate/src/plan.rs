@@ -3,7 +3,9 @@
 use bson::{Bson, RawDocumentBuf};
 use serde::{Deserialize, Serialize};
 
-/// What becomes of one group of duplicates. The same whatever order the group's documents came in.
+use crate::extended;
+
+/// What becomes of one group of duplicates. As JSON it is readable, and comes back byte for byte. The same whatever order the group's documents came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupPlan {
     /// The key that the survivor has afterwards.
@@ -11,12 +13,14 @@ pub struct GroupPlan {
     /// Whose chats these are.
     pub participants: Vec<String>,
     /// The `_id` of the chat that lives on.
+    #[serde(with = "extended::value")]
     pub survivor: Bson,
     /// What the API calls it.
     pub survivor_public_id: String,
     /// SHA-256 of its document before, in hexadecimal: a group that has changed is planned anew.
     pub survivor_fingerprint: String,
     /// The survivor's document afterwards; nothing if it stays as it is. Its key included.
+    #[serde(with = "extended::optional_document")]
     pub survivor_after: Option<RawDocumentBuf>,
     /// The chats that end, by `_id`.
     pub losers: Vec<LoserPlan>,
@@ -34,8 +38,9 @@ pub struct GroupPlan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoserPlan {
     /// Its `_id`.
+    #[serde(with = "extended::value")]
     pub id: Bson,
-    /// What the API calls it; from then on an alias of the survivor.
+    /// What the API calls it; from then on an alias of the survivor, unless that one is called the same.
     pub public_id: String,
     /// SHA-256 of its document, in hexadecimal.
     pub fingerprint: String,
@@ -49,8 +54,10 @@ pub struct Move {
     /// The path of the field; a single value, in sub-documents at most.
     pub field: String,
     /// The loser, in the form in which the rows have it.
+    #[serde(with = "extended::value")]
     pub from: Bson,
     /// The survivor, in the same form.
+    #[serde(with = "extended::value")]
     pub to: Bson,
     /// How many there were when the plan was made. More may come meanwhile; they are moved too.
     pub rows: u64,
@@ -62,10 +69,13 @@ pub struct RowEdit {
     /// The collection.
     pub collection: String,
     /// The row's `_id`.
+    #[serde(with = "extended::value")]
     pub id: Bson,
     /// The row before.
+    #[serde(with = "extended::document")]
     pub before: RawDocumentBuf,
     /// The row afterwards; nothing if another row stands for it.
+    #[serde(with = "extended::optional_document")]
     pub after: Option<RawDocumentBuf>,
     /// Why, for people.
     pub reason: String,
@@ -77,8 +87,10 @@ pub struct Conflict {
     /// Its path in the chat; for a row of another collection that one's name and a colon before it.
     pub field: String,
     /// What stays.
+    #[serde(with = "extended::value")]
     pub kept: Bson,
     /// What goes, with the `_id` of the document that had it.
+    #[serde(with = "extended::pairs")]
     pub dropped: Vec<(Bson, Bson)>,
 }
 

@@ -1,5 +1,6 @@
 //! Gives every chat the key of its participants, in the order of `_id`, in batches, resumable.
 
+mod change;
 mod checkpoint;
 mod contest;
 mod forecast;

@@ -28,6 +28,12 @@ enum Command {
     Mongo(commands::mongo::Options),
     /// Kill, step down and pause the primary of a replica set while the prover drives two servers on it.
     Failover(commands::failover::Options),
+    /// Kill a migration, and the primary under it, again and again, and compare what comes of it.
+    Crash(commands::crash::Options),
+    /// Migrate a replica set under load, and check that nothing is lost.
+    Live(commands::live::Options),
+    /// Fill a database with old chats: without keys, many times over, with all that refers to them.
+    Legacy(commands::legacy::Options),
     /// Install the packages of the programs in bench/peers, which tests and benchmarks run against.
     Peers,
     /// Measure the speed and the memory of the service against their targets. Needs wrk and a quiet machine.
@@ -40,6 +46,9 @@ fn main() -> anyhow::Result<()> {
         Command::Generate => commands::generate::run(),
         Command::Mongo(options) => commands::mongo::run(&options),
         Command::Failover(options) => commands::failover::run(&options),
+        Command::Crash(options) => commands::crash::run(&options),
+        Command::Live(options) => commands::live::run(&options),
+        Command::Legacy(options) => commands::legacy::run(&options),
         Command::Peers => commands::peers::run(),
         Command::Bench(options) => bench::run(&options),
     }

@@ -5,6 +5,7 @@
 //   JWT_SECRET   (default "dev-secret")
 //   WORKERS      number of cluster workers (default 1; 2 uses both cores)
 //   POOL         connections to the database (default 100)
+//   AUTO_INDEX   0: makes no index, as a backend whose collection has duplicates already
 //   READ_FIRST   1: looks for the chat before it upserts, so that a get writes nothing (the fairer peer)
 'use strict';
 const cluster = require('node:cluster');
@@ -55,7 +56,8 @@ async function createOrGet(participants) {
 }
 
 async function main() {
-  await mongoose.connect(MONGO_URL, { maxPoolSize: Number(process.env.POOL || 100) });
+  const autoIndex = process.env.AUTO_INDEX !== '0';
+  await mongoose.connect(MONGO_URL, { maxPoolSize: Number(process.env.POOL || 100), autoIndex });
   await Chat.init();
   const app = express();
   app.use(express.json());

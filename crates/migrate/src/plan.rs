@@ -1,9 +1,13 @@
 //! What a merge will do, as a value: it prints, compares, goes through a file, and leaves nothing to decide.
 
+use std::fmt::Display;
+
 use bson::{Bson, RawDocumentBuf};
 use serde::{Deserialize, Serialize};
 
-/// What becomes of one group of duplicates. The same whatever order the group's documents came in.
+use crate::extended;
+
+/// What becomes of one group of duplicates. As JSON it is readable, and comes back byte for byte. The same whatever order the group's documents came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupPlan {
     /// The key that the survivor has afterwards.
@@ -11,12 +15,14 @@ pub struct GroupPlan {
     /// Whose chats these are.
     pub participants: Vec<String>,
     /// The `_id` of the chat that lives on.
+    #[serde(with = "extended::value")]
     pub survivor: Bson,
     /// What the API calls it.
     pub survivor_public_id: String,
     /// SHA-256 of its document before, in hexadecimal: a group that has changed is planned anew.
     pub survivor_fingerprint: String,
     /// The survivor's document afterwards; nothing if it stays as it is. Its key included.
+    #[serde(with = "extended::optional_document")]
     pub survivor_after: Option<RawDocumentBuf>,
     /// The chats that end, by `_id`.
     pub losers: Vec<LoserPlan>,
@@ -34,8 +40,9 @@ pub struct GroupPlan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoserPlan {
     /// Its `_id`.
+    #[serde(with = "extended::value")]
     pub id: Bson,
-    /// What the API calls it; from then on an alias of the survivor.
+    /// What the API calls it; from then on an alias of the survivor, unless that one is called the same.
     pub public_id: String,
     /// SHA-256 of its document, in hexadecimal.
     pub fingerprint: String,
@@ -49,8 +56,10 @@ pub struct Move {
     /// The path of the field; a single value, in sub-documents at most.
     pub field: String,
     /// The loser, in the form in which the rows have it.
+    #[serde(with = "extended::value")]
     pub from: Bson,
     /// The survivor, in the same form.
+    #[serde(with = "extended::value")]
     pub to: Bson,
     /// How many there were when the plan was made. More may come meanwhile; they are moved too.
     pub rows: u64,
@@ -62,10 +71,13 @@ pub struct RowEdit {
     /// The collection.
     pub collection: String,
     /// The row's `_id`.
+    #[serde(with = "extended::value")]
     pub id: Bson,
     /// The row before.
+    #[serde(with = "extended::document")]
     pub before: RawDocumentBuf,
     /// The row afterwards; nothing if another row stands for it.
+    #[serde(with = "extended::optional_document")]
     pub after: Option<RawDocumentBuf>,
     /// Why, for people.
     pub reason: String,
@@ -74,11 +86,13 @@ pub struct RowEdit {
 /// Values that differ and cannot both stay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Conflict {
-    /// The collection of the document, and its path there.
+    /// Its path in the chat; for a row of another collection that one's name and a colon before it.
     pub field: String,
     /// What stays.
+    #[serde(with = "extended::value")]
     pub kept: Bson,
     /// What goes, with the `_id` of the document that had it.
+    #[serde(with = "extended::pairs")]
     pub dropped: Vec<(Bson, Bson)>,
 }
 
@@ -107,6 +121,14 @@ pub enum Blocked {
         /// The rows, by `_id`.
         rows: Vec<String>,
     },
+    /// A document is not what a document should be.
+    #[error("{id}: not readable as BSON: {reason}")]
+    Unreadable {
+        /// Its `_id`, if that can be read.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A chat has no id that an alias could be made of.
     #[error("the chat {0} has no id that clients could have used, so none that could be kept working")]
     NoPublicId(String),
@@ -118,4 +140,10 @@ pub enum Blocked {
         /// Why not.
         reason: String,
     },
+}
+
+impl Blocked {
+    pub(crate) fn unreadable(id: &dyn Display, error: &bson::error::Error) -> Self {
+        Self::Unreadable { id: id.to_string(), reason: error.to_string() }
+    }
 }

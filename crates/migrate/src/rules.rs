@@ -19,6 +19,21 @@ pub struct MergeRules {
     pub fields: BTreeMap<String, FieldRule>,
 }
 
+impl MergeRules {
+    /// Whether planning depends on [`crate::ReferenceRows::messages`].
+    pub fn needs_messages(&self) -> bool {
+        let embedded = self.state.iter().map(|state| &state.rules);
+        let rows = self.references.iter().filter_map(|reference| Some(&reference.state.as_ref()?.rules));
+        embedded.chain(rows).any(|rules| rules.values().any(|rule| *rule == FieldRule::Recompute))
+    }
+
+    /// Whether planning depends on [`crate::Activity`].
+    pub fn needs_activity(&self) -> bool {
+        self.survivor != SurvivorPolicy::Oldest
+            || self.fields.values().any(|rule| *rule == FieldRule::Recompute)
+    }
+}
+
 /// The top-level fields of a chat that planning knows by meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldNames {
@@ -102,6 +117,8 @@ pub struct RowState {
     pub participant: String,
     /// What becomes of each field when two rows become one.
     pub rules: BTreeMap<String, FieldRule>,
+    /// The field with the time up to which the participant has read, for [`FieldRule::Recompute`].
+    pub read_until: Option<String>,
 }
 
 /// An array of sub-documents in a chat, such as messages.
@@ -110,9 +127,12 @@ pub struct EmbeddedArray {
     /// The array's field.
     pub field: String,
     /// Where in an element its id stands: two with the same one are the same. Without: equal elements are the same.
+    /// An id that is counted within each chat (1, 2, 3) is none.
     pub id: Option<String>,
     /// Where in an element its time stands, by which the result is sorted, stably.
     pub time: Option<String>,
+    /// Where in an element its sender stands, if the elements are messages: for [`FieldRule::Recompute`].
+    pub sender: Option<String>,
 }
 
 /// State per participant in a chat.
@@ -124,7 +144,8 @@ pub struct StateField {
     pub form: StateForm,
     /// What becomes of each sub-field; `""` is the value itself, where it has none (`unread: {alice: 3}`).
     pub rules: BTreeMap<String, FieldRule>,
-    /// The sub-field with the time up to which the participant has read, for [`FieldRule::Recompute`].
+    /// Where the time up to which the participant has read stands, for [`FieldRule::Recompute`]: a sub-field, or,
+    /// where the counter itself is the value (`""`), another field of the chat with a value for each participant.
     pub read_until: Option<String>,
 }
 

@@ -103,6 +103,9 @@ pub(crate) mod code {
     pub(crate) const MAX_TIME_MS_EXPIRED: i32 = 50;
     pub(crate) const NOT_A_REPLICA_SET: i32 = 123;
     pub(crate) const DOCUMENT_VALIDATION_FAILURE: i32 = 121;
+    pub(crate) const INVALID_RESUME_TOKEN: i32 = 260;
+    pub(crate) const CHANGE_STREAM_FATAL_ERROR: i32 = 280;
+    pub(crate) const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
     pub(crate) const CANNOT_CONVERT_INDEX_TO_UNIQUE: i32 = 359;
     pub(crate) const DUPLICATE_KEY: i32 = 11000;
 }

@@ -4,10 +4,13 @@ mod ambient;
 mod cli;
 mod commands;
 mod config;
+mod confirm;
+mod control;
 mod dev;
 mod exit;
 mod logging;
 mod output;
+mod plan_file;
 mod progress;
 mod service;
 mod token;
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("onechat: {error:#}");
-            Exit::CouldNotRun.into()
+            Exit::of(&error).into()
         }
     }
 }

@@ -16,16 +16,18 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
     ("onechat-api", &["onechat-core"]),
     ("onechat-contract", &["onechat-core"]),
     ("onechat-core", &[]),
+    ("onechat-legacy", &["onechat-core"]),
     ("onechat-migrate", &["onechat-core"]),
     ("onechat-mongo", &["onechat-core", "onechat-migrate"]),
     ("onechat-mongod", &[]),
     ("onechat-prove", &["onechat-core"]),
     ("onechat-sqlite", &["onechat-core"]),
-    ("xtask", &["onechat-mongod"]),
+    ("xtask", &["onechat-legacy", "onechat-mongod"]),
 ];
 
-/// What any crate may use in its tests: a suite to pass, a store to run on, and a MongoDB.
-pub(super) const FOR_TESTS: &[&str] = &["onechat-contract", "onechat-mongod", "onechat-sqlite"];
+/// What any crate may use in its tests: a suite to pass, a store to run on, a MongoDB, and old data for it.
+pub(super) const FOR_TESTS: &[&str] =
+    &["onechat-contract", "onechat-legacy", "onechat-mongod", "onechat-sqlite"];
 
 /// A library that only some crates may name.
 pub(super) struct Confined {
@@ -37,7 +39,11 @@ pub(super) struct Confined {
 pub(super) const CONFINED: &[Confined] = &[
     Confined { library: "rusqlite", users: &["onechat-sqlite"], test_users: &[] },
     Confined { library: "rusqlite_migration", users: &["onechat-sqlite"], test_users: &[] },
-    Confined { library: "mongodb", users: &["onechat-mongo", "onechat-mongod"], test_users: &[] },
+    Confined {
+        library: "mongodb",
+        users: &["onechat-legacy", "onechat-mongo", "onechat-mongod"],
+        test_users: &[],
+    },
     Confined { library: "axum", users: &["onechat-api"], test_users: &["onechat-prove"] },
     Confined { library: "hyper", users: &["onechat-api"], test_users: &["onechat-prove"] },
 ];

@@ -35,6 +35,11 @@ impl MongoMigrator {
         })
     }
 
+    /// The name of the database.
+    pub fn database(&self) -> &str {
+        self.database.name()
+    }
+
     /// The collection of chats.
     pub(super) fn chats_name(&self) -> &str {
         &self.codec.mapping().chats

@@ -1,20 +1,24 @@
 //! `audit`: what is stored, checked against the invariants.
 
-use onechat_core::ports::AuditReport;
+use onechat_core::ports::{AuditReport, Progress};
 use onechat_mongo::MongoAudit;
 use onechat_sqlite::SqliteAudit;
 use serde_json::{Value, json};
 
+use super::session::Session;
 use crate::{
-    cli::Audit,
-    config::{self, Settings, StoreConfig, StoreUrl},
+    cli::{Audit, Place},
+    config::{self, MigrateFlags, Settings, StoreConfig, StoreUrl},
     exit::Exit,
     output::say,
     progress::Bar,
 };
 
 pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
-    let Audit { sources, json, store } = arguments;
+    let Audit { sources, suggest, json, store } = arguments;
+    if suggest {
+        return suggestion(Place { sources, json, store }).await;
+    }
     let config = config::load(&sources, Settings { store, ..Settings::default() })?;
     let report = audit(&config.store).await?;
     if json {
@@ -25,16 +29,29 @@ pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
     Ok(if report.is_clean() { Exit::Success } else { Exit::Found })
 }
 
+/// A configuration that fits what is there.
+async fn suggestion(place: Place) -> anyhow::Result<Exit> {
+    let session = Session::open(place, MigrateFlags::default(), None).await?;
+    let suggestion = session.read(session.migrator.suggest(&session.operator)).await?;
+    session.print(&suggestion, suggestion.toml.trim_end())?;
+    Ok(Exit::Success)
+}
+
 /// Audits the configured store, with a bar on a terminal.
 pub(super) async fn audit(store: &StoreConfig) -> anyhow::Result<AuditReport> {
+    let bar = Bar::new("audit");
+    let report = audit_with(store, &bar).await;
+    bar.clear();
+    report
+}
+
+/// Audits the configured store.
+pub(super) async fn audit_with(store: &StoreConfig, progress: &dyn Progress) -> anyhow::Result<AuditReport> {
     let audit: Box<dyn onechat_core::ports::Audit> = match store.required()? {
         StoreUrl::Sqlite(path) => Box::new(SqliteAudit::open(path)?),
         StoreUrl::Mongo(url) => Box::new(MongoAudit::connect(url.expose(), &store.mongo_options()).await?),
     };
-    let bar = Bar::new("audit");
-    let report = audit.audit(&bar).await;
-    bar.clear();
-    Ok(report?)
+    Ok(audit.audit(progress).await?)
 }
 
 pub(super) fn to_json(report: &AuditReport) -> Value {

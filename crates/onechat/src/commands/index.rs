@@ -1,11 +1,8 @@
 //! `index`: what keeps duplicates out of a MongoDB, shown, made and dropped.
 
-use std::{
-    io::{self, IsTerminal as _, Write as _},
-    time::Duration,
-};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use indicatif::ProgressBar;
 use onechat_mongo::{IndexStatus, MongoIndexes};
 use serde_json::{Value, json};
@@ -14,6 +11,7 @@ use super::asked_to_end;
 use crate::{
     cli::{self, IndexAction, Sources},
     config::{self, Settings, StoreConfig, StoreSettings, StoreUrl},
+    confirm::Confirmation,
     exit::Exit,
     output::say,
 };
@@ -90,14 +88,9 @@ async fn create(store: &StoreConfig) -> anyhow::Result<Exit> {
 
 async fn drop_unique(store: &StoreConfig, yes: bool) -> anyhow::Result<Exit> {
     let indexes = connect(store).await?;
-    if !yes {
-        if !io::stdin().is_terminal() {
-            bail!("{WHAT_IS_LOST}\nnothing was dropped: there is nobody to ask here, so say --yes");
-        }
-        if !confirmed()? {
-            say("Nothing was dropped.")?;
-            return Ok(Exit::CouldNotRun);
-        }
+    if !Confirmation::possible(yes, WHAT_IS_LOST)?.ask(WHAT_IS_LOST, "Drop it?")? {
+        say("Nothing was dropped.")?;
+        return Ok(Exit::CouldNotRun);
     }
     let dropped = indexes.drop().await?;
     if dropped.is_empty() {
@@ -107,14 +100,6 @@ async fn drop_unique(store: &StoreConfig, yes: bool) -> anyhow::Result<Exit> {
         say(format_args!("dropped {name}"))?;
     }
     Ok(Exit::Success)
-}
-
-fn confirmed() -> anyhow::Result<bool> {
-    eprint!("{WHAT_IS_LOST}\n\nDrop it? [y/N] ");
-    io::stderr().flush().context("standard error cannot be written")?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).context("the answer cannot be read")?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Whether every index is there that the guarantee rests on; the others only make reads fast.

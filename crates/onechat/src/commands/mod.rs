@@ -1,12 +1,22 @@
 //! What each command does, a file each.
 
+mod account;
 mod audit;
+mod backfill;
+mod enforce;
+mod guard;
 mod index;
+mod merge;
+mod migrate;
+mod migrate_dry_run;
 mod prove;
 mod prove_store;
 mod reference;
 mod serve;
+mod session;
 mod token;
+mod watch;
+mod words;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
@@ -25,6 +35,14 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Prove(arguments) => runtime()?.block_on(prove::run(arguments)),
         Command::Audit(arguments) => runtime()?.block_on(audit::run(arguments)),
         Command::Index { action } => runtime()?.block_on(index::run(action)),
+        Command::Migrate(arguments) => runtime()?.block_on(migrate::run(*arguments)),
+        Command::Guard { action } => runtime()?.block_on(guard::run(action)),
+        Command::Backfill(arguments) => runtime()?.block_on(backfill::run(arguments)),
+        Command::Merge { action } => runtime()?.block_on(merge::run(action)),
+        Command::Enforce(arguments) => runtime()?.block_on(enforce::run(arguments)),
+        Command::Rollback(arguments) => runtime()?.block_on(enforce::rollback(arguments)),
+        Command::Account(arguments) => runtime()?.block_on(account::run(arguments)),
+        Command::Watch(arguments) => runtime()?.block_on(watch::run(arguments)),
         Command::Openapi => reference::openapi(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -144,7 +144,7 @@ fn check_fields(names: &[(String, &str)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_field(setting: &str, name: &str) -> anyhow::Result<()> {
+pub(super) fn check_field(setting: &str, name: &str) -> anyhow::Result<()> {
     ensure!(!name.is_empty(), "{setting} is empty: give the name of a field");
     ensure!(
         !name.contains('.'),
@@ -159,7 +159,17 @@ fn check_field(setting: &str, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_collection(setting: &str, name: &str) -> anyhow::Result<()> {
+/// A path through sub-documents and arrays; it may end in the `_id` of a sub-document.
+pub(super) fn check_path(setting: &str, path: &str) -> anyhow::Result<()> {
+    ensure!(!path.is_empty(), "{setting} is empty: give the name of a field");
+    ensure!(
+        !path.split('.').any(|part| part.is_empty() || part.starts_with('$') || part.contains('\0')),
+        "{setting} is {path:?}, which is no path: its parts are names of fields, separated by dots"
+    );
+    Ok(())
+}
+
+pub(super) fn check_collection(setting: &str, name: &str) -> anyhow::Result<()> {
     ensure!(!name.is_empty(), "{setting} is empty: give the name of a collection");
     ensure!(
         !name.contains(['$', '\0']) && !name.starts_with("system."),

@@ -1,6 +1,10 @@
 //! The configuration: flags over environment over file over defaults, checked once, before anything starts.
 
+mod limits_file;
 mod mapping;
+mod migrate;
+mod migrate_print;
+mod migrate_settings;
 mod mongo_settings;
 mod mongo_url;
 mod print;
@@ -8,6 +12,10 @@ mod resolved;
 mod settings;
 mod store_url;
 
+pub(crate) use limits_file::LimitsFile;
+pub(crate) use migrate::{Limits, MigrateConfig};
+pub(crate) use migrate_print::rules_to_toml;
+pub(crate) use migrate_settings::{MigrateFlags, MigrateSettings, Survivor};
 pub(crate) use mongo_url::MongoUrl;
 pub(crate) use resolved::{Config, JwtConfig, JwtKey, LogConfig, LogFormat, StoreConfig};
 pub(crate) use settings::{JwtSettings, LogSettings, ServerSettings, Settings, StoreSettings};

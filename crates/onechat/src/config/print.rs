@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{Config, JwtKey, StoreUrl, mapping, resolved::MongoConfig};
+use super::{Config, JwtKey, MigrateConfig, StoreUrl, mapping, migrate_print, resolved::MongoConfig};
 
 impl Config {
     /// What `--print-config` prints.
@@ -56,10 +56,14 @@ impl Config {
             mongodb.insert("deadline_ms".into(), ms(self.store.mongodb.deadline));
             file.insert("mongodb".into(), Value::Table(mongodb));
         }
+        let unconfigured = MigrateConfig::resolve(Default::default(), &self.store.mongodb.mapping)?;
+        if on_mongodb || self.migrate != unconfigured {
+            file.insert("migrate".into(), Value::Table(migrate_print::to_toml(&self.migrate)));
+        }
         toml::to_string(&file).context("the configuration cannot be printed")
     }
 }
 
-fn number(value: impl TryInto<i64>) -> toml::Value {
+pub(super) fn number(value: impl TryInto<i64>) -> toml::Value {
     toml::Value::Integer(value.try_into().unwrap_or(i64::MAX))
 }

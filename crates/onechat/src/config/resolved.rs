@@ -14,7 +14,7 @@ use onechat_mongo::{Mapping, MongoOptions};
 use serde::Deserialize;
 
 use super::{
-    StoreUrl, mapping,
+    MigrateConfig, StoreUrl, mapping,
     mongo_settings::MongoSettings,
     settings::{JwtSettings, LogSettings, ServerSettings, Settings, StoreSettings},
 };
@@ -28,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     pub(crate) jwt: JwtConfig,
     pub(crate) log: LogConfig,
+    pub(crate) migrate: MigrateConfig,
     pub(crate) dev: bool,
 }
 
@@ -87,19 +88,22 @@ const DEV_STORE: &str = "onechat-dev/chats.db";
 
 impl Config {
     pub(super) fn resolve(settings: Settings, dev: bool) -> anyhow::Result<Self> {
-        let Settings { server, store, jwt, log, mongodb } = settings;
+        let Settings { server, store, jwt, log, mongodb, migrate } = settings;
         let listen = server.listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into());
         if dev && !listen.ip().is_loopback() {
             bail!(
                 "--dev listens on loopback only, and {listen} is not: configure a secret and leave out --dev"
             );
         }
+        let store = StoreConfig::resolve(&store, mongodb, dev)?;
+        let migrate = MigrateConfig::resolve(migrate, &store.mongodb.mapping);
         Ok(Self {
             listen,
             allow_note_to_self: server.allow_note_to_self.unwrap_or(false),
             drain_timeout: Duration::from_millis(server.drain_timeout_ms.unwrap_or(30_000)),
             limits: limits(&server)?,
-            store: StoreConfig::resolve(&store, mongodb, dev)?,
+            store,
+            migrate: migrate.context("[migrate]")?,
             jwt: JwtConfig::resolve(jwt)?,
             log: LogConfig::resolve(log),
             dev,

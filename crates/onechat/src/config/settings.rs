@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
-use super::{mongo_settings::MongoSettings, resolved::LogFormat};
+use super::{migrate_settings::MigrateSettings, mongo_settings::MongoSettings, resolved::LogFormat};
 
 /// A whole configuration file.
 #[derive(Debug, Default, Deserialize)]
@@ -19,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) jwt: JwtSettings,
     pub(crate) log: LogSettings,
     pub(crate) mongodb: Option<MongoSettings>,
+    pub(crate) migrate: MigrateSettings,
 }
 
 impl Settings {
@@ -30,6 +31,7 @@ impl Settings {
             jwt: self.jwt.or(other.jwt),
             log: self.log.or(other.log),
             mongodb: self.mongodb.or(other.mongodb),
+            migrate: self.migrate.or(other.migrate),
         }
     }
 }

@@ -97,7 +97,7 @@ async fn dropping_says_what_is_lost_and_asks() {
     let refused = on(&store, &["index", "drop"]);
     let text = text(&refused);
     assert_eq!(refused.status.code(), Some(2), "{text}");
-    for part in ["store_unprotected", "duplicates", "--yes", "nothing was dropped"] {
+    for part in ["store_unprotected", "duplicates", "--yes", "nothing was changed"] {
         assert!(text.contains(part), "{part:?} is missing in {text}");
     }
     assert_eq!(on(&store, &["index", "status"]).status.code(), Some(0), "it was dropped all the same");

@@ -17,6 +17,15 @@ pub(crate) struct Peer {
 impl Peer {
     /// Serves the database that `store` names. It makes its index before it serves, and ends if it cannot.
     pub(crate) fn start(store: &str, reads_first: bool) -> Self {
+        Self::start_with(store, reads_first, true)
+    }
+
+    /// The same on a collection in which no unique index could be made.
+    pub(crate) fn start_without_index(store: &str, reads_first: bool) -> Self {
+        Self::start_with(store, reads_first, false)
+    }
+
+    fn start_with(store: &str, reads_first: bool, makes_index: bool) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let folder =
             peers::mongoose(&root).unwrap_or_else(|error| panic!("there is no Mongoose peer: {error}"));
@@ -26,6 +35,7 @@ impl Peer {
             .env("MONGO_URL", store)
             .env("PORT", "0")
             .env("JWT_SECRET", SECRET)
+            .env("AUTO_INDEX", if makes_index { "1" } else { "0" })
             .env("READ_FIRST", if reads_first { "1" } else { "0" })
             .stdout(Stdio::piped())
             .spawn()

@@ -70,8 +70,8 @@ mod item;
 mod keys;
 mod runs;
 
-pub(super) use entry::{Entry, EntryState, Items, shown};
-pub(super) use item::{Item, paged};
+pub(super) use entry::{Entry, EntryState, MovedField, shown};
+pub(super) use item::{Item, paged, raw};
 pub(super) use keys::{KEYS_PER_DOCUMENT, KeyChange};
 pub use runs::{EntryDetails, EntrySummary, RunId, RunKind, RunSummary};
 

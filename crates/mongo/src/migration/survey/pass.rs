@@ -32,9 +32,19 @@ impl Pass {
         collection: &str,
         projection: Document,
     ) -> Result<Self, StoreError> {
+        Self::over_some(database, collection, doc! {}, projection).await
+    }
+
+    /// Over those documents of a collection that match.
+    pub(crate) async fn over_some(
+        database: &Database,
+        collection: &str,
+        filter: Document,
+        projection: Document,
+    ) -> Result<Self, StoreError> {
         let collection = database.collection::<RawDocumentBuf>(collection);
         let total = collection.estimated_document_count().await.map_err(|error| unavailable(&error))?;
-        let find = collection.find(doc! {}).projection(projection).batch_size(BATCH);
+        let find = collection.find(filter).projection(projection).batch_size(BATCH);
         let cursor = find.await.map_err(|error| unavailable(&error))?;
         Ok(Self { cursor, done: 0, total })
     }

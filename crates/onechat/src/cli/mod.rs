@@ -1,9 +1,16 @@
 //! The command line, as clap understands it. What the commands do is in `commands/`.
 
+mod migration;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+
+pub(crate) use migration::{
+    Account, Backfill, Enforce, GuardAction, GuardOff, GuardOn, MergeAction, MergeApply, MergeList,
+    MergePlan, MergeShow, MergeUndo, Migrate, Place, Rollback, Watch,
+};
 
 use crate::{
     config::{JwtSettings, LogSettings, ServerSettings, StoreSettings},
@@ -33,12 +40,44 @@ pub(crate) enum Command {
     /// replays recorded messages instead.
     Prove(Prove),
     /// Checks every invariant of what is stored; reads only, beside a running server too
+    ///
+    /// Duplicates are found by their participants, whatever their keys say.
     Audit(Audit),
     /// Shows, makes or drops the unique indexes of a store on MongoDB
     Index {
         #[command(subcommand)]
         action: IndexAction,
     },
+    /// Brings an existing collection on MongoDB to the guarantee, while it is in use: all steps in their order
+    ///
+    /// Audit, inventory, guard, backfill, merge, sweep, enforce, account. Goes on where an earlier run was cut off,
+    /// and does nothing where nothing is left to do. Everything that it changes is in a journal and can be undone
+    /// (`merge undo`).
+    Migrate(Box<Migrate>),
+    /// Keeps new duplicates out of a collection on MongoDB in which old ones still stand
+    Guard {
+        #[command(subcommand)]
+        action: GuardAction,
+    },
+    /// Gives every chat on MongoDB the key of its participants
+    ///
+    /// A chat whose key another chat of the same people has keeps what it had: it is a duplicate, and `merge`'s business.
+    Backfill(Backfill),
+    /// Plans, applies, lists and undoes the merging of duplicates on MongoDB
+    Merge {
+        #[command(subcommand)]
+        action: MergeAction,
+    },
+    /// Makes the index on the key unique, once no duplicates are left
+    Enforce(Enforce),
+    /// Takes guard, unique index and required key off again; nothing keeps duplicates out then
+    Rollback(Rollback),
+    /// Checks the account of a run again: nothing is missing, but for what the journal names
+    Account(Account),
+    /// Heals what old writers go on writing: chats without a key, duplicates, messages to ended chats
+    ///
+    /// Goes on until it is stopped, and after a failover or a restart where it was.
+    Watch(Watch),
     /// Prints the OpenAPI document of the API
     Openapi,
     /// Prints a completion script for a shell
@@ -108,6 +147,10 @@ pub(crate) struct Token {
 pub(crate) struct Audit {
     #[command(flatten)]
     pub(crate) sources: Sources,
+    /// Prints a configuration that fits what is there, as TOML, ready for --config: what refers to chats, how
+    /// participants are kept, which key format the keys follow. On MongoDB only
+    #[arg(long)]
+    pub(crate) suggest: bool,
     /// Prints the report as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,0 +1,111 @@
+//! State per participant that is kept as rows: one row for each participant and chat.
+
+use super::{
+    messages::Messages,
+    record::{Notes, Record, merge},
+    references::Context,
+    rows::{RowIndex, Rows},
+    state::{StateRules, latest},
+};
+use crate::{
+    Blocked, RowState,
+    fields::{Fields, bytes_of, text_of, value_at},
+};
+
+/// The survivor's row of each participant takes in those of the losers, which are removed. Without one, the row of
+/// the loser that was planned first is pointed to the survivor.
+pub(super) fn unite(
+    context: &Context<'_>,
+    state: &RowState,
+    taken: &[RowIndex],
+    rows: &mut Rows,
+    messages: &Messages,
+    notes: &mut Notes,
+) -> Result<(), Blocked> {
+    for (participant, mut group) in by_participant(context, state, taken, rows) {
+        group.sort_by_key(|(chat, _)| *chat);
+        let (_, kept) = group[0];
+        // What the survivor has twice is not the merge's business.
+        let mut others: Vec<RowIndex> =
+            group.iter().filter(|(chat, row)| *chat > 0 && *row != kept).map(|(_, row)| *row).collect();
+        if others.is_empty() {
+            continue;
+        }
+        others.insert(0, kept);
+        let merged = merged(context, state, &participant, &others, rows, messages, notes)?;
+        let reason = format!("the state of {} in all chats", shown(&participant));
+        rows.replace(kept, merged.build(), reason);
+        for other in others.into_iter().skip(1) {
+            let reason = format!("the row {} stands for it", rows.id(kept));
+            rows.remove(other, reason);
+        }
+    }
+    Ok(())
+}
+
+type Participant = (Option<String>, Vec<u8>);
+
+/// Rows that name one chat of the group, with which one, by participant.
+fn by_participant(
+    context: &Context<'_>,
+    state: &RowState,
+    taken: &[RowIndex],
+    rows: &Rows,
+) -> Vec<(Participant, Vec<(usize, RowIndex)>)> {
+    let mut groups: Vec<(Participant, Vec<(usize, RowIndex)>)> = Vec::new();
+    for &row in taken {
+        let Some(now) = rows.now(row) else { continue };
+        let Some(chat) = context.chat(now) else { continue };
+        let Some(value) = value_at(now, &state.participant) else { continue };
+        // The same person may be a string in one row and an ObjectId in another.
+        let text = text_of(value);
+        let bytes = if text.is_some() { Vec::new() } else { bytes_of(value) };
+        let participant = (text, bytes);
+        match groups.iter_mut().find(|(known, _)| *known == participant) {
+            Some((_, group)) => group.push((chat, row)),
+            None => groups.push((participant, vec![(chat, row)])),
+        }
+    }
+    groups
+}
+
+fn merged(
+    context: &Context<'_>,
+    state: &RowState,
+    participant: &Participant,
+    group: &[RowIndex],
+    rows: &Rows,
+    messages: &Messages,
+    notes: &mut Notes,
+) -> Result<Fields, Blocked> {
+    let mut read = Vec::with_capacity(group.len());
+    for &row in group {
+        let id = rows.id(row);
+        let Some(now) = rows.now(row) else { continue };
+        let fields = Fields::read(now).map_err(|error| Blocked::unreadable(&id, &error))?;
+        read.push((id, fields));
+    }
+    let records: Vec<Record<'_>> = read.iter().map(|(owner, fields)| Record { owner, fields }).collect();
+    let until = latest(&records, state.read_until.as_deref());
+    let top = |path: &'_ str| path.split('.').next().unwrap_or_default().to_owned();
+    let (field, person) = (top(&context.reference.field), top(&state.participant));
+    let rulebook = StateRules {
+        rules: &with_times(state),
+        keep: vec!["_id", "__v", &field, &person],
+        unread: participant.0.as_ref().map_or(0, |name| messages.unread(name, until)),
+        report: &|path| context.report(&format!("{path} of {}", shown(participant))),
+    };
+    merge(&records, &rulebook, notes)
+}
+
+/// Mongoose dates every row: those dates differ always, and are no conflict.
+fn with_times(state: &RowState) -> std::collections::BTreeMap<String, crate::FieldRule> {
+    let mut rules = state.rules.clone();
+    rules.entry("createdAt".to_owned()).or_insert(crate::FieldRule::Min);
+    rules.entry("updatedAt".to_owned()).or_insert(crate::FieldRule::Max);
+    rules
+}
+
+fn shown(participant: &Participant) -> &str {
+    participant.0.as_deref().unwrap_or("nobody that could be named")
+}

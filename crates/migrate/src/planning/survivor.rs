@@ -1,0 +1,107 @@
+//! Which chat of a group lives on: the same on every machine, whatever order the chats came in.
+
+use std::cmp::Reverse;
+
+use bson::{Bson, RawBson, RawBsonRef};
+
+use super::{ids::ChatIds, order::compare};
+use crate::{
+    Blocked, ChatRow, FieldNames, MergeRules, SurvivorPolicy,
+    fields::{Fields, bson_of, text_of, value_at},
+};
+
+/// A chat, read.
+#[derive(Debug)]
+pub(super) struct Chat<'a> {
+    pub(super) row: &'a ChatRow,
+    pub(super) fields: Fields,
+    pub(super) id: Bson,
+    pub(super) ids: ChatIds,
+    pub(super) public_id: String,
+    /// When it was created, in milliseconds: its date, else the time of its ObjectId; nothing if neither tells.
+    pub(super) created_ms: Option<i64>,
+    /// The time of its newest message, or of its last use, in milliseconds.
+    pub(super) active_ms: Option<i64>,
+    /// How many messages it has.
+    messages: u64,
+}
+
+impl<'a> Chat<'a> {
+    fn read(rules: &MergeRules, row: &'a ChatRow) -> Result<Self, Blocked> {
+        let id = row.document.get("_id").ok().flatten().unwrap_or(RawBsonRef::Null);
+        let id_text = bson_of(id).to_string();
+        let fields = Fields::read(&row.document).map_err(|error| Blocked::unreadable(&id_text, &error))?;
+        let names = &rules.names;
+        let public =
+            names.public_id.as_ref().map_or(Some(RawBson::from(id)), |name| fields.get(name).cloned());
+        let public =
+            public.filter(|value| text_of(value.as_raw_bson_ref()).is_some_and(|text| !text.is_empty()));
+        let public = public.ok_or(Blocked::NoPublicId(id_text))?;
+        let (elements, newest) = embedded(rules, &fields);
+        Ok(Self {
+            id: bson_of(id),
+            public_id: text_of(public.as_raw_bson_ref()).unwrap_or_default(),
+            ids: ChatIds { document: id.into(), public },
+            created_ms: created_ms(names, &fields, id),
+            active_ms: [date(&fields, &names.last_message_at), ms(row.activity.newest), newest]
+                .into_iter()
+                .flatten()
+                .max(),
+            messages: row.activity.messages + elements,
+            row,
+            fields,
+        })
+    }
+}
+
+/// The chats: the survivor, then the losers, the oldest first.
+pub(super) fn in_order<'a>(rules: &MergeRules, rows: &'a [ChatRow]) -> Result<Vec<Chat<'a>>, Blocked> {
+    let mut chats = rows.iter().map(|row| Chat::read(rules, row)).collect::<Result<Vec<_>, _>>()?;
+    chats.sort_by(|one, other| {
+        let ids = || compare(one.ids.document.as_raw_bson_ref(), other.ids.document.as_raw_bson_ref());
+        // As the store has it: what does not tell its age is taken for very old.
+        one.created_ms.unwrap_or(0).cmp(&other.created_ms.unwrap_or(0)).then_with(ids)
+    });
+    let ranked = chats.iter().enumerate();
+    let survivor = match rules.survivor {
+        SurvivorPolicy::Oldest => Some(0),
+        SurvivorPolicy::MostMessages => {
+            ranked.max_by_key(|(index, chat)| (chat.messages, Reverse(*index))).map(|(index, _)| index)
+        }
+        SurvivorPolicy::MostRecent => {
+            ranked.max_by_key(|(index, chat)| (chat.active_ms, Reverse(*index))).map(|(index, _)| index)
+        }
+    };
+    if let Some(slice) = survivor.and_then(|survivor| chats.get_mut(..=survivor)) {
+        slice.rotate_right(1);
+    }
+    Ok(chats)
+}
+
+fn created_ms(names: &FieldNames, fields: &Fields, id: RawBsonRef<'_>) -> Option<i64> {
+    let of_id = || id.as_object_id().map(|id| id.timestamp().timestamp_millis());
+    date(fields, &names.created_at).or_else(of_id)
+}
+
+fn date(fields: &Fields, name: &str) -> Option<i64> {
+    ms(fields.get(name)?.as_datetime())
+}
+
+fn ms(at: Option<bson::DateTime>) -> Option<i64> {
+    at.map(bson::DateTime::timestamp_millis)
+}
+
+/// How many elements the embedded arrays have, and the time of the newest.
+fn embedded(rules: &MergeRules, fields: &Fields) -> (u64, Option<i64>) {
+    let (mut count, mut newest) = (0, None);
+    for array in &rules.embedded {
+        let Some(RawBson::Array(elements)) = fields.get(&array.field) else { continue };
+        for element in elements {
+            count += 1;
+            let element = element.ok().and_then(RawBsonRef::as_document);
+            let time = array.time.as_ref().and_then(|time| value_at(element?, time)?.as_datetime());
+            newest = newest.max(ms(time));
+        }
+    }
+    (count, newest)
+}

@@ -1,0 +1,227 @@
+//! The ids of all rows before a run, and which of them are there now.
+//!
+//! `onechat_inventory` has, for each run and collection, documents with some ten thousand ids each:
+//!
+//! ```text
+//! { _id: ObjectId, run: ObjectId, collection: "messages", part: Int32, ids: Binary }      ObjectIds, in order
+//! { _id: ObjectId, run: ObjectId, collection: "messages", part: Int32, others: [<_id>] }  ids of other types
+//! ```
+//!
+//! The run's own document says when it is complete (`inventory: Date`). One that is not is made anew: nothing was
+//! changed before it was.
+
+use std::collections::HashSet;
+
+use futures_util::TryStreamExt as _;
+use mongodb::bson::{
+    Binary, Bson, Document, RawBsonRef, RawDocumentBuf, doc, oid::ObjectId, rawdoc, spec::BinarySubtype,
+};
+use onechat_core::StoreError;
+use onechat_migrate::{Account, Control, Tally};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    super::{
+        MigrateError, MongoMigrator, RunId,
+        commands::persist,
+        journal::{RUNS, shown},
+        survey::{Pass, packed},
+    },
+    AccountReport, Removed,
+};
+use crate::codec::field;
+
+/// The collection of inventories.
+pub(super) const INVENTORY: &str = "onechat_inventory";
+/// How many ids one document has.
+const IDS: usize = 50_000;
+const ID_BYTES: usize = 12;
+/// How many ids of other types, which may be long, one document has.
+const OTHERS: usize = 1000;
+
+impl MongoMigrator {
+    pub(super) async fn has_inventory(&self, run: &RunId) -> Result<bool, MigrateError> {
+        let runs = self.database.collection::<Document>(RUNS);
+        let filter = doc! { "_id": run.0, "inventory": { "$exists": true } };
+        Ok(persist(|| async { runs.find_one(filter.clone()).await }).await?.is_some())
+    }
+
+    pub(super) async fn forget_inventory(&self, run: &RunId) -> Result<(), MigrateError> {
+        let index = doc! { "name": "run", "key": { "run": 1, "collection": 1, "part": 1 } };
+        self.write(doc! { "createIndexes": INVENTORY, "indexes": [index] }).await?;
+        let delete = doc! { "q": { "run": run.0 }, "limit": 0 };
+        self.write(doc! { "delete": INVENTORY, "deletes": [delete] }).await?;
+        Ok(())
+    }
+
+    pub(super) async fn complete_inventory(&self, run: &RunId) -> Result<(), MigrateError> {
+        let update = doc! { "q": { "_id": run.0 }, "u": { "$currentDate": { "inventory": true } } };
+        self.write(doc! { "update": RUNS, "updates": [update] }).await?;
+        Ok(())
+    }
+
+    /// Lists the ids of a collection.
+    pub(super) async fn list(
+        &self,
+        run: &RunId,
+        collection: &str,
+        control: &dyn Control,
+    ) -> Result<(), MigrateError> {
+        let rows = self.database.collection::<RawDocumentBuf>(collection);
+        let total = persist(|| async { rows.estimated_document_count().await }).await?;
+        let (mut part, mut last, mut done) = (0_i32, None, 0_u64);
+        loop {
+            let ids = self.ids_between(collection, last, None).await?;
+            let Some(newest) = ids.last().copied() else { break };
+            control.pace(1).await?;
+            let bytes = ids.iter().flat_map(ObjectId::bytes).collect();
+            let ids_of_part = Binary { subtype: BinarySubtype::Generic, bytes };
+            let document = rawdoc! {
+                "_id": ObjectId::new(), "run": run.0, "collection": collection, "part": part,
+                "ids": ids_of_part,
+            };
+            self.insert_all(INVENTORY, vec![document]).await?;
+            (part, last, done) = (part + 1, Some(newest), done + ids.len() as u64);
+            control.advance("inventory", done, total.max(done));
+        }
+        self.list_others(run, collection, part, control).await
+    }
+
+    async fn list_others(
+        &self,
+        run: &RunId,
+        collection: &str,
+        mut part: i32,
+        control: &dyn Control,
+    ) -> Result<(), MigrateError> {
+        let filter = doc! { "_id": { "$not": { "$type": "objectId" } } };
+        let mut pass = Pass::over_some(&self.database, collection, filter, doc! { "_id": 1 }).await?;
+        let mut others = Vec::new();
+        loop {
+            let more = pass.advance().await?;
+            if more {
+                let id = field(pass.document(), "_id").and_then(|id| Bson::try_from(id).ok());
+                others.extend(id);
+            }
+            if others.len() == OTHERS || (!more && !others.is_empty()) {
+                control.pace(1).await?;
+                let document = doc! {
+                    "_id": ObjectId::new(), "run": run.0, "collection": collection, "part": part,
+                    "others": std::mem::take(&mut others),
+                };
+                let document = RawDocumentBuf::try_from(&document)
+                    .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+                self.insert_all(INVENTORY, vec![document]).await?;
+                part += 1;
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ids of documents, in order: after `after`, up to `last`, or so many.
+    async fn ids_between(
+        &self,
+        collection: &str,
+        after: Option<ObjectId>,
+        last: Option<ObjectId>,
+    ) -> Result<Vec<ObjectId>, MigrateError> {
+        let rows = self.database.collection::<RawDocumentBuf>(collection);
+        // A comparison with an ObjectId finds ObjectIds only.
+        let mut bounds = match after {
+            Some(after) => doc! { "$gt": after },
+            None => doc! { "$gte": ObjectId::from_bytes([0; ID_BYTES]) },
+        };
+        if let Some(last) = last {
+            bounds.insert("$lte", last);
+        }
+        let limit = if last.is_some() { 0 } else { i64::try_from(IDS).unwrap_or(i64::MAX) };
+        let found: Vec<RawDocumentBuf> = persist(|| async {
+            let find = rows.find(doc! { "_id": bounds.clone() }).projection(doc! { "_id": 1 });
+            find.sort(doc! { "_id": 1 }).limit(limit).await?.try_collect().await
+        })
+        .await?;
+        let id = |row: &RawDocumentBuf| field(row, "_id").and_then(RawBsonRef::as_object_id);
+        Ok(found.iter().filter_map(id).collect())
+    }
+
+    /// Looks for every row of the inventory.
+    pub(super) async fn compare(
+        &self,
+        run: &RunId,
+        collection: &str,
+        removed: &Removed,
+        report: &mut AccountReport,
+        control: &dyn Control,
+    ) -> Result<Account, MigrateError> {
+        let mut account = Account {
+            collection: collection.to_owned(),
+            before: Tally::default(),
+            removed: Tally::default(),
+            after: Tally::default(),
+        };
+        let parts = self.database.collection::<RawDocumentBuf>(INVENTORY);
+        let (mut part, mut after) = (0_i32, None);
+        loop {
+            let filter = doc! { "run": run.0, "collection": collection, "part": part };
+            let Some(document) = persist(|| async { parts.find_one(filter.clone()).await }).await? else {
+                return Ok(account);
+            };
+            control.pace(0).await?;
+            let (ids, there) = self.part(collection, &document, &mut after).await?;
+            for id in ids {
+                add(&mut account.before, &id);
+                if there.contains(&key(&id)) {
+                    add(&mut account.after, &id);
+                } else if removed.has(collection, &id) {
+                    add(&mut account.removed, &id);
+                } else {
+                    report.miss(|| format!("{collection} {} is gone, and no merge removed it", shown(&id)));
+                }
+            }
+            part += 1;
+            control.advance("account", account.before.count, account.before.count);
+        }
+    }
+
+    /// The ids of a part of the inventory, and which of them are there.
+    async fn part(
+        &self,
+        collection: &str,
+        document: &RawDocumentBuf,
+        after: &mut Option<ObjectId>,
+    ) -> Result<(Vec<Bson>, HashSet<Vec<u8>>), MigrateError> {
+        if let Some(RawBsonRef::Binary(ids)) = field(document, "ids") {
+            let ids = ids.bytes.chunks_exact(ID_BYTES).filter_map(|id| id.try_into().ok());
+            let ids: Vec<ObjectId> = ids.map(ObjectId::from_bytes).collect();
+            let last = ids.last().copied();
+            let there = self.ids_between(collection, *after, last).await?;
+            *after = last;
+            let there = there.into_iter().map(|id| key(&Bson::ObjectId(id))).collect();
+            return Ok((ids.into_iter().map(Bson::ObjectId).collect(), there));
+        }
+        let others = field(document, "others").and_then(|others| Bson::try_from(others).ok());
+        let others = others.and_then(|others| others.as_array().cloned()).unwrap_or_default();
+        let rows = self.database.collection::<RawDocumentBuf>(collection);
+        let found: Vec<RawDocumentBuf> = persist(|| async {
+            let find = rows.find(doc! { "_id": { "$in": &others } }).projection(doc! { "_id": 1 });
+            find.await?.try_collect().await
+        })
+        .await?;
+        let there = found.iter().filter_map(|row| field(row, "_id")).map(packed).collect();
+        Ok((others, there))
+    }
+}
+
+/// An `_id` as something that can be looked up.
+pub(super) fn key(id: &Bson) -> Vec<u8> {
+    RawDocumentBuf::try_from(&doc! { "": id }).map(RawDocumentBuf::into_bytes).unwrap_or_default()
+}
+
+fn add(tally: &mut Tally, id: &Bson) {
+    let digest = Sha256::digest(key(id));
+    let first = digest.iter().take(8).fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    tally.count += 1;
+    tally.checksum = tally.checksum.wrapping_add(first);
+}

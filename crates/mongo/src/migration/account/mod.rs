@@ -1,0 +1,103 @@
+//! The account of a run: nothing that was there is missing, but for what the journal names.
+//!
+//! Other programs write meanwhile, so sums before and after cannot be compared: the inventory keeps the ids themselves
+//! (12 bytes for each row, in `onechat_inventory`), and the account looks for each of them. What is not there has to be
+//! in the journal, as something that a merge has removed. Rows that came later are nobody's business here.
+
+mod embedded;
+mod inventory;
+mod lineage;
+mod removed;
+mod rows;
+
+use onechat_migrate::{Account, Control, Tally};
+use serde::Serialize;
+
+use self::{lineage::Lineage, removed::Removed};
+use super::{Lease, MigrateError, MongoMigrator, RunId};
+
+/// How many examples a report has.
+const EXAMPLES: usize = 20;
+
+/// The account of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct AccountReport {
+    /// Whether nothing is missing.
+    pub holds: bool,
+    /// Collection by collection.
+    pub accounts: Vec<Account>,
+    /// Rows that are not where they should be, the first few, in words.
+    pub missing: Vec<String>,
+    /// How many of those there are.
+    pub missing_count: u64,
+}
+
+impl AccountReport {
+    fn miss(&mut self, what: impl FnOnce() -> String) {
+        self.missing_count += 1;
+        if self.missing.len() < EXAMPLES {
+            self.missing.push(what());
+        }
+    }
+}
+
+impl MongoMigrator {
+    /// Takes the inventory that the account begins with, unless the run has one already. Before anything is changed.
+    pub async fn take_inventory(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        control: &dyn Control,
+    ) -> Result<(), MigrateError> {
+        if self.has_inventory(run).await? {
+            return Ok(());
+        }
+        lease.check().await?;
+        self.forget_inventory(run).await?;
+        for collection in self.accounted() {
+            self.list(run, &collection, control).await?;
+        }
+        self.complete_inventory(run).await
+    }
+
+    /// Compares the inventory, what the journal names, and what is there now. Reads only; may be repeated at any time.
+    pub async fn account(&self, run: &RunId, control: &dyn Control) -> Result<AccountReport, MigrateError> {
+        if !self.has_inventory(run).await? {
+            return Err(MigrateError::Refused(format!(
+                "the run {run} has no inventory: only a run that took one before it changed anything has an account"
+            )));
+        }
+        let mut report = AccountReport::default();
+        let mut removed = Removed::default();
+        let mut suspects = Vec::new();
+        for one in self.runs_since(run).await? {
+            let rows = (one == *run).then_some(&mut suspects);
+            self.read_journal(&one, &mut removed, rows, &mut report, control).await?;
+        }
+        for suspect in suspects {
+            if !removed.has(&suspect.collection, &suspect.id) {
+                report.miss(|| suspect.text);
+            }
+        }
+        for collection in self.accounted() {
+            let account = self.compare(run, &collection, &removed, &mut report, control).await?;
+            report.accounts.push(account);
+        }
+        let balanced = |account: &Account| sum(account.removed, account.after) == account.before;
+        report.holds = report.missing_count == 0 && report.accounts.iter().all(balanced);
+        Ok(report)
+    }
+
+    /// The collections whose rows are accounted for.
+    fn accounted(&self) -> Vec<String> {
+        let references = self.rules.references.iter().map(|reference| reference.collection.clone());
+        let mut all: Vec<String> = references.chain([self.chats_name().to_owned()]).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+fn sum(one: Tally, other: Tally) -> Tally {
+    Tally { count: one.count + other.count, checksum: one.checksum.wrapping_add(other.checksum) }
+}

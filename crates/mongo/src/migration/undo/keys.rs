@@ -1,0 +1,101 @@
+//! Takes keys back that were given, where they are still as they were given.
+
+use std::collections::HashMap;
+
+use futures_util::TryStreamExt as _;
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+
+use super::super::{
+    MigrateError,
+    commands::persist,
+    journal::{JOURNAL, KeyChange, shown},
+};
+use super::{
+    Undo,
+    now::{id_key, id_of, value_at},
+    order::Keys,
+};
+use crate::error::number;
+
+impl Undo<'_> {
+    pub(super) async fn take_back(&mut self, keys: &Keys) -> Result<(), MigrateError> {
+        let mut now = self.keys_now(&keys.changes).await?;
+        self.foreseen.keys_of(&keys.changes, &mut now);
+        let mut statements = Vec::new();
+        for change in &keys.changes {
+            match now.get(&id_key(&change.id)) {
+                Some(key) if is_as_written(change, key.as_ref()) => statements.push(self.statement(change)),
+                // It was never given, or is taken back already.
+                Some(key) if *key == change.before => {}
+                Some(key) => self.key_conflict(change, &has(key.as_ref())),
+                None => self.key_conflict(change, "is gone"),
+            }
+        }
+        let Some(lease) = self.lease else {
+            self.report.keys += statements.len() as u64;
+            self.foreseen.keys_taken_back(&keys.changes);
+            return Ok(());
+        };
+        self.control.pace(statements.len() as u64).await?;
+        lease.check().await?;
+        if !statements.is_empty() {
+            let update =
+                doc! { "update": self.migrator.chats_name(), "updates": statements, "ordered": false };
+            let reply = self.migrator.write(update).await?;
+            self.report.keys += number(reply.get("nModified")).unwrap_or_default().unsigned_abs();
+        }
+        let state = doc! { "q": { "_id": keys.id }, "u": { "$set": { "state": "undone" } } };
+        self.migrator.write(doc! { "update": JOURNAL, "updates": [state] }).await?;
+        Ok(())
+    }
+
+    async fn keys_now(&self, changes: &[KeyChange]) -> Result<HashMap<Vec<u8>, Option<Bson>>, MigrateError> {
+        let key = self.migrator.codec.key_field();
+        let chats = self.migrator.database.collection::<RawDocumentBuf>(self.migrator.chats_name());
+        let ids: Vec<&Bson> = changes.iter().map(|change| &change.id).collect();
+        let found: Vec<RawDocumentBuf> = persist(|| async {
+            let find = chats.find(doc! { "_id": { "$in": &ids } }).projection(doc! { key: 1 });
+            find.await?.try_collect().await
+        })
+        .await?;
+        let found = found.iter().filter_map(|chat| Some((id_key(&id_of(chat)?), value_at(chat, key))));
+        Ok(found.collect())
+    }
+
+    fn statement(&self, change: &KeyChange) -> Document {
+        let key = self.migrator.codec.key_field();
+        let update = match &change.before {
+            Some(before) => doc! { "$set": { key: before.clone() } },
+            None => doc! { "$unset": { key: "" } },
+        };
+        // Null is what a chat without the field has, too.
+        let as_written = change.after.clone().map_or(Bson::Null, Bson::String);
+        doc! {
+            "q": { "_id": change.id.clone(), key: as_written },
+            "u": update,
+            "collation": { "locale": "simple" },
+        }
+    }
+
+    fn key_conflict(&mut self, change: &KeyChange, what: &str) {
+        let chats = self.migrator.chats_name();
+        let given = match &change.after {
+            Some(key) => format!("was given the key {key:?}"),
+            None => "lost its key".to_owned(),
+        };
+        let id = shown(&change.id);
+        self.report.conflicts.push(format!("{chats} {id} {given} and {what}: this is not taken back"));
+    }
+}
+
+fn is_as_written(change: &KeyChange, now: Option<&Bson>) -> bool {
+    match (&change.after, now) {
+        (Some(after), Some(Bson::String(now))) => after == now,
+        (None, None | Some(Bson::Null)) => true,
+        _ => false,
+    }
+}
+
+fn has(key: Option<&Bson>) -> String {
+    key.map_or_else(|| "has none now".to_owned(), |key| format!("has {} now", shown(key)))
+}

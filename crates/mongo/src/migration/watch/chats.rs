@@ -1,0 +1,154 @@
+//! Chats that were written: they get the key of their participants, and become one with those who have it.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc};
+use onechat_core::{ParticipantSet, ParticipantsKey};
+
+use super::super::{MigrateError, commands::persist, journal::KeyChange};
+use super::Watch;
+use crate::{
+    codec::field,
+    error::{code, number},
+};
+
+/// How many documents one query names.
+const IDS: usize = 1000;
+
+/// A chat as it was seen.
+struct Seen {
+    id: Bson,
+    set: ParticipantSet,
+    participants: Bson,
+    key: Option<Bson>,
+}
+
+impl Watch<'_> {
+    pub(super) async fn heal_chats(&mut self, ids: &[Bson]) -> Result<(), MigrateError> {
+        for ids in ids.chunks(IDS) {
+            let chats = self.chats(doc! { "_id": { "$in": ids } }).await?;
+            let mut sets: BTreeMap<String, ParticipantSet> = BTreeMap::new();
+            let mut wrong = Vec::new();
+            for chat in chats {
+                let key = self.key(&chat.set);
+                sets.insert(key.as_str().to_owned(), chat.set.clone());
+                if chat.key.as_ref().and_then(Bson::as_str) != Some(key.as_str()) {
+                    wrong.push((chat, key.as_str().to_owned()));
+                }
+            }
+            self.give_keys(&wrong).await?;
+            self.merge_equals(&sets, ids).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives keys, each on the condition that the chat is as it was seen. Those that are taken are left to the merge.
+    async fn give_keys(&mut self, wrong: &[(Seen, String)]) -> Result<(), MigrateError> {
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        self.control.pace(wrong.len() as u64).await?;
+        let changes: Vec<KeyChange> = wrong
+            .iter()
+            .map(|(chat, key)| KeyChange {
+                id: chat.id.clone(),
+                before: chat.key.clone(),
+                after: key.clone(),
+            })
+            .collect();
+        self.migrator.journal_keys(self.lease, self.run, &changes).await?;
+        let statements: Vec<Document> = wrong.iter().map(|(chat, key)| self.give(chat, key)).collect();
+        let chats = self.migrator.chats_name();
+        let command = doc! { "update": chats, "updates": statements, "ordered": false };
+        let reply = self.migrator.write(command).await?;
+        self.report.keyed += number(reply.get("nModified")).unwrap_or_default().unsigned_abs();
+        for error in reply.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document) {
+            if number(error.get("code")) != Some(i64::from(code::DUPLICATE_KEY)) {
+                let why = error.get_str("errmsg").unwrap_or_default();
+                self.control.note(&format!("a chat cannot be given its key: {why}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn give(&self, chat: &Seen, key: &str) -> Document {
+        let codec = &self.migrator.codec;
+        let as_seen = match &chat.key {
+            None => doc! { "$exists": false },
+            Some(Bson::Null) => doc! { "$type": "null" },
+            Some(other) => doc! { "$eq": other.clone() },
+        };
+        doc! {
+            "q": {
+                "_id": chat.id.clone(),
+                codec.key_field(): as_seen,
+                &codec.mapping().fields.participants: { "$eq": chat.participants.clone() },
+            },
+            "u": { "$set": { codec.key_field(): key } },
+            "collation": { "locale": "simple" },
+        }
+    }
+
+    /// Merges what has the same participants, by their keys or among the chats that were written just now.
+    async fn merge_equals(
+        &mut self,
+        sets: &BTreeMap<String, ParticipantSet>,
+        written: &[Bson],
+    ) -> Result<(), MigrateError> {
+        let keys: Vec<&String> = sets.keys().collect();
+        let key_field = self.migrator.codec.key_field();
+        let mut chats = self.chats(doc! { key_field: { "$in": keys } }).await?;
+        chats.extend(self.chats(doc! { "_id": { "$in": written } }).await?);
+        let mut groups: BTreeMap<Vec<String>, (ParticipantSet, Vec<Bson>)> = BTreeMap::new();
+        for chat in chats {
+            // Two sets may have one key (format `joined`): they are never merged.
+            let members = chat.set.members().iter().map(|member| member.as_str().to_owned());
+            let group = groups.entry(members.collect()).or_insert((chat.set, Vec::new()));
+            if !group.1.contains(&chat.id) {
+                group.1.push(chat.id);
+            }
+        }
+        let groups: Vec<_> = groups.into_values().filter(|(_, ids)| ids.len() > 1).collect();
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let merged = self.migrator.merge_groups(self.lease, self.run, groups, self.control).await?;
+        self.report.merged += merged.groups;
+        self.report.moved += merged.moved;
+        for example in &merged.examples {
+            self.control.note(example);
+        }
+        Ok(())
+    }
+
+    fn key(&self, set: &ParticipantSet) -> ParticipantsKey {
+        ParticipantsKey::new(set, self.migrator.key_format)
+    }
+
+    /// Chats whose participants are a set.
+    async fn chats(&self, filter: Document) -> Result<Vec<Seen>, MigrateError> {
+        let codec = &self.migrator.codec;
+        let (participants, key) = (&codec.mapping().fields.participants, codec.key_field());
+        let chats = self.migrator.database.collection::<RawDocumentBuf>(self.migrator.chats_name());
+        let found: Vec<RawDocumentBuf> = persist(|| async {
+            let find = chats.find(filter.clone()).projection(doc! { participants: 1, key: 1 });
+            find.collation(simple()).await?.try_collect().await
+        })
+        .await?;
+        let owned = |value: RawBsonRef<'_>| Bson::try_from(value).ok();
+        let seen = found.iter().filter_map(|chat| {
+            Some(Seen {
+                id: field(chat, "_id").and_then(owned)?,
+                set: codec.participants(chat).ok()?,
+                participants: field(chat, participants).and_then(owned)?,
+                key: field(chat, key).and_then(owned),
+            })
+        });
+        Ok(seen.collect())
+    }
+}
+
+fn simple() -> mongodb::options::Collation {
+    mongodb::options::Collation::builder().locale("simple").build()
+}

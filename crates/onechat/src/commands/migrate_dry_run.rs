@@ -1,0 +1,40 @@
+//! `migrate --dry-run`: what each step would do. Reads only.
+
+use serde_json::json;
+
+use super::{audit, guard, session::Session, words};
+use crate::{exit::Exit, output::say};
+
+pub(super) async fn run(session: &Session, require_key: bool) -> anyhow::Result<Exit> {
+    let Session { migrator, operator, store, .. } = session;
+    let protection = session.read(migrator.protection()).await?;
+    let audit = operator.reading(audit::audit_with(store, operator)).await?;
+    let backfill = session.read(migrator.backfill(None, None, true, operator)).await?;
+    let plan = session.read(migrator.plan(operator, &mut |_| Ok(()))).await?;
+    let enforce = session.read(migrator.enforce(None, true, operator)).await?;
+    if session.json {
+        let result = json!({
+            "outcome": "dry_run", "audit": audit::to_json(&audit), "protection": protection,
+            "backfill": backfill, "plan": plan, "enforce": enforce,
+        });
+        say(format_args!("{result:#}"))?;
+    } else {
+        audit::print(&audit)?;
+        say(format_args!(
+            "\nThis is what a run would do; nothing was changed.\n\
+             inventory: would count and sum up what is there\n\
+             guard: {}\n{}\n\
+             backfill: {}\n\
+             merge: {}\n\
+             sweep: would point what was written to ended chats meanwhile to the surviving ones\n\
+             enforce, as things are now, before backfill and merge: {}\n\
+             account: would show that nothing is missing",
+            words::protection(&protection),
+            guard::would(&protection, require_key),
+            words::backfill(&backfill, true),
+            words::plan(&plan),
+            words::enforce(&enforce, true)
+        ))?;
+    }
+    Ok(Exit::found(plan.blocked + backfill.ambiguous > 0))
+}

@@ -1,0 +1,418 @@
+//! From `[migrate]` to rules that make sense, and to the limits of long work.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, bail, ensure};
+use onechat_migrate::{
+    EmbeddedArray, FieldNames, FieldRule, MergeRules, MessageFieldsOfRows, Reference, RowState, StateField,
+    StateForm, SurvivorPolicy,
+};
+use onechat_mongo::{IdMapping, Mapping};
+
+use super::{
+    mapping::{check_collection, check_field, check_path},
+    migrate_settings::{
+        EmbeddedSettings, Form, MigrateSettings, ReferenceSettings, Rule, StateSettings, Survivor,
+    },
+};
+
+/// What only a migration needs to know.
+#[derive(Clone, PartialEq)]
+pub(crate) struct MigrateConfig {
+    pub(crate) rules: MergeRules,
+    pub(crate) limits: Limits,
+    /// The work stops when this file is there.
+    pub(crate) stop_file: Option<PathBuf>,
+}
+
+/// How fast long work may be. Can change while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Limits {
+    /// Documents written per second.
+    pub(crate) max_rate: Option<u32>,
+    /// How far a secondary may be behind.
+    pub(crate) max_lag: Option<Duration>,
+}
+
+/// What the names of our own collections begin with.
+const OURS: &str = "onechat_";
+
+impl MigrateConfig {
+    pub(super) fn resolve(settings: MigrateSettings, mapping: &Mapping) -> anyhow::Result<Self> {
+        let limits = Limits::of(&settings)?;
+        let mut taken = meanings(mapping);
+        let mut references = vec![messages(mapping)];
+        for given in settings.references {
+            let reference = reference(given, mapping, &references).context("references")?;
+            references.push(reference);
+        }
+        let embedded = settings.embedded.into_iter().map(|given| embedded(given, &mut taken));
+        let embedded = embedded.collect::<anyhow::Result<_>>().context("embedded")?;
+        let state = settings.state.into_iter().map(|given| state(given, &mut taken));
+        let state = state.collect::<anyhow::Result<_>>().context("state")?;
+        for field in settings.fields.keys() {
+            take(&mut taken, "fields", field)?;
+        }
+        let rules = MergeRules {
+            survivor: settings.survivor.unwrap_or_default().into(),
+            names: names(mapping),
+            references,
+            embedded,
+            state,
+            fields: rules_of(settings.fields),
+        };
+        Ok(Self { rules, limits, stop_file: settings.stop_file })
+    }
+}
+
+impl Limits {
+    pub(super) fn of(settings: &MigrateSettings) -> anyhow::Result<Self> {
+        ensure!(
+            settings.max_rate != Some(0),
+            "max_rate is 0, and nothing would ever be done: leave it out for no limit, or stop the command"
+        );
+        ensure!(settings.max_lag_ms != Some(0), "max_lag_ms must be at least 1");
+        Ok(Self { max_rate: settings.max_rate, max_lag: settings.max_lag_ms.map(Duration::from_millis) })
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.max_rate {
+            Some(rate) => write!(f, "{rate} documents a second, ")?,
+            None => f.write_str("any number of documents a second, ")?,
+        }
+        match self.max_lag {
+            Some(lag) => write!(f, "secondaries at most {} ms behind", lag.as_millis()),
+            None => f.write_str("secondaries as far behind as they are"),
+        }
+    }
+}
+
+fn names(mapping: &Mapping) -> FieldNames {
+    let fields = mapping.fields.clone();
+    FieldNames {
+        participants: fields.participants,
+        participant_path: mapping.participant_path.clone(),
+        participants_key: fields.participants_key,
+        created_at: fields.created_at,
+        updated_at: fields.updated_at,
+        last_message_at: fields.last_message_at,
+        public_id: match &mapping.id {
+            IdMapping::ObjectId => None,
+            IdMapping::Field { name, .. } => Some(name.clone()),
+        },
+    }
+}
+
+/// The fields of a chat whose merging is not a matter of configuration, with the reason.
+fn meanings(mapping: &Mapping) -> BTreeMap<String, String> {
+    let FieldNames {
+        participants,
+        participant_path: _,
+        participants_key,
+        created_at,
+        updated_at,
+        last_message_at,
+        public_id,
+    } = names(mapping);
+    let known = [participants, participants_key, created_at, updated_at, last_message_at];
+    known
+        .into_iter()
+        .chain(public_id)
+        .map(|name| (name, "[mongodb], which says already what it is".to_owned()))
+        .collect()
+}
+
+/// Notes that a field of the chat is spoken for.
+fn take(taken: &mut BTreeMap<String, String>, section: &str, field: &str) -> anyhow::Result<()> {
+    check_field(section, field)?;
+    match taken.insert(field.to_owned(), section.to_owned()) {
+        None => Ok(()),
+        Some(other) => {
+            bail!("the field {field:?} is in {section} and also in {other}: a field is merged in one way")
+        }
+    }
+}
+
+/// The messages that onechat itself stores.
+fn messages(mapping: &Mapping) -> Reference {
+    let fields = mapping.message_fields.clone();
+    Reference {
+        collection: mapping.messages.clone(),
+        field: fields.chat,
+        time: Some(fields.created_at.clone()),
+        unique: Vec::new(),
+        messages: Some(MessageFieldsOfRows {
+            sender: fields.sender,
+            text: fields.text,
+            client_message_id: fields.client_message_id,
+            created_at: fields.created_at,
+        }),
+        state: None,
+    }
+}
+
+fn reference(given: ReferenceSettings, mapping: &Mapping, others: &[Reference]) -> anyhow::Result<Reference> {
+    let ReferenceSettings { collection, field, participant, rules, read_until } = given;
+    check_collection("collection", &collection)?;
+    ensure!(
+        !collection.starts_with(OURS),
+        "{collection} is a collection of onechat's own: it needs no reference"
+    );
+    check_path("field", &field)?;
+    ensure!(
+        field != "_id",
+        "the field of {collection} is \"_id\", which cannot be changed: name another one"
+    );
+    if let Some(other) = others.iter().find(|other| other.collection == collection && other.field == field) {
+        if other.messages.is_some() {
+            bail!(
+                "{collection}.{field} is the mapped messages, which are a reference by themselves: leave it out"
+            );
+        }
+        bail!("{collection}.{field} is there twice");
+    }
+    ensure!(
+        collection != mapping.chats || !meanings(mapping).contains_key(&field),
+        "{collection}.{field} has another meaning by [mongodb]: it cannot name a chat too"
+    );
+    let state = match participant {
+        None => {
+            ensure!(
+                rules.is_empty() && read_until.is_none(),
+                "{collection}.{field} has rules but no participant: rules are for collections with one row per \
+                 participant and chat, so say participant = \"…\" too"
+            );
+            None
+        }
+        Some(participant) => {
+            check_path("participant", &participant)?;
+            ensure!(participant != field, "participant and field of {collection} are both {field:?}");
+            for name in rules.keys() {
+                check_path("rules", name)?;
+                ensure!(
+                    *name != participant && *name != field,
+                    "the rule for {name:?} of {collection} makes no sense: rows that become one have the same there"
+                );
+            }
+            check_recompute(&format!("{collection}.{field}"), &rules, read_until.as_deref())?;
+            Some(RowState { participant, rules: rules_of(rules), read_until })
+        }
+    };
+    Ok(Reference { collection, field, time: None, unique: Vec::new(), messages: None, state })
+}
+
+fn embedded(given: EmbeddedSettings, taken: &mut BTreeMap<String, String>) -> anyhow::Result<EmbeddedArray> {
+    let EmbeddedSettings { field, id, time, sender } = given;
+    take(taken, "embedded", &field)?;
+    for (setting, path) in [("id", &id), ("time", &time), ("sender", &sender)] {
+        path.as_deref().map_or(Ok(()), |path| check_path(setting, path))?;
+    }
+    Ok(EmbeddedArray { field, id, time, sender })
+}
+
+fn state(given: StateSettings, taken: &mut BTreeMap<String, String>) -> anyhow::Result<StateField> {
+    let StateSettings { field, form, participant, rules, read_until } = given;
+    take(taken, "state", &field)?;
+    let form = match (form, participant) {
+        (Form::Map, None) => StateForm::Map,
+        (Form::Map, Some(_)) => bail!(
+            "{field} is a map, whose field names are the participants: leave participant out, or say form = \"array\""
+        ),
+        (Form::Array, None) => bail!(
+            "{field} is an array, in whose elements a field names the participant: say participant = \"…\""
+        ),
+        (Form::Array, Some(participant)) => {
+            check_path("participant", &participant)?;
+            StateForm::Array { participant }
+        }
+    };
+    ensure!(
+        !rules.is_empty(),
+        "{field} has no rules: say rules = {{ \"\" = \"sum\" }}, or one for each sub-field"
+    );
+    if rules.contains_key("") {
+        ensure!(
+            rules.len() == 1 && form == StateForm::Map,
+            "{field} has a rule for \"\", the value itself, which is for a map without sub-fields and stands alone"
+        );
+    }
+    rules.keys().filter(|name| !name.is_empty()).try_for_each(|name| check_path("rules", name))?;
+    check_recompute(&field, &rules, read_until.as_deref())?;
+    Ok(StateField { field, form, rules: rules_of(rules), read_until })
+}
+
+fn check_recompute(
+    what: &str,
+    rules: &BTreeMap<String, Rule>,
+    read_until: Option<&str>,
+) -> anyhow::Result<()> {
+    read_until.map_or(Ok(()), |path| check_path("read_until", path))?;
+    ensure!(
+        read_until.is_some() || !rules.values().any(|rule| *rule == Rule::Recompute),
+        "{what} has a rule \"recompute\": say read_until = \"…\", the field with the time up to which the \
+         participant has read"
+    );
+    Ok(())
+}
+
+fn rules_of(given: BTreeMap<String, Rule>) -> BTreeMap<String, FieldRule> {
+    given.into_iter().map(|(field, rule)| (field, rule.into())).collect()
+}
+
+impl From<Survivor> for SurvivorPolicy {
+    fn from(survivor: Survivor) -> Self {
+        match survivor {
+            Survivor::Oldest => Self::Oldest,
+            Survivor::MostMessages => Self::MostMessages,
+            Survivor::MostRecent => Self::MostRecent,
+        }
+    }
+}
+
+impl From<Rule> for FieldRule {
+    fn from(rule: Rule) -> Self {
+        match rule {
+            Rule::Max => Self::Max,
+            Rule::Min => Self::Min,
+            Rule::Sum => Self::Sum,
+            Rule::Union => Self::Union,
+            Rule::Survivor => Self::Survivor,
+            Rule::Recompute => Self::Recompute,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::migrate_print, *};
+
+    fn parsed(section: &str) -> anyhow::Result<MigrateConfig> {
+        MigrateConfig::resolve(toml::from_str(section)?, &Mapping::default())
+    }
+
+    const EVERYTHING: &str = r#"
+        survivor = "most-messages"
+        max_rate = 5000
+        max_lag_ms = 2000
+        stop_file = "/run/onechat.stop"
+        [[references]]
+        collection = "notifications"
+        field = "chatId"
+        [[references]]
+        collection = "memberships"
+        field = "chat.id"
+        participant = "userId"
+        rules = { unread = "recompute", lastReadAt = "max" }
+        read_until = "lastReadAt"
+        [[embedded]]
+        field = "messages"
+        id = "_id"
+        time = "createdAt"
+        sender = "from"
+        [[state]]
+        field = "unread"
+        form = "map"
+        rules = { "" = "sum" }
+        [[state]]
+        field = "members"
+        form = "array"
+        participant = "userId"
+        rules = { unread = "recompute", muted = "survivor" }
+        read_until = "lastReadAt"
+        [fields]
+        messageCount = "sum"
+        tags = "union"
+        since = "min"
+    "#;
+
+    #[test]
+    fn every_setting_arrives_and_is_printed_as_it_was() {
+        let config = parsed(EVERYTHING).unwrap();
+        assert_eq!(config.rules.survivor, SurvivorPolicy::MostMessages);
+        assert_eq!(config.limits, Limits { max_rate: Some(5000), max_lag: Some(Duration::from_secs(2)) });
+        let references: Vec<_> =
+            config.rules.references.iter().map(|one| (one.collection.as_str(), one.field.as_str())).collect();
+        assert_eq!(
+            references,
+            [("messages", "chatId"), ("notifications", "chatId"), ("memberships", "chat.id")],
+            "the messages are a reference without being named"
+        );
+        assert_eq!(config.rules.references[2].state.as_ref().unwrap().rules["lastReadAt"], FieldRule::Max);
+        assert_eq!(config.rules.state[0].rules[""], FieldRule::Sum);
+        assert_eq!(config.rules.fields["tags"], FieldRule::Union);
+        let printed = migrate_print::to_toml(&config);
+        assert_eq!(printed, EVERYTHING.parse::<toml::Table>().unwrap());
+        assert!(parsed(&printed.to_string()).unwrap() == config);
+    }
+
+    #[test]
+    fn the_mapped_messages_are_a_reference_with_their_fields() {
+        let mut mapping = Mapping { messages: "notes".to_owned(), ..Mapping::default() };
+        mapping.message_fields.chat = "conversation".to_owned();
+        mapping.message_fields.created_at = "at".to_owned();
+        mapping.id =
+            IdMapping::Field { name: "publicId".to_owned(), form: onechat_mongo::PublicIdForm::Text };
+        let rules = MigrateConfig::resolve(MigrateSettings::default(), &mapping).unwrap().rules;
+        let [messages] = rules.references.as_slice() else { panic!("{:?}", rules.references) };
+        assert_eq!((messages.collection.as_str(), messages.field.as_str()), ("notes", "conversation"));
+        assert_eq!(messages.time.as_deref(), Some("at"));
+        assert_eq!(messages.messages.as_ref().unwrap().created_at, "at");
+        assert_eq!(rules.names.public_id.as_deref(), Some("publicId"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_to_do() {
+        let reference = |rest: &str| format!("[[references]]\ncollection = 'rows'\nfield = 'chatId'\n{rest}");
+        let state = |rest: &str| format!("[[state]]\nfield = 'unread'\n{rest}");
+        let cases = [
+            ("survivor = 'newest'".to_owned(), "unknown variant `newest`, expected one of `oldest`"),
+            ("max_rate = 0".to_owned(), "leave it out for no limit"),
+            ("max_lag_ms = 0".to_owned(), "max_lag_ms must be at least 1"),
+            ("max_rat = 1".to_owned(), "unknown field `max_rat`"),
+            (reference("kind = 'x'"), "unknown field `kind`"),
+            (reference("rules = { unread = 'add' }"), "unknown variant `add`"),
+            (reference("rules = { unread = 'sum' }"), "say participant"),
+            (reference("participant = 'userId'\nrules = { n = 'recompute' }"), "say read_until"),
+            (reference("participant = 'chatId'"), "both \"chatId\""),
+            (reference("participant = 'userId'\nrules = { userId = 'max' }"), "makes no sense"),
+            (reference("participant = 'a..b'"), "participant is \"a..b\""),
+            (
+                reference("[[references]]\ncollection = 'rows'\nfield = 'chatId'"),
+                "rows.chatId is there twice",
+            ),
+            ("[[references]]\ncollection = 'messages'\nfield = 'chatId'".to_owned(), "by themselves"),
+            ("[[references]]\ncollection = 'onechat_journal'\nfield = 'chat'".to_owned(), "onechat's own"),
+            ("[[references]]\ncollection = 'chats'\nfield = 'participants'".to_owned(), "another meaning"),
+            ("[[references]]\ncollection = ''\nfield = 'chat'".to_owned(), "collection is empty"),
+            ("[[references]]\ncollection = 'rows'\nfield = '_id'".to_owned(), "cannot be changed"),
+            ("[[references]]\ncollection = 'rows'\nfield = '$chat'".to_owned(), "field is \"$chat\""),
+            ("[[references]]\ncollection = 'rows'".to_owned(), "missing field `field`"),
+            ("[[embedded]]\nfield = 'participants'".to_owned(), "[mongodb], which says already"),
+            ("[[embedded]]\nfield = 'a.b'".to_owned(), "embedded is \"a.b\""),
+            ("[[embedded]]\nfield = 'm'\ntime = ''".to_owned(), "time is empty"),
+            ("[[embedded]]\nfield = 'm'\n[[embedded]]\nfield = 'm'".to_owned(), "merged in one way"),
+            (
+                "fields = { unread = 'sum' }\n".to_owned() + &state("form = 'map'\nrules = { '' = 'sum' }"),
+                "state",
+            ),
+            ("fields = { createdAt = 'min' }".to_owned(), "[mongodb], which says already"),
+            ("fields = { _id = 'min' }".to_owned(), "fields is \"_id\""),
+            (state("form = 'list'\nrules = {}"), "unknown variant `list`"),
+            (state("form = 'map'\nrules = {}"), "has no rules"),
+            (state("form = 'map'\nparticipant = 'u'\nrules = { '' = 'sum' }"), "leave participant out"),
+            (state("form = 'array'\nrules = { n = 'sum' }"), "say participant"),
+            (state("form = 'array'\nparticipant = 'u'\nrules = { '' = 'sum' }"), "stands alone"),
+            (state("form = 'map'\nrules = { '' = 'sum', n = 'sum' }"), "stands alone"),
+            (state("form = 'map'\nrules = { n = 'recompute' }"), "say read_until"),
+        ];
+        for (section, reason) in cases {
+            let error = match parsed(&section) {
+                Ok(_) => panic!("{section} was taken"),
+                Err(error) => format!("{error:#}"),
+            };
+            assert!(error.contains(reason), "{section}: {error}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The section `[migrate]` that gives these rules: for `--print-config`, and for the head of a plan.
+
+use std::collections::BTreeMap;
+
+use onechat_migrate::{FieldRule, MergeRules, StateForm, SurvivorPolicy};
+use toml::{Table, Value};
+
+use super::{MigrateConfig, print::number};
+
+/// Rules, limits and flag file. The mapped messages, which are a reference by themselves, are not named.
+pub(super) fn to_toml(config: &MigrateConfig) -> Table {
+    let mut section = rules_to_toml(&config.rules);
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            section.insert(name.to_owned(), value);
+        }
+    };
+    put("max_rate", config.limits.max_rate.map(number));
+    put("max_lag_ms", config.limits.max_lag.map(|lag| number(lag.as_millis())));
+    put("stop_file", config.stop_file.as_ref().map(|file| text(&file.display())));
+    section
+}
+
+/// What decides how groups are merged.
+pub(crate) fn rules_to_toml(rules: &MergeRules) -> Table {
+    let mut section = Table::new();
+    section.insert("survivor".into(), text(&survivor(rules.survivor)));
+    let references = rules.references.iter().filter(|one| one.messages.is_none()).map(|one| {
+        let mut table = Table::new();
+        table.insert("collection".into(), text(&one.collection));
+        table.insert("field".into(), text(&one.field));
+        if let Some(state) = &one.state {
+            table.insert("participant".into(), text(&state.participant));
+            if !state.rules.is_empty() {
+                table.insert("rules".into(), rules_table(&state.rules));
+            }
+            if let Some(path) = &state.read_until {
+                table.insert("read_until".into(), text(path));
+            }
+        }
+        table
+    });
+    put_all(&mut section, "references", references);
+    let embedded = rules.embedded.iter().map(|one| {
+        let mut table = Table::new();
+        table.insert("field".into(), text(&one.field));
+        for (name, path) in [("id", &one.id), ("time", &one.time), ("sender", &one.sender)] {
+            if let Some(path) = path {
+                table.insert(name.into(), text(path));
+            }
+        }
+        table
+    });
+    put_all(&mut section, "embedded", embedded);
+    let state = rules.state.iter().map(|one| {
+        let mut table = Table::new();
+        table.insert("field".into(), text(&one.field));
+        match &one.form {
+            StateForm::Map => drop(table.insert("form".into(), text(&"map"))),
+            StateForm::Array { participant } => {
+                table.insert("form".into(), text(&"array"));
+                table.insert("participant".into(), text(participant));
+            }
+        }
+        table.insert("rules".into(), rules_table(&one.rules));
+        if let Some(path) = &one.read_until {
+            table.insert("read_until".into(), text(path));
+        }
+        table
+    });
+    put_all(&mut section, "state", state);
+    if !rules.fields.is_empty() {
+        section.insert("fields".into(), rules_table(&rules.fields));
+    }
+    section
+}
+
+fn put_all(section: &mut Table, name: &str, tables: impl Iterator<Item = Table>) {
+    let tables: Vec<Value> = tables.map(Value::Table).collect();
+    if !tables.is_empty() {
+        section.insert(name.to_owned(), Value::Array(tables));
+    }
+}
+
+fn rules_table(rules: &BTreeMap<String, FieldRule>) -> Value {
+    Value::Table(rules.iter().map(|(field, rule)| (field.clone(), text(&rule_name(*rule)))).collect())
+}
+
+fn text(text: &dyn ToString) -> Value {
+    Value::String(text.to_string())
+}
+
+const fn survivor(policy: SurvivorPolicy) -> &'static str {
+    match policy {
+        SurvivorPolicy::Oldest => "oldest",
+        SurvivorPolicy::MostMessages => "most-messages",
+        SurvivorPolicy::MostRecent => "most-recent",
+    }
+}
+
+const fn rule_name(rule: FieldRule) -> &'static str {
+    match rule {
+        FieldRule::Max => "max",
+        FieldRule::Min => "min",
+        FieldRule::Sum => "sum",
+        FieldRule::Union => "union",
+        FieldRule::Survivor => "survivor",
+        FieldRule::Recompute => "recompute",
+    }
+}

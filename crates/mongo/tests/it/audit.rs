@@ -143,7 +143,8 @@ fn found(report: &AuditReport) -> Vec<(FindingKind, u64)> {
 #[tokio::test]
 async fn what_only_looks_alike_or_shares_a_key_is_told_and_is_no_duplicate() {
     let place = Place::fresh().await;
-    let chat = |participants: &[&str], key: &str| doc! { "participants": participants, "participantsKey": key };
+    let chat =
+        |participants: &[&str], key: &str| doc! { "participants": participants, "participantsKey": key };
     place
         .chats()
         .insert_many([
@@ -188,7 +189,11 @@ async fn rows_that_name_no_chat_are_told_wherever_and_however_they_name_it() {
     let chat = |id: ObjectId, participants: [&str; 2], public: &str| {
         doc! { "_id": id, "publicId": public, "participants": participants.to_vec(), "participantsKey": participants.join("_") }
     };
-    place.chats().insert_many([chat(one, ["a", "b"], "pub1"), chat(other, ["a", "c"], "pub2")]).await.unwrap();
+    place
+        .chats()
+        .insert_many([chat(one, ["a", "b"], "pub1"), chat(other, ["a", "c"], "pub2")])
+        .await
+        .unwrap();
     let rows = |name: &str| place.database.collection::<Document>(name);
     rows("notifications")
         .insert_many([
@@ -246,8 +251,8 @@ async fn how_far_the_collection_has_come_is_told() {
     place.chats().insert_one(doc! { "participants": ["a", "b"], "participantsKey": "a_b" }).await.unwrap();
     let first = async || found(&audit(&place, KeyFormat::Escaped).await).first().copied();
     assert_eq!(first().await, Some((FindingKind::MissingUniqueIndex, 1)));
-    let migrator = MongoMigrator::connect(&place.url, &MongoOptions::default(), MergeRules::default());
-    let migrator = migrator.await.unwrap();
+    let options = MongoOptions::default();
+    let migrator = MongoMigrator::connect(&place.url, &options, MergeRules::default()).await.unwrap();
     let lease = migrator.lease("test").await.unwrap();
     migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
     assert_eq!(first().await, Some((FindingKind::Guarded, 1)));

@@ -148,9 +148,8 @@ fn value() -> impl Strategy<Value = Value> {
         any::<[u8; 16]>().prop_map(|bytes| Bson::Decimal128(Decimal128::from_bytes(bytes))),
         (1..u32::MAX, any::<u32>())
             .prop_map(|(time, increment)| Bson::Timestamp(Timestamp { time, increment })),
-        prop::collection::vec(any::<u8>(), 0..9).prop_map(|bytes| {
-            Bson::Binary(Binary { subtype: BinarySubtype::UserDefined(0x81), bytes })
-        }),
+        prop::collection::vec(any::<u8>(), 0..9)
+            .prop_map(|bytes| { Bson::Binary(Binary { subtype: BinarySubtype::UserDefined(0x81), bytes }) }),
         any::<[u8; 16]>().prop_map(|bytes| {
             Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: bytes.to_vec() })
         }),
@@ -201,7 +200,12 @@ impl OldData {
         // One row per participant and chat.
         let mut distinct = HashMap::new();
         for row in memberships {
-            distinct.entry((row.get_document("chat").cloned().ok().map(|chat| chat.to_string()), row.get_str("user").map(str::to_owned).ok())).or_insert(row);
+            distinct
+                .entry((
+                    row.get_document("chat").cloned().ok().map(|chat| chat.to_string()),
+                    row.get_str("user").map(str::to_owned).ok(),
+                ))
+                .or_insert(row);
         }
         insert(database, "memberships", distinct.into_values().collect()).await;
         let bookmarks = self.bookmarks.iter().enumerate().map(|(index, chats)| {
@@ -241,8 +245,11 @@ impl OldChat {
             document.insert("notes", notes);
         }
         if !self.unread.is_empty() {
-            let unread: Document =
-                self.unread.iter().map(|(user, count)| (SETS[2][*user].to_owned(), Bson::from(*count))).collect();
+            let unread: Document = self
+                .unread
+                .iter()
+                .map(|(user, count)| (SETS[2][*user].to_owned(), Bson::from(*count)))
+                .collect();
             document.insert("unread", unread);
         }
         document.insert("updatedAt", DateTime::from_millis(self.updated));

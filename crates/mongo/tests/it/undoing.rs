@@ -49,7 +49,8 @@ fn for_many(cases: u32, deployment: impl AsyncFn() -> &'static Deployment) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let deployment = runtime.block_on(deployment());
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
-    let result = TestRunner::new(config).run(&old_data(), |data| runtime.block_on(merge_and_undo(deployment, &data)));
+    let result =
+        TestRunner::new(config).run(&old_data(), |data| runtime.block_on(merge_and_undo(deployment, &data)));
     if let Err(error) = result {
         panic!("{error}");
     }

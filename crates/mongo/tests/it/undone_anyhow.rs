@@ -30,11 +30,7 @@ impl Old {
             ], "unread": { "ann": 2 } }
         };
         let others = doc! { "_id": id(3), "participants": ["bob", "cleo"] };
-        place
-            .chats()
-            .insert_many([chat(survivor, "first"), chat(loser, "second"), others])
-            .await
-            .unwrap();
+        place.chats().insert_many([chat(survivor, "first"), chat(loser, "second"), others]).await.unwrap();
         let message = |chat: ObjectId, index: u32| {
             doc! { "_id": ObjectId::from_parts(1_600_000_100 + index, [8; 5], [0; 3]), "chatId": chat, "text": "hi" }
         };
@@ -57,7 +53,8 @@ impl Old {
         let (lease, control) = (Some(&self.lease), &Uncontrolled);
         let everything = dump_all(&self.place.database).await;
         let promised = self.migrator.undo(None, target, true, control).await;
-        let differs = difference(&without_lease(everything), &without_lease(dump_all(&self.place.database).await));
+        let differs =
+            difference(&without_lease(everything), &without_lease(dump_all(&self.place.database).await));
         assert_eq!(differs, None, "a dry run only reads");
         let report = self.migrator.undo(lease, target, false, control).await;
         if let (Ok(promised), Ok(report)) = (&promised, &report) {
@@ -157,7 +154,10 @@ async fn a_chat_that_was_made_anew_stays_and_a_survivor_that_is_gone_is_said() {
     let target = old.entry(&run).await;
     let report = old.undo(&target).await.unwrap();
     assert_eq!(report.conflicts.len(), 2, "{report:?}");
-    assert!(report.conflicts.iter().any(|line| line.contains(&format!("{} is gone", old.survivor))), "{report:?}");
+    assert!(
+        report.conflicts.iter().any(|line| line.contains(&format!("{} is gone", old.survivor))),
+        "{report:?}"
+    );
     assert!(report.conflicts.iter().any(|line| line.contains("made anew")), "{report:?}");
     assert_eq!(old.chat(old.loser).await, Some(anew));
     assert_eq!(report.moved_back, 5);
@@ -212,7 +212,10 @@ async fn what_came_later_is_undone_first() {
 async fn fail_after(old: &Old, mode: Bson) {
     let admin = old.place.database.client().database("admin");
     let data = doc! { "failCommands": ["insert", "update", "delete"], "errorCode": 8000 };
-    admin.run_command(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data }).await.unwrap();
+    admin
+        .run_command(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data })
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

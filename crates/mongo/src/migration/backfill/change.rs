@@ -31,7 +31,7 @@ pub(super) enum Change {
     Give(Taker),
     /// Because a chat of others keeps the key: it is reported, and stays without.
     TakeAway(Seen),
-    /// Because the key is not its own: it gets its own in the next round.
+    /// Because the key is not its own: it gets its own in the next round, or when the pass comes to it.
     Evict(Seen),
 }
 
@@ -66,11 +66,13 @@ impl Work<'_> {
         let (gives, takes): (Vec<Change>, Vec<Change>) =
             changes.into_iter().partition(|change| matches!(change, Change::Give(_)));
         let to_come = self.still_to_come(&takes, last).await?;
+        self.is_read_ahead_stale |= !to_come.is_empty();
         let (applied, _) = self.apply(takes).await?;
         for change in applied {
             let is_to_come = to_come.contains(&packed_value(&change.seen().id));
             match change {
                 Change::TakeAway(seen) if !is_to_come => self.report.ambiguous(&seen.id, &seen.right),
+                Change::Evict(seen) if is_to_come => self.had_another_key(&seen.id),
                 Change::Evict(seen) => again.push(Taker { seen: seen.without_key(), was_wrong: true }),
                 Change::TakeAway(_) | Change::Give(_) => {}
             }

@@ -19,6 +19,8 @@ use super::{
 };
 use crate::codec::field;
 
+/// How many chats are remembered as corrected, and not as newly keyed, once the pass comes to them.
+const MOST_EVICTED: usize = 100_000;
 /// Each round gives at least one chat its key, or was raced by somebody else. Nobody races this often.
 const ROUNDS: usize = 64;
 
@@ -30,6 +32,17 @@ struct Found {
 }
 
 impl Work<'_> {
+    /// Notes that a chat to come has lost a key that was another's.
+    pub(super) fn had_another_key(&mut self, id: &Bson) {
+        if self.evicted.len() < MOST_EVICTED {
+            self.evicted.insert(packed_value(id));
+        }
+    }
+
+    fn lost_another_key(&mut self, id: &Bson) -> bool {
+        !self.evicted.is_empty() && self.evicted.remove(&packed_value(id))
+    }
+
     pub(super) async fn settle_seen(&mut self, batch: Vec<Seen>, last: &Bson) -> Result<(), MigrateError> {
         let format = self.migrator.key_format;
         let mut contested: Vec<String> = batch
@@ -40,9 +53,9 @@ impl Work<'_> {
         let mut takers: Vec<Taker> = batch
             .into_iter()
             .filter(|seen| !seen.is_right())
-            .map(|seen| Taker { was_wrong: seen.is_wrong(), seen })
+            .map(|seen| Taker { was_wrong: seen.is_wrong() || self.lost_another_key(&seen.id), seen })
             .collect();
-        // Others that lose a wrong key on the way were counted when the pass came to them, or will be.
+        // Others that lose a wrong key on the way were counted when the pass came to them.
         let mut to_count: HashSet<Vec<u8>> =
             takers.iter().map(|taker| packed_value(&taker.seen.id)).collect();
         for _ in 0..ROUNDS {
@@ -66,18 +79,15 @@ impl Work<'_> {
         contested: Vec<String>,
         to_count: &mut HashSet<Vec<u8>>,
     ) -> Result<Vec<Change>, MigrateError> {
-        let mut groups: Vec<(String, Vec<Taker>)> =
-            contested.into_iter().map(|key| (key, Vec::new())).collect();
-        let mut at: HashMap<String, usize> = HashMap::new();
-        for (index, (key, _)) in groups.iter().enumerate() {
-            at.insert(key.clone(), index);
-        }
-        for taker in takers {
-            let index = *at.entry(taker.seen.right.clone()).or_insert_with(|| {
-                groups.push((taker.seen.right.clone(), Vec::new()));
+        let (mut groups, mut at): (Vec<(String, Vec<Taker>)>, HashMap<String, usize>) = Default::default();
+        let contested = contested.into_iter().map(|key| (key, None));
+        let wanted = takers.into_iter().map(|taker| (taker.seen.right.clone(), Some(taker)));
+        for (key, taker) in contested.chain(wanted) {
+            let index = *at.entry(key).or_insert_with_key(|key| {
+                groups.push((key.clone(), Vec::new()));
                 groups.len() - 1
             });
-            groups[index].1.push(taker);
+            groups[index].1.extend(taker);
         }
         let mut holders = self.holders(groups.iter().map(|(key, _)| key.as_str()).collect()).await?;
         let mut changes = Vec::new();

@@ -1,10 +1,13 @@
 //! Gives every chat the key of its participants, in the order of `_id`, in batches, resumable.
 
+mod change;
 mod checkpoint;
 mod contest;
 mod forecast;
 mod round;
 mod seen;
+
+use std::collections::HashSet;
 
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use onechat_core::StoreError;
@@ -74,6 +77,10 @@ struct Work<'a> {
     control: &'a dyn Control,
     /// Whether the collection compares text by rules of its own.
     is_collated: bool,
+    /// Chats that lost a key that was another's, and that the pass has still to come to.
+    evicted: HashSet<Vec<u8>>,
+    /// Whether what was read ahead has changed by what was written since.
+    is_read_ahead_stale: bool,
     report: BackfillReport,
 }
 
@@ -105,7 +112,17 @@ impl MongoMigrator {
         }
         let (after, report) = self.checkpoint(run).await?;
         let is_collated = self.is_collated().await?;
-        let mut work = Work { migrator: self, lease, run, control, is_collated, report };
+        let evicted = HashSet::new();
+        let mut work = Work {
+            migrator: self,
+            lease,
+            run,
+            control,
+            is_collated,
+            evicted,
+            is_read_ahead_stale: false,
+            report,
+        };
         work.go_on(after).await?;
         self.forget_checkpoint(run).await?;
         Ok(work.report)
@@ -143,8 +160,8 @@ impl Work<'_> {
             migrator.note_checkpoint(self.run, &last, &self.report).await?;
             after = Some(last);
             batch = match next {
-                Ok(next) => next,
-                Err(_) => migrator.next_chats(after.as_ref()).await?,
+                Ok(next) if !std::mem::take(&mut self.is_read_ahead_stale) => next,
+                _ => migrator.next_chats(after.as_ref()).await?,
             };
         }
         Ok(())

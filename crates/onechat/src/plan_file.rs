@@ -121,7 +121,8 @@ impl PlanFile {
                 );
                 return Ok(Self { path: path.to_owned(), head, groups });
             }
-            let _: GroupPlan = serde_json::from_str(&line).with_context(|| format!("line {number} of {name}"))?;
+            let _: GroupPlan =
+                serde_json::from_str(&line).with_context(|| format!("line {number} of {name}"))?;
             groups += 1;
         }
         bail!("{name} is cut off after {groups} groups: plan again")

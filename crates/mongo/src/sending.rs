@@ -44,7 +44,12 @@ impl Collections {
     /// that fail, as the chat has changed, and the merge looks again. So while the collection is being migrated
     /// (`merges`) the touch always writes, whatever time the message has. What escapes all the same, since there are
     /// no transactions or the merge is one of `onechat watch`, is found by the sweep.
-    async fn send_to(&self, mut chat: StoredChat, message: &NewMessage) -> Result<Option<Sent>, StoreError> {
+    async fn send_to(
+        &self,
+        mut chat: StoredChat,
+        message: &NewMessage,
+        merges: bool,
+    ) -> Result<Option<Sent>, StoreError> {
         let deadline = self.deadline();
         let mut sent = self.store(&chat, message, deadline).await?;
         for _ in 0..MOST_HOPS {

@@ -1,10 +1,13 @@
 //! Gives every chat the key of its participants, in the order of `_id`, in batches, resumable.
 
+mod change;
 mod checkpoint;
 mod contest;
 mod forecast;
 mod round;
 mod seen;
+
+use std::collections::HashSet;
 
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use onechat_core::StoreError;
@@ -74,6 +77,10 @@ struct Work<'a> {
     control: &'a dyn Control,
     /// Whether the collection compares text by rules of its own.
     is_collated: bool,
+    /// Chats that lost a key that was another's, and that the pass has still to come to.
+    evicted: HashSet<Vec<u8>>,
+    /// Whether what was read ahead has changed by what was written since.
+    is_read_ahead_stale: bool,
     report: BackfillReport,
 }
 
@@ -105,7 +112,17 @@ impl MongoMigrator {
         }
         let (after, report) = self.checkpoint(run).await?;
         let is_collated = self.is_collated().await?;
-        let mut work = Work { migrator: self, lease, run, control, is_collated, report };
+        let evicted = HashSet::new();
+        let mut work = Work {
+            migrator: self,
+            lease,
+            run,
+            control,
+            is_collated,
+            evicted,
+            is_read_ahead_stale: false,
+            report,
+        };
         work.go_on(after).await?;
         self.forget_checkpoint(run).await?;
         Ok(work.report)
@@ -129,23 +146,30 @@ impl MongoMigrator {
 
 impl Work<'_> {
     async fn go_on(&mut self, mut after: Option<Bson>) -> Result<(), MigrateError> {
-        let migrator = self.migrator;
+        let (migrator, run) = (self.migrator, self.run);
         let total = migrator.about_how_many().await?;
         let mut batch = migrator.next_chats(after.as_ref()).await?;
         while let Some(last) = batch.last() {
             let last = id_value(last);
-            // The next chats are read while these are written; what is read is compared again before it is written.
-            let (settled, next) =
-                futures_util::join!(self.settle(&batch, &last), migrator.next_chats(Some(&last)));
-            settled?;
+            // The next chats are read, and the last ones are noted as done, while these are written. What is read is
+            // compared again before it is written.
+            let counted = self.report.clone();
+            let note = async {
+                match &after {
+                    Some(after) => migrator.note_checkpoint(run, after, &counted).await,
+                    None => Ok(()),
+                }
+            };
+            let settle = self.settle(&batch, &last);
+            let (settled, noted, next) = futures_util::join!(settle, note, migrator.next_chats(Some(&last)));
+            settled.and(noted)?;
             self.report.examined += batch.len() as u64;
             self.control.advance(STEP, self.report.examined, total.max(self.report.examined));
-            migrator.note_checkpoint(self.run, &last, &self.report).await?;
-            after = Some(last);
             batch = match next {
-                Ok(next) => next,
-                Err(_) => migrator.next_chats(after.as_ref()).await?,
+                Ok(next) if !std::mem::take(&mut self.is_read_ahead_stale) => next,
+                _ => migrator.next_chats(Some(&last)).await?,
             };
+            after = Some(last);
         }
         Ok(())
     }

@@ -155,7 +155,8 @@ async fn a_message_that_is_sent_while_its_chat_is_merged_is_in_the_survivor_once
         assert_eq!(stored.get_object_id("chatId").unwrap(), survivor, "{name} is not where its chat is");
     }
     let survivors: Vec<Document> = chats.into_iter().step_by(2).collect();
-    let find = place.chats().find(doc! {}).sort(doc! { "_id": 1 });
+    let chats = place.chats();
+    let find = chats.find(doc! {}).sort(doc! { "_id": 1 });
     let left: Vec<Document> = find.await.unwrap().try_collect().await.unwrap();
     assert_eq!(left, survivors, "no trace stays in a chat");
 }

@@ -11,6 +11,7 @@ mod layouts;
 mod old_data;
 mod pressure;
 mod refusals;
+mod suggest;
 mod support;
 mod undoing;
 mod undone_anyhow;

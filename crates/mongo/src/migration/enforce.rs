@@ -95,7 +95,7 @@ impl MongoMigrator {
     }
 
     /// Makes a guarding index unique, if the server's dry run allows it. Nothing happens if it does not.
-    async fn convert(&self, name: &str) -> Result<bool, MigrateError> {
+    pub(super) async fn convert(&self, name: &str) -> Result<bool, MigrateError> {
         for dry_run in [true, false] {
             let mut modify = doc! { "collMod": self.chats_name(), "index": { "name": name, "unique": true }, "dryRun": dry_run };
             if !dry_run {

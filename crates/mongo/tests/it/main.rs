@@ -2,7 +2,6 @@
 //! steps of a migration.
 
 mod absent;
-mod accounts;
 mod adoption;
 mod audit;
 mod backfill;
@@ -22,4 +21,3 @@ mod support;
 mod undoing;
 mod undone_anyhow;
 mod validators;
-mod watching;

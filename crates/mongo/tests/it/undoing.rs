@@ -20,6 +20,7 @@ async fn merge_and_undo(deployment: &Deployment, data: &OldData) -> Result<(), T
     let migrator = migrator(&place).await;
     let lease = migrator.lease("test").await.unwrap();
     let run: RunId = migrator.begin_run(&lease, RunKind::Migrate).await.unwrap();
+    migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
     migrator.backfill(Some(&lease), Some(&run), false, &Uncontrolled).await.unwrap();
     let first = migrator.merge(&lease, &run, &Uncontrolled).await.unwrap();
     let merged = dump(&place.database).await;
@@ -27,6 +28,7 @@ async fn merge_and_undo(deployment: &Deployment, data: &OldData) -> Result<(), T
     prop_assert_eq!(second.groups, 0, "a second merge has nothing to do");
     prop_assert_eq!(difference(&merged, &dump(&place.database).await), None, "merged twice");
 
+    migrator.rollback(&lease).await.unwrap();
     let target = UndoTarget::Run(run);
     let everything = dump_all(&place.database).await;
     let promised = migrator.undo(None, &target, true, &Uncontrolled).await.unwrap();

@@ -43,9 +43,11 @@ impl Old {
 
     async fn merge(&self, kind: RunKind) -> RunId {
         let run = self.migrator.begin_run(&self.lease, kind).await.unwrap();
+        self.migrator.guard_on(&self.lease, false, &Uncontrolled).await.unwrap();
         self.migrator.backfill(Some(&self.lease), Some(&run), false, &Uncontrolled).await.unwrap();
         assert_eq!(self.migrator.merge(&self.lease, &run, &Uncontrolled).await.unwrap().groups, 1);
         self.migrator.end_run(&run).await.unwrap();
+        self.migrator.rollback(&self.lease).await.unwrap();
         run
     }
 

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -44,6 +44,7 @@ pub struct OldWriter {
     writing: Writing,
     sets: Arc<Vec<Vec<String>>>,
     keys: Keys,
+    turns: Option<Arc<AtomicUsize>>,
     chance: Chance,
     seen: HashMap<usize, Bson>,
     written: Written,
@@ -88,9 +89,25 @@ impl OldWriter {
             writing: Writing::new(shape.clone()),
             sets,
             keys,
+            turns: None,
             chance: Chance::new(seed),
             seen: HashMap::new(),
             written: Written::default(),
+        }
+    }
+
+    /// Takes the sets one after the other instead of any: together with workers that have the same counter, each set twice in
+    /// the same moment, as two people tap.
+    #[must_use]
+    pub fn in_turns(mut self, turns: Arc<AtomicUsize>) -> Self {
+        self.turns = Some(turns);
+        self
+    }
+
+    fn next(&mut self) -> usize {
+        match &self.turns {
+            Some(turns) => turns.fetch_add(1, Ordering::Relaxed) / 2 % self.sets.len(),
+            None => self.chance.below(self.sets.len()),
         }
     }
 
@@ -98,7 +115,7 @@ impl OldWriter {
     /// any other failure is an error.
     pub async fn run(mut self, stop: &AtomicBool) -> Result<Written, LegacyError> {
         while !stop.load(Ordering::Relaxed) {
-            let index = self.chance.below(self.sets.len());
+            let index = self.next();
             match self.visit(index).await {
                 Ok(()) => {}
                 Err(error) => match write_code(&error) {
@@ -142,10 +159,9 @@ impl OldWriter {
             Some(path) => format!("participants.{path}"),
         };
         let size = i64::try_from(members.len()).unwrap_or_default();
-        let there = self
-            .chats
-            .find_one(doc! { path: { "$all": members }, "participants": { "$size": size } })
-            .await?;
+        // One field twice in a document would be the second one alone.
+        let all = [doc! { path: { "$all": members } }, doc! { "participants": { "$size": size } }];
+        let there = self.chats.find_one(doc! { "$and": all.to_vec() }).await?;
         if let Some(id) = there.and_then(|chat| chat.get("_id").cloned()) {
             return Ok(id);
         }

@@ -217,3 +217,15 @@ fn what_one_chat_has_twice_its_index_allows() {
     let plan = edited(unique(&["tag"]), &[without(1, 1, 1), without(2, 2, 2)]);
     assert_eq!(edits(&plan), [(2.into(), Some(without(2, 1, 2)))]);
 }
+
+#[test]
+fn chats_of_the_group_that_name_each_other_are_not_edited_as_rows() {
+    let chats =
+        [doc! { "_id": chat_id(1), "see": [chat_id(2)] }, doc! { "_id": chat_id(2), "see": [chat_id(2)] }];
+    let rules = MergeRules { references: vec![reference("chats", "see")], ..MergeRules::default() };
+    let mut group = group(&rules, &chats);
+    let other = doc! { "_id": chat_id(9), "see": [chat_id(2)] };
+    group.references[0].rows = chats.iter().chain([&other]).map(raw).collect();
+    let plan = plan(&rules, &group).unwrap();
+    assert_eq!(edits(&plan), [(chat_id(9).into(), Some(doc! { "_id": chat_id(9), "see": [chat_id(1)] }))]);
+}

@@ -79,3 +79,15 @@ fn unread_is_counted_anew_without_messages_that_were_sent_twice() {
     let kept = plan.edits.iter().find(|edit| edit.collection == "members" && edit.after.is_some()).unwrap();
     assert_eq!(kept.after.as_ref().unwrap().get_i32("unread").unwrap(), 1);
 }
+
+#[test]
+fn what_the_survivor_has_twice_stays_twice() {
+    let rows = [
+        row(1, 1, "alice", doc! { "unread": 1 }),
+        row(2, 1, "alice", doc! { "unread": 2 }),
+        row(3, 2, "alice", doc! { "unread": 4 }),
+    ];
+    let rules = rules(&[("unread", FieldRule::Sum)]);
+    let plan = plan(&rules, &with_rows(&rules, &rows)).unwrap();
+    assert_eq!(edits(&plan), [(1.into(), Some(row(1, 1, "alice", doc! { "unread": 5 }))), (3.into(), None)]);
+}

@@ -8,7 +8,7 @@ use onechat_migrate::{CollectionState, Control};
 use serde::Serialize;
 
 use super::{Lease, MigrateError, MongoMigrator};
-use crate::{IndexError, IndexPurpose, MongoIndexes, error::unavailable, meta, needed::needed};
+use crate::{IndexError, IndexPurpose, MongoIndexes, meta, needed::needed};
 
 /// What protects the collection now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,6 +26,7 @@ pub struct ProtectionStatus {
     pub requires_key: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn by_name<S: serde::Serializer>(state: &CollectionState, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(state.name())
 }
@@ -71,7 +72,7 @@ impl MongoMigrator {
         }
         let is_further = matches!(state, CollectionState::New | CollectionState::Enforced);
         if !(is_further && before.keeps_out().is_some()) {
-            meta::set_state(&self.database, self.chats(), CollectionState::Guarded).await?;
+            meta::set_state(&self.database, self.chats_name(), CollectionState::Guarded).await?;
         }
         self.protection().await
     }
@@ -84,7 +85,7 @@ impl MongoMigrator {
             return Err(MigrateError::Refused(format!(
                 "the index {} of {} is unique, which is more than a guard: `onechat rollback` drops it",
                 unique.name,
-                self.chats()
+                self.chats_name()
             )));
         }
         indexes.tell_servers_to_stop().await.map_err(of_index)?;
@@ -103,7 +104,7 @@ impl MongoMigrator {
         let mut dropped = indexes.drop().await.map_err(of_index)?;
         if let Some(plain) = self.plain_index(&indexes).await? {
             indexes.drop_one(&plain).await.map_err(of_index)?;
-            dropped.push(format!("{}.{plain}", self.chats()));
+            dropped.push(format!("{}.{plain}", self.chats_name()));
         }
         self.give_validator_back().await?;
         Ok(dropped)
@@ -113,22 +114,15 @@ impl MongoMigrator {
         MongoIndexes::new(self.database.clone(), self.codec.clone())
     }
 
-    pub(super) fn chats(&self) -> &str {
-        &self.codec.mapping().chats
-    }
-
     /// Notes the key format, and with it that there is a collection whose state can be noted.
     pub(super) async fn agree(&self) -> Result<(), MigrateError> {
-        let agreed = meta::agree(&self.database, self.chats(), self.key_format).await;
+        let agreed = meta::agree(&self.database, self.chats_name(), self.key_format).await;
         agreed.map_err(|error| MigrateError::Refused(error.to_string()))
     }
 
     /// Changes an index of the chats as `collMod` does.
     pub(super) async fn modify_index(&self, change: Document) -> Result<(), MigrateError> {
-        let modify = doc! {
-            "collMod": self.chats(), "index": change, "writeConcern": { "w": "majority" },
-        };
-        self.database.run_command(modify).await.map_err(|error| unavailable(&error))?;
+        self.write(doc! { "collMod": self.chats_name(), "index": change }).await?;
         Ok(())
     }
 
@@ -141,15 +135,14 @@ impl MongoMigrator {
     }
 
     async fn make_guard(&self, indexes: &MongoIndexes, control: &dyn Control) -> Result<(), MigrateError> {
-        let name = match self.plain_index(indexes).await? {
-            Some(name) => name,
-            None => {
-                let needed = indexes.needed_on_the_key();
-                control.pace(1).await?;
-                control.note(&format!("building the index {} of {}", needed.name, needed.collection));
-                indexes.build(&needed, false).await.map_err(of_index)?;
-                needed.name
-            }
+        let name = if let Some(name) = self.plain_index(indexes).await? {
+            name
+        } else {
+            let needed = indexes.needed_on_the_key();
+            control.pace(1).await?;
+            control.note(&format!("building the index {} of {}", needed.name, needed.collection));
+            indexes.build(&needed, false).await.map_err(of_index)?;
+            needed.name
         };
         let guard = self.modify_index(doc! { "name": &name, "prepareUnique": true }).await;
         if indexes.on_the_key().await?.keeps_out().is_some() {

@@ -14,7 +14,8 @@ use onechat_core::{
     ParticipantSet, Proposal, Timestamp,
     ports::{Clock, IdSource},
 };
-use onechat_mongo::{MongoChatStore, MongoOptions};
+use onechat_migrate::MergeRules;
+use onechat_mongo::{MongoChatStore, MongoMigrator, MongoOptions};
 use onechat_mongod::{Deployment, fresh_database, shared_protected, shared_standalone};
 
 /// A database of its own on the shared server.
@@ -57,6 +58,26 @@ impl Place {
 
     pub(crate) async fn store_with(&self, options: MongoOptions) -> Arc<MongoChatStore> {
         Arc::new(MongoChatStore::connect(&self.url, options).await.expect("the store opens"))
+    }
+
+    pub(crate) async fn migrator(&self) -> MongoMigrator {
+        self.migrator_with(&MongoOptions::default()).await
+    }
+
+    pub(crate) async fn migrator_with(&self, options: &MongoOptions) -> MongoMigrator {
+        let migrator = MongoMigrator::connect(&self.url, options, MergeRules::default()).await;
+        migrator.expect("a server that runs")
+    }
+
+    /// What servers are told: in a test nobody else tells them.
+    pub(crate) async fn tell(&self, state: &str) {
+        let notes = self.database.collection::<Document>("onechat_meta");
+        let noted = notes.update_one(doc! { "_id": "chats" }, doc! { "$set": { "state": state } }).await;
+        assert_eq!(
+            noted.expect("a server that runs").matched_count,
+            1,
+            "a store or a migrator has to be there"
+        );
     }
 
     pub(crate) fn chats(&self) -> Collection<Document> {

@@ -120,9 +120,9 @@ impl OneClient {
                 continue;
             }
             // A client that has kept an old id, or one that asks.
-            let friends = &self.friends[index];
-            let kept = (!friends.ids.is_empty() && self.random.random_range(0..2) == 0)
-                .then(|| friends.ids[self.random.random_range(0..friends.ids.len())].clone());
+            let ids = &self.friends[index].ids;
+            let asks = ids.is_empty() || self.random.random_range(0..2) == 0;
+            let kept = (!asks).then(|| ids[self.random.random_range(0..ids.len())].clone());
             let id = match kept {
                 Some(id) => Some(id),
                 None => self.open(index).await,
@@ -143,7 +143,7 @@ impl OneClient {
     /// The id of the friends' chat, if there was an answer.
     async fn open(&mut self, index: usize) -> Option<String> {
         let user = self.somebody_of(index);
-        let friends = &self.friends[index];
+        let friends = self.friends[index].clone();
         let people: Vec<&str> = friends.people.iter().map(String::as_str).collect();
         let (status, chat) = self.heard(user.open(&people).await)?;
         if status == StatusCode::SERVICE_UNAVAILABLE && chat["code"] == json!("not_migrated") {
@@ -153,8 +153,7 @@ impl OneClient {
             return None;
         }
         let wanted: BTreeSet<&str> = people.iter().copied().collect();
-        let answered: BTreeSet<&str> =
-            chat["participants"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let answered = set_of(&chat);
         let (Some(id), true, true) = (chat["id"].as_str(), status.is_success(), answered == wanted) else {
             self.told.wrong.push(format!("{people:?} were answered {status} {chat}"));
             return None;
@@ -185,6 +184,10 @@ impl OneClient {
     }
 }
 
+fn set_of(chat: &Value) -> BTreeSet<&str> {
+    chat["participants"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
 /// Asks a server for every id, as one of its people. What is not answered with the chat `wanted`, in words.
 pub(crate) async fn ask_for_all(url: &str, ids: Vec<(String, Vec<String>, Option<String>)>) -> Vec<String> {
     const AT_ONCE: usize = 32;
@@ -198,10 +201,10 @@ pub(crate) async fn ask_for_all(url: &str, ids: Vec<(String, Vec<String>, Option
                 let user = User::at(&url, &http, &people[0]);
                 let answer = user.call(Method::GET, &format!("/api/chats/{id}"), None).await;
                 let is_right = answer.as_ref().is_ok_and(|(status, chat)| {
-                    let of: BTreeSet<_> = chat["participants"].as_array().into_iter().flatten().collect();
-                    let right = people.iter().map(|person| json!(person)).collect::<Vec<_>>();
+                    let of = set_of(chat);
+                    let right: BTreeSet<&str> = people.iter().map(String::as_str).collect();
                     let is_the_one = wanted.as_ref().is_none_or(|wanted| chat["id"] == json!(wanted));
-                    *status == 200 && of == right.iter().collect() && is_the_one
+                    *status == 200 && of == right && is_the_one
                 });
                 if !is_right {
                     wrong.push(format!("{id} of {people:?} (now {wanted:?}): {answer:?}"));

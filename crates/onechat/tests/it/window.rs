@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -32,7 +32,7 @@ async fn old_data() -> OldData {
     OldData::on(shared_standalone().await, shape).await
 }
 
-/// Old writers that find, then insert, with the key.
+/// Old writers that find, then insert, with the key; each pair taps twice.
 struct Crowd {
     stop: Arc<AtomicBool>,
     writers: JoinSet<Written>,
@@ -41,8 +41,10 @@ struct Crowd {
 impl Crowd {
     fn start(old: &OldData, sets: &Arc<Vec<Vec<String>>>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        let turns = Arc::new(AtomicUsize::new(0));
         let writers = (0..WRITERS).map(|seed| {
             let writer = OldWriter::new(&old.database, &old.shape, Arc::clone(sets), Keys::Joined, seed);
+            let writer = writer.in_turns(Arc::clone(&turns));
             let stop = Arc::clone(&stop);
             async move { writer.run(&stop).await.unwrap() }
         });
@@ -101,7 +103,7 @@ async fn under_load_the_usual_order_fails_to_build_its_index() {
     let mut tries = 0;
     loop {
         let old = old_data().await;
-        let crowd = Crowd::start(&old, &strangers(5_000));
+        let crowd = Crowd::start(&old, &strangers(50_000));
         backfill(&old.database).await.unwrap();
         clean(&old.database).await.unwrap();
         let outcome = create_index(&old.database).await.unwrap();
@@ -119,7 +121,7 @@ async fn under_load_the_usual_order_fails_to_build_its_index() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn under_load_the_guard_first_ends_with_a_unique_index() {
     let old = old_data().await;
-    let crowd = Crowd::start(&old, &strangers(5_000));
+    let crowd = Crowd::start(&old, &strangers(50_000));
     for step in [&["guard", "on", "--yes"][..], &["backfill", "--yes"], &["merge", "apply", "--yes"]] {
         old.succeed(step);
     }

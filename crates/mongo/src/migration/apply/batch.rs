@@ -1,13 +1,14 @@
 //! A batch of groups, made smaller while it does not go through.
 
+use std::collections::HashSet;
+
 use onechat_migrate::{Blocked, Control, Group, MergeRules};
 
 use super::{
     super::{Lease, MigrateError, MongoMigrator, RunId, journal::EntryState},
     MergeReport, Wanted,
-    read::{Read, Reader},
+    read::{Read, Reader, bytes_of},
     statements::{self, Merge},
-    transaction::is_still,
 };
 
 /// How often a batch of several groups is tried before it is cut.
@@ -29,8 +30,8 @@ pub(super) struct Work<'a> {
 
 /// What came of a batch.
 pub(super) enum Done {
-    /// All that could be merged is.
-    All,
+    /// All that could be merged is, but for these groups, which change rows that others of the batch have changed.
+    All(Vec<Wanted>),
     /// Nothing is done: there is too much in it.
     TooMuch,
     /// Nothing is done: others write to its chats.
@@ -49,10 +50,13 @@ pub(super) struct Tally {
     conflicts: u64,
     stale: u64,
     blocked: Vec<(String, Blocked)>,
+    postponed: Vec<Wanted>,
 }
 
 impl Tally {
-    pub(super) fn add_to(self, report: &mut MergeReport) {
+    /// Returns the groups that have to wait for the next batch.
+    #[must_use]
+    pub(super) fn add_to(self, report: &mut MergeReport) -> Vec<Wanted> {
         report.groups += self.groups;
         report.losers += self.losers;
         report.moved += self.moved;
@@ -62,6 +66,7 @@ impl Tally {
         for (key, why) in &self.blocked {
             report.block(key, why);
         }
+        self.postponed
     }
 }
 
@@ -86,7 +91,8 @@ impl Work<'_> {
                 self.in_steps(&batch).await?
             };
             match done {
-                Done::All => {
+                Done::All(postponed) => {
+                    batches.push(postponed);
                     let rows = self.report.moved + self.report.edited - moved;
                     if rows > 0 {
                         self.control.pace(rows).await?;
@@ -113,10 +119,19 @@ impl Work<'_> {
     /// Plans what was read.
     pub(super) fn planned(&self, read: Read, state: EntryState) -> Result<(Vec<Merge>, Tally), MigrateError> {
         let (mut merges, mut tally) = (Vec::new(), Tally::default());
+        // A row that names chats of several groups can be changed for one of them at a time.
+        let mut edited: HashSet<(String, Vec<u8>)> = HashSet::new();
         for read in read.groups {
             match onechat_migrate::plan(&self.rules, &read.group) {
                 Ok(plan) => {
-                    let is_stale = read.wanted.plan.as_ref().is_some_and(|old| !is_still(old, &plan));
+                    let rows: Vec<_> =
+                        plan.edits.iter().map(|edit| (edit.collection.clone(), bytes_of(&edit.id))).collect();
+                    if rows.iter().any(|row| edited.contains(row)) {
+                        tally.postponed.push(read.wanted);
+                        continue;
+                    }
+                    edited.extend(rows);
+                    let is_stale = read.wanted.plan.as_ref().is_some_and(|old| !old.is_as(&plan));
                     tally.stale += u64::from(is_stale);
                     let merge = statements::merge(self.lease, self.run, state, plan, read)?;
                     tally.groups += 1;

@@ -47,8 +47,7 @@ impl Work<'_> {
                 self.control.note(&format!("{key:?}: {why}"));
             }
         }
-        tally.add_to(&mut self.report);
-        Ok(Done::All)
+        Ok(Done::All(tally.add_to(&mut self.report)))
     }
 }
 

@@ -6,7 +6,6 @@ use mongodb::{
     error::Error,
     options::{Acknowledgment, ReadConcern, WriteConcern},
 };
-use onechat_migrate::GroupPlan;
 
 use super::{
     super::{
@@ -70,8 +69,7 @@ impl Work<'_> {
             tried += 1;
             match self.transaction(wanted).await {
                 Ok(tally) => {
-                    tally.add_to(&mut self.report);
-                    return Ok(Done::All);
+                    return Ok(Done::All(tally.add_to(&mut self.report)));
                 }
                 Err(Failed::TooMuch) => return Ok(Done::TooMuch),
                 Err(Failed::Clash(fields)) if tried >= tries => return Ok(Done::Clash(fields)),
@@ -247,11 +245,4 @@ fn refused(collection: &str, reply: &Document) -> Option<Failed> {
     }
     let why = error.get_str("errmsg").unwrap_or_default();
     Some(Failed::Final(MigrateError::Refused(format!("{collection} refuses a change: {why}"))))
-}
-
-/// Whether a plan that was made before still says the same. That there are more rows to be moved, or rows in another
-/// form, is no other plan.
-pub(super) fn is_still(old: &GroupPlan, new: &GroupPlan) -> bool {
-    let without_moves = |plan: &GroupPlan| GroupPlan { moves: Vec::new(), ..plan.clone() };
-    without_moves(old) == without_moves(new)
 }

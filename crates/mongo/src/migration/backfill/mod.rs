@@ -110,6 +110,7 @@ impl MongoMigrator {
                 self.chats_name()
             )));
         }
+        self.seal(lease, run, control).await?;
         let (after, report) = self.checkpoint(run).await?;
         let is_collated = self.is_collated().await?;
         let evicted = HashSet::new();

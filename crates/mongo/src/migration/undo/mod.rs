@@ -87,7 +87,13 @@ impl MongoMigrator {
         if lease.is_none() && !dry_run {
             return Err(MigrateError::Refused("an undo that writes needs the lease".to_owned()));
         }
-        let mut undo = Undo { migrator: self, lease, control, report: UndoReport::default(), foreseen: Foreseen::default() };
+        let mut undo = Undo {
+            migrator: self,
+            lease,
+            control,
+            report: UndoReport::default(),
+            foreseen: Foreseen::default(),
+        };
         match target {
             UndoTarget::Run(run) => undo.run(run).await?,
             UndoTarget::Group(name) => undo.group(name).await?,

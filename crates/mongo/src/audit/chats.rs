@@ -4,7 +4,7 @@ use std::io;
 
 use mongodb::bson::{RawBsonRef, RawDocument};
 use onechat_core::{
-    KeyFormat, ParticipantSet, ParticipantsKey,
+    KeyFormat, Participant, ParticipantSet, ParticipantsKey,
     ports::{FindingKind, Findings},
 };
 
@@ -87,7 +87,7 @@ pub(super) fn check(
     let members = members.unwrap_or_default();
     if members.len() != set.members().len() {
         findings.add(FindingKind::RepeatedParticipants, || format!("chat {} has {members:?}", id()));
-    } else if !members.iter().map(String::as_str).eq(set.members().iter().map(|member| member.as_str())) {
+    } else if !members.iter().map(String::as_str).eq(set.members().iter().map(Participant::as_str)) {
         findings.add(FindingKind::UnsortedParticipants, || format!("chat {} has {members:?}", id()));
     }
     let right = ParticipantsKey::new(&set, format);
@@ -152,7 +152,7 @@ fn among<'a>(ids: impl Iterator<Item = &'a [u8]>) -> String {
 
 fn members(text: &[u8]) -> String {
     let set = set(text);
-    let names: Vec<&str> = set.iter().flat_map(|set| set.members()).map(|member| member.as_str()).collect();
+    let names: Vec<&str> = set.iter().flat_map(ParticipantSet::members).map(Participant::as_str).collect();
     // Escaped, or look-alikes would look alike.
     let escaped: Vec<String> = names.iter().map(|name| name.escape_default().to_string()).collect();
     format!("[{}]", escaped.join(", "))

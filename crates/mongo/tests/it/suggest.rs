@@ -9,7 +9,9 @@ use crate::support::Place;
 async fn suggest(place: &Place) -> Result<String, MigrateError> {
     let options = MongoOptions::default();
     let migrator = MongoMigrator::connect(&place.url, &options, MergeRules::default()).await.unwrap();
-    Ok(migrator.suggest(&Uncontrolled).await?.toml)
+    let toml = migrator.suggest(&Uncontrolled).await?.toml;
+    toml.parse::<toml::Table>().expect("what is printed can be read");
+    Ok(toml)
 }
 
 /// The settings, without comments and empty lines.

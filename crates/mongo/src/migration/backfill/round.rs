@@ -79,7 +79,8 @@ impl Work<'_> {
         contested: Vec<String>,
         to_count: &mut HashSet<Vec<u8>>,
     ) -> Result<Vec<Change>, MigrateError> {
-        let (mut groups, mut at): (Vec<(String, Vec<Taker>)>, HashMap<String, usize>) = Default::default();
+        let mut groups: Vec<(String, Vec<Taker>)> = Vec::new();
+        let mut at: HashMap<String, usize> = HashMap::new();
         let contested = contested.into_iter().map(|key| (key, None));
         let wanted = takers.into_iter().map(|taker| (taker.seen.right.clone(), Some(taker)));
         for (key, taker) in contested.chain(wanted) {

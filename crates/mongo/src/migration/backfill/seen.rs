@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt as _;
 use mongodb::{
-    bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc},
+    bson::{Bson, DateTime, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc},
     options::Hint,
 };
 use onechat_core::{ParticipantSet, ParticipantsKey};
@@ -113,7 +113,7 @@ impl MongoMigrator {
 
     pub(super) fn age(&self, document: &RawDocument) -> Age {
         let created = field(document, &self.codec.mapping().fields.created_at);
-        let created = created.and_then(RawBsonRef::as_datetime).map(|at| at.timestamp_millis());
+        let created = created.and_then(RawBsonRef::as_datetime).map(DateTime::timestamp_millis);
         let id = field(document, "_id").and_then(RawBsonRef::as_object_id);
         let from_id = id.map(|id| id.timestamp().timestamp_millis());
         (created.or(from_id).unwrap_or_default(), id_of(document))
@@ -122,9 +122,10 @@ impl MongoMigrator {
     /// Sets or removes a key, if the chat is still as it was seen.
     pub(super) fn statement(&self, seen: &Seen, after: Option<&str>, is_collated: bool) -> Document {
         let (key, people) = (self.codec.key_field(), &self.codec.mapping().fields.participants);
-        let change = match after {
-            Some(after) => doc! { "$set": { key: after } },
-            None => doc! { "$unset": { key: "" } },
+        let change = if let Some(after) = after {
+            doc! { "$set": { key: after } }
+        } else {
+            doc! { "$unset": { key: "" } }
         };
         // Where text is compared by the collection's own rules, its index of ids is in their order, and of no use to
         // others: a key is then compared byte by byte.

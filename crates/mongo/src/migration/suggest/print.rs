@@ -156,7 +156,7 @@ impl Toml {
         match value {
             Some(value) => self.value(name, value),
             None => {
-                self.comment(&format!("{name} = {}, the default: no field looks like it", quoted(default)))
+                self.comment(&format!("{name} = {}, the default: no field looks like it", quoted(default)));
             }
         }
     }

@@ -29,11 +29,6 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// How many of the documents have a value that `is` so.
-    pub(super) fn having(&self, is: impl Fn(&Document) -> bool) -> usize {
-        self.documents.iter().filter(|document| is(document)).count()
-    }
-
     /// The names of the fields at the top of the documents, in order, with their values.
     pub(super) fn fields(&self) -> BTreeMap<&str, Vec<&Bson>> {
         let mut fields: BTreeMap<&str, Vec<&Bson>> = BTreeMap::new();

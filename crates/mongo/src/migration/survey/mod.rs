@@ -22,31 +22,21 @@ use crate::codec::field;
 pub(crate) struct Duplicates {
     sets: Groups,
     groups: u64,
-    chats: u64,
 }
 
 impl Duplicates {
     /// Reads all groups once to count them.
     fn among(sets: &Spilled) -> io::Result<Self> {
-        let (mut groups, mut chats) = (0, 0);
+        let mut groups = 0;
         for group in sets.groups() {
-            let members = group?.items.len();
-            if members > 1 {
-                groups += 1;
-                chats += members as u64;
-            }
+            groups += u64::from(group?.items.len() > 1);
         }
-        Ok(Self { sets: sets.groups(), groups, chats })
+        Ok(Self { sets: sets.groups(), groups })
     }
 
     /// How many groups there are.
     pub(crate) fn groups(&self) -> u64 {
         self.groups
-    }
-
-    /// How many chats are in them.
-    pub(crate) fn chats(&self) -> u64 {
-        self.chats
     }
 }
 

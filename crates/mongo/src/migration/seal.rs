@@ -43,6 +43,10 @@ impl MongoMigrator {
         run: &RunId,
         control: &dyn Control,
     ) -> Result<(), MigrateError> {
+        // Without secondaries nothing is applied side by side.
+        if !self.is_replicated {
+            return Ok(());
+        }
         for _ in 0..PASSES {
             let key = self.indexes().on_the_key().await?;
             let Some(guarding) = key.guarding.filter(|_| key.found.is_none()) else { return Ok(()) };
@@ -53,7 +57,8 @@ impl MongoMigrator {
             }
         }
         Err(MigrateError::Refused(format!(
-            "the index on {} cannot be made unique: `onechat enforce --dry-run` lists the chats that share a key",
+            "the index on {} cannot be made unique, since malformed chats, which are never touched, share a key: \
+             `onechat enforce --dry-run` lists them; put their participants right, or $unset their key",
             self.codec.key_field()
         )))
     }

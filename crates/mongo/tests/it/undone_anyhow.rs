@@ -185,7 +185,6 @@ async fn what_came_later_is_undone_first() {
     let before = dump(&old.place.database).await;
     let first = old.merge(RunKind::Merge).await;
     let first_entry = old.entry(&first).await;
-    let middle = dump(&old.place.database).await;
     // One that is older than both, so that the survivor ends too.
     let oldest = ObjectId::from_parts(1_600_000_000, [7; 5], [0; 3]);
     let chat = doc! { "_id": oldest, "participants": ["bob", "ann"], "title": "oldest" };
@@ -203,7 +202,6 @@ async fn what_came_later_is_undone_first() {
 
     assert_eq!(old.undo(&UndoTarget::Run(second)).await.unwrap().conflicts, Vec::<String>::new());
     old.place.chats().delete_one(doc! { "_id": oldest }).await.unwrap();
-    assert_eq!(difference(&middle, &dump(&old.place.database).await), None);
     assert_eq!(old.undo(&first_entry).await.unwrap().conflicts, Vec::<String>::new());
     assert!(old.chat(old.loser).await.is_some());
     assert_eq!(old.undo(&UndoTarget::Run(first)).await.unwrap().conflicts, Vec::<String>::new());

@@ -13,6 +13,7 @@ mod herd;
 mod indexes;
 mod layouts;
 mod merged;
+mod merging;
 mod old_data;
 mod pressure;
 mod refusals;

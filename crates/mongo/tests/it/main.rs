@@ -12,6 +12,7 @@ mod herd;
 mod indexes;
 mod layouts;
 mod merged;
+mod merging;
 mod old_data;
 mod pressure;
 mod refusals;

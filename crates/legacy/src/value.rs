@@ -1,5 +1,7 @@
 //! Values as the database has them, and the same as text.
 
+use std::fmt::Write as _;
+
 use mongodb::bson::{
     Binary, Bson, DateTime, Document, RawBsonRef, RawDocument, oid::ObjectId, spec::BinarySubtype,
 };
@@ -68,5 +70,14 @@ pub(crate) fn digest(document: &RawDocument) -> Result<String, LegacyError> {
     let mut rest = Document::try_from(document)?;
     rest.remove("participantsKey");
     let hash = Sha256::digest(mongodb::bson::RawDocumentBuf::try_from(&rest)?.as_bytes());
-    Ok(hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash[..12]))
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

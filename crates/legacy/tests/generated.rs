@@ -97,7 +97,7 @@ async fn what_is_in_the_database_is_what_the_file_speaks_of_and_not_migrated() {
             assert!(is_found, "{part:?} is missing in {differences:#?}");
         }
         assert!(differences.last().unwrap().starts_with("and "), "{differences:#?}");
-        let again = generate(&database, &shape, &out).await.err().expect("it is not empty");
+        let again = generate(&database, &shape, &out).await.expect_err("it is not empty");
         assert!(again.to_string().contains("has a collection"), "{again}");
     }
 }

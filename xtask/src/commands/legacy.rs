@@ -8,7 +8,7 @@ use onechat_legacy::{People, PublicIds, Shape, Strictness};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The database to fill, which has to be empty: mongodb://HOST/DATABASE.
+    /// The database to fill, which has to be empty: <mongodb://HOST/DATABASE>.
     #[arg(long)]
     url: String,
     /// Documents in the collection of chats.
@@ -58,12 +58,9 @@ enum Trait {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("the runtime cannot be started")?.block_on(async {
-        match options.check {
-            true => check(options).await,
-            false => generate(options).await,
-        }
-    })
+    runtime
+        .context("the runtime cannot be started")?
+        .block_on(async { if options.check { check(options).await } else { generate(options).await } })
 }
 
 async fn generate(options: &Options) -> anyhow::Result<()> {

@@ -161,7 +161,7 @@ impl Check<'_> {
         let mut messages = Vec::new();
         if let Ok(array) = chat.get_array("messages") {
             for message in array.into_iter().flatten().filter_map(RawBsonRef::as_document) {
-                let at_ms = message.get_datetime("createdAt").map(|at| at.timestamp_millis());
+                let at_ms = message.get_datetime("createdAt").map(mongodb::bson::DateTime::timestamp_millis);
                 messages.push((at_ms.ok(), text_at(message, "_id").unwrap_or_default()));
             }
         }
@@ -201,7 +201,8 @@ impl Check<'_> {
         let mut there = BTreeMap::new();
         for row in found.memberships.get(survivor).into_iter().flatten() {
             let unread = row.get("unread").ok().flatten().and_then(whole).unwrap_or_default();
-            let read_ms = row.get_datetime("lastReadAt").map_or(i64::MIN, |at| at.timestamp_millis());
+            let read_ms =
+                row.get_datetime("lastReadAt").map_or(i64::MIN, mongodb::bson::DateTime::timestamp_millis);
             let other = there.insert(text_at(row, "userId").unwrap_or_default(), (unread, read_ms));
             self.say(other.is_some(), || format!("{survivor}: somebody has two memberships: {row:?}"));
         }

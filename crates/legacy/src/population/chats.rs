@@ -86,9 +86,10 @@ fn draft(
 ) -> Draft {
     // A string says nothing of its age.
     let is_text = !is_twin && chance.percent(5);
-    let id = match is_text {
-        true => Bson::String(crate::chance::uuid_text(&chance.uuid())),
-        false => chance.object_id(created_ms).into(),
+    let id = if is_text {
+        Bson::String(crate::chance::uuid_text(&chance.uuid()))
+    } else {
+        chance.object_id(created_ms).into()
     };
     let (public, public_id) = match writing.public_id(chance) {
         Some((value, text)) => (Some(value), text),

@@ -107,7 +107,8 @@ pub(super) fn embed(
             own.extend(all.values().take(3).cloned());
         }
         for message in &own {
-            let id = message.get_object_id("_id").map(|id| id.to_hex()).unwrap_or_default();
+            let id =
+                message.get_object_id("_id").map(mongodb::bson::oid::ObjectId::to_hex).unwrap_or_default();
             all.insert(id, message.clone());
         }
         draft.document.insert("messages", own);

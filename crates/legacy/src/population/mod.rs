@@ -99,7 +99,7 @@ impl Population {
         }
         if let Some(size) = self.sizes.next(&mut self.chance) {
             let people = self.block.next_set(&mut self.chance);
-            return sets::make(&self.writing, &mut self.chance, &mut self.block, people, size).map(Some);
+            return sets::make(&self.writing, &mut self.chance, &mut self.block, &people, size).map(Some);
         }
         if self.odd_are_done {
             return Ok(None);

@@ -10,11 +10,11 @@ pub(super) fn make(
     writing: &Writing,
     chance: &mut Chance,
     block: &mut Block,
-    people: Vec<String>,
+    people: &[String],
     size: Size,
 ) -> Result<Piece, LegacyError> {
     let members = ParticipantSet::parse(people.iter().cloned()).expect("names of people are participants");
-    let mut drafts = chats::make(writing, chance, block, &people, size.chats);
+    let mut drafts = chats::make(writing, chance, block, people, size.chats);
     let oldest = chats::oldest(&drafts);
     let mut set = ExpectedSet {
         participants: members.members().iter().map(ToString::to_string).collect(),
@@ -24,11 +24,11 @@ pub(super) fn make(
         ..ExpectedSet::default()
     };
     let mut piece = Piece::default();
-    messages::rows(writing, chance, &drafts, &people, size.messages, &mut piece, &mut set);
+    messages::rows(writing, chance, &drafts, people, size.messages, &mut piece, &mut set);
     if writing.shape.embedded {
-        messages::embed(writing, chance, &mut drafts, &people, &mut set);
+        messages::embed(writing, chance, &mut drafts, people, &mut set);
     }
-    beside::make(writing, chance, block, &drafts, &people, &mut piece, &mut set);
+    beside::make(writing, chance, block, &drafts, people, &mut piece, &mut set);
     for (index, draft) in drafts.iter().enumerate() {
         for (person, count) in &draft.unread {
             *set.unread.entry(person.clone()).or_default() += count;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a command is tried again: longer than an election takes, even on a bad day.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 /// The most bytes of documents or statements in one command; the server's limit is 16 MiB.
 pub(super) const COMMAND_BYTES: usize = 8 << 20;
 /// How long to wait before the next try.
@@ -73,10 +73,10 @@ pub(super) fn may_pass(error: &Error) -> bool {
         || crate::error::code_of(error).is_some_and(|code| PASSING.contains(&code))
 }
 
-/// Codes, by the names of the server's `error_codes.yml`: HostUnreachable, HostNotFound, LockTimeout,
-/// MaxTimeMSExpired, WriteConcernFailed, NetworkTimeout, ShutdownInProgress, WriteConflict, ReadConcernMajorityNotAvailableYet,
-/// PrimarySteppedDown, SnapshotUnavailable, NoSuchTransaction, ExceededTimeLimit, SocketException, NotWritablePrimary,
-/// InterruptedAtShutdown, Interrupted, InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary.
+/// Codes, by the names of the server's `error_codes.yml`: `HostUnreachable`, `HostNotFound`, `LockTimeout`,
+/// `MaxTimeMSExpired`, `WriteConcernFailed`, `NetworkTimeout`, `ShutdownInProgress`, `WriteConflict`, `ReadConcernMajorityNotAvailableYet`,
+/// `PrimarySteppedDown`, `SnapshotUnavailable`, `NoSuchTransaction`, `ExceededTimeLimit`, `SocketException`, `NotWritablePrimary`,
+/// `InterruptedAtShutdown`, Interrupted, `InterruptedDueToReplStateChange`, `NotPrimaryNoSecondaryOk`, `NotPrimaryOrSecondary`.
 const PASSING: [i32; 20] =
     [6, 7, 24, 50, 64, 89, 91, 112, 134, 189, 246, 251, 262, 9001, 10107, 11600, 11601, 11602, 13435, 13436];
 
@@ -94,8 +94,7 @@ impl MongoMigrator {
     ) -> Result<(), MigrateError> {
         for chunk in chunks(documents, |document| document.as_bytes()) {
             let count = chunk.len();
-            let mut array = RawArrayBuf::new();
-            chunk.into_iter().for_each(|document| array.push(document));
+            let array: RawArrayBuf = chunk.into_iter().collect();
             let command = rawdoc! {
                 "insert": collection, "documents": array, "ordered": false,
                 "writeConcern": { "w": "majority", "j": true },

@@ -146,7 +146,7 @@ impl MongoMigrator {
             let (Some(key), Some(id)) = (key, id) else { continue };
             let date = field(chat, &fields.created_at).and_then(RawBsonRef::as_datetime);
             let date = date.or_else(|| id.as_object_id().map(|id| id.timestamp()));
-            let age = (date.map_or(0, |date| date.timestamp_millis()), shown(&id));
+            let age = (date.map_or(0, mongodb::bson::DateTime::timestamp_millis), shown(&id));
             let set = self.codec.participants(chat).ok();
             holders.entry(key.to_owned()).or_default().push(Holder { id, set, age });
         }

@@ -91,16 +91,15 @@ impl Straggler<'_> {
     ) -> Result<bool, MigrateError> {
         let collection = &self.reference.collection;
         let mut command = doc! { "ordered": false };
-        let statement = match &after {
-            Some(after) => replace(id, before, after, true)?,
-            None => {
-                let same = doc! { "$eq": ["$$ROOT", { "$literal": raw_document(before)? }] };
-                let delete = doc! {
-                    "q": { "_id": id.clone(), "$expr": same }, "limit": 1,
-                    "collation": crate::index::simple_document(),
-                };
-                RawDocumentBuf::try_from(&delete).map_err(|error| StoreError::Corrupt(error.to_string()))?
-            }
+        let statement = if let Some(after) = &after {
+            replace(id, before, after, true)?
+        } else {
+            let same = doc! { "$eq": ["$$ROOT", { "$literal": raw_document(before)? }] };
+            let delete = doc! {
+                "q": { "_id": id.clone(), "$expr": same }, "limit": 1,
+                "collation": crate::index::simple_document(),
+            };
+            RawDocumentBuf::try_from(&delete).map_err(|error| StoreError::Corrupt(error.to_string()))?
         };
         let statement =
             Document::try_from(statement.as_ref()).map_err(|error| StoreError::Corrupt(error.to_string()))?;

@@ -23,6 +23,8 @@ use crate::{
 
 /// How many merged chats are looked after at once.
 const ALIASES_AT_ONCE: usize = 500;
+/// The same, as a limit of a query.
+const ALIASES_PAGE: i64 = 500;
 /// How many rows one query returns.
 const ROWS: i64 = 10_000;
 
@@ -135,7 +137,7 @@ impl MongoMigrator {
         }
         persist(|| async {
             let find = aliases.find(filter.clone()).sort(doc! { "_id": 1 });
-            find.limit(ALIASES_AT_ONCE as i64).await?.try_collect().await
+            find.limit(ALIASES_PAGE).await?.try_collect().await
         })
         .await
     }
@@ -178,6 +180,9 @@ impl MongoMigrator {
     }
 }
 
+/// What rows say, what they are to say, and their `_id`s.
+type Moving = (Bson, Bson, Vec<Bson>);
+
 /// Rows of one reference that name merged chats.
 struct Look<'a> {
     migrator: &'a MongoMigrator,
@@ -189,7 +194,7 @@ struct Look<'a> {
 
 impl Look<'_> {
     async fn point(&self, found: &[RawDocumentBuf]) -> Result<u64, MigrateError> {
-        let mut moves: HashMap<(usize, Vec<u8>), (Bson, Bson, Vec<Bson>)> = HashMap::new();
+        let mut moves: HashMap<(usize, Vec<u8>), Moving> = HashMap::new();
         let mut others: Vec<(usize, Bson)> = Vec::new();
         for row in found {
             let Some(id) = field(row, "_id").and_then(|id| Bson::try_from(id).ok()) else { continue };

@@ -15,25 +15,32 @@ use crate::support::{Place, World, joined, set};
 /// A place with this history and the guard on.
 async fn guarded(deployment: &Deployment, chats: &[Document], options: &MongoOptions) -> Place {
     let place = Place::on(deployment).await;
-    place.chats().insert_many(chats).await.unwrap();
+    place.chats().insert_many(chats).await.expect("the database answers");
     let migrator = place.migrator_with(options).await;
-    let lease = migrator.lease("test").await.unwrap();
-    migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
-    lease.release().await.unwrap();
+    let lease = migrator.lease("test").await.expect("the database answers");
+    migrator.guard_on(&lease, false, &Uncontrolled).await.expect("the database answers");
+    lease.release().await.expect("the database answers");
     place
 }
 
 async fn all(place: &Place) -> Vec<Document> {
-    place.chats().find(doc! {}).await.unwrap().try_collect().await.unwrap()
+    place
+        .chats()
+        .find(doc! {})
+        .await
+        .expect("the database answers")
+        .try_collect()
+        .await
+        .expect("the database answers")
 }
 
 fn adopted(store: &MongoChatStore) -> u64 {
     let mut registry = Registry::default();
     store.register_metrics(&mut registry);
     let mut text = String::new();
-    encode(&mut text, &registry).unwrap();
+    encode(&mut text, &registry).expect("the database answers");
     let line = text.lines().find_map(|line| line.strip_prefix("onechat_mongo_adopted_chats_total "));
-    line.expect("the metric is there").parse().unwrap()
+    line.expect("the metric is there").parse().expect("the database answers")
 }
 
 /// Who looks by key alone does not see what history has left. That is what `enforced` promises servers they may do,
@@ -44,7 +51,8 @@ async fn without_adoption_a_chat_of_old_gets_a_duplicate() {
     let chat = doc! { "_id": old, "participants": ["ann", "bob"] };
     for (state, kind, count) in [("enforced", OutcomeKind::Created, 2), ("guarded", OutcomeKind::Existing, 1)]
     {
-        let place = guarded(shared_standalone().await, &[chat.clone()], &MongoOptions::default()).await;
+        let place =
+            guarded(shared_standalone().await, std::slice::from_ref(&chat), &MongoOptions::default()).await;
         place.tell(state).await;
         let (store, world) = (place.store().await, World::default());
         let outcome = store.create_or_get(world.proposal(&["ann", "bob"])).await.unwrap();
@@ -94,7 +102,7 @@ async fn one_chat_each(deployment: &Deployment) {
     let place = guarded(deployment, &documents, &MongoOptions::default()).await;
     let (stores, world) = ([place.store().await, place.store().await], Arc::new(World::default()));
     let calls = history.iter().flat_map(|(people, chat)| {
-        let id = chat.get_object_id("_id").unwrap().to_hex();
+        let id = chat.get_object_id("_id").expect("the database answers").to_hex();
         (0..CALLERS).map({
             let (stores, world) = (stores.clone(), Arc::clone(&world));
             move |caller| {
@@ -103,9 +111,10 @@ async fn one_chat_each(deployment: &Deployment) {
                 tokio::spawn(async move {
                     let people = people.each_ref().map(String::as_str);
                     let chat = if caller % 8 == 7 {
-                        store.lookup(&set(&people)).await.unwrap().expect("it is there")
+                        store.lookup(&set(&people)).await.expect("the database answers").expect("it is there")
                     } else {
-                        let outcome = store.create_or_get(world.proposal(&people)).await.unwrap();
+                        let outcome =
+                            store.create_or_get(world.proposal(&people)).await.expect("the database answers");
                         assert_eq!(outcome.kind, OutcomeKind::Existing, "{people:?}");
                         outcome.chat
                     };
@@ -115,7 +124,7 @@ async fn one_chat_each(deployment: &Deployment) {
         })
     });
     for call in join_all(calls.collect::<Vec<_>>()).await {
-        call.unwrap();
+        call.expect("the database answers");
     }
     let after = all(&place).await;
     assert_eq!(after.len(), history.len());
@@ -158,15 +167,21 @@ async fn the_index_decides(deployment: &Deployment) {
         async move {
             let (one, two, rival) =
                 tokio::join!(first.create_or_get(one), second.create_or_get(two), chats.insert_one(rival));
-            (key, one.unwrap(), two.unwrap(), rival.is_ok())
+            (key, one.expect("the database answers"), two.expect("the database answers"), rival.is_ok())
         }
     });
     let mut won_by_rival = 0;
     for (key, one, two, rival_won) in join_all(races).await {
-        let keyed: Vec<Document> =
-            place.chats().find(doc! { "participantsKey": &key }).await.unwrap().try_collect().await.unwrap();
+        let keyed: Vec<Document> = place
+            .chats()
+            .find(doc! { "participantsKey": &key })
+            .await
+            .expect("the database answers")
+            .try_collect()
+            .await
+            .expect("the database answers");
         assert_eq!(keyed.len(), 1, "{key}");
-        let id = keyed[0].get_object_id("_id").unwrap().to_hex();
+        let id = keyed[0].get_object_id("_id").expect("the database answers").to_hex();
         assert_eq!([one.chat.id.as_str(), two.chat.id.as_str()], [&*id, &*id], "{key}");
         assert!(one.kind != OutcomeKind::Created && two.kind != OutcomeKind::Created);
         won_by_rival += usize::from(rival_won);

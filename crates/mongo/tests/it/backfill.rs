@@ -44,8 +44,15 @@ async fn forecast(place: &Place, options: &MongoOptions) -> BackfillReport {
 
 /// All chats by `_id`.
 async fn all(place: &Place) -> HashMap<String, Document> {
-    let chats: Vec<Document> = place.chats().find(doc! {}).await.unwrap().try_collect().await.unwrap();
-    chats.into_iter().map(|chat| (chat.get("_id").unwrap().to_string(), chat)).collect()
+    let chats: Vec<Document> = place
+        .chats()
+        .find(doc! {})
+        .await
+        .expect("the database answers")
+        .try_collect()
+        .await
+        .expect("the database answers");
+    chats.into_iter().map(|chat| (chat.get("_id").expect("the database answers").to_string(), chat)).collect()
 }
 
 fn chat(id: impl Into<Bson>, participants: &[&str], key: Option<Bson>) -> Document {
@@ -186,7 +193,7 @@ fn anything(seed: u64, chats: i32) -> Vec<Document> {
         (state >> 33) % limit
     };
     let names = ["a", "b", "a_b", "b_a", "A", "c_", "_c", "%"];
-    let name = |index: u64| names[usize::try_from(index).unwrap()];
+    let name = |index: u64| names[usize::try_from(index).expect("the database answers")];
     let mut made = Vec::new();
     for n in 0..chats {
         let members: Vec<&str> = (0..=below(3)).map(|_| name(below(8))).collect();
@@ -203,7 +210,10 @@ fn anything(seed: u64, chats: i32) -> Vec<Document> {
         if below(10) == 0 {
             chat.insert("participants", Bson::from(vec![Bson::from(1)]));
         }
-        chat.insert("createdAt", DateTime::from_millis(i64::try_from(below(1000)).unwrap()));
+        chat.insert(
+            "createdAt",
+            DateTime::from_millis(i64::try_from(below(1000)).expect("the database answers")),
+        );
         made.push(chat);
     }
     made

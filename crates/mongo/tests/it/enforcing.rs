@@ -18,10 +18,10 @@ async fn guarded(
     options: &MongoOptions,
 ) -> (Place, MongoMigrator, Lease) {
     let place = Place::on(deployment).await;
-    place.chats().insert_many(chats).await.unwrap();
+    place.chats().insert_many(chats).await.expect("the database answers");
     let migrator = place.migrator_with(options).await;
-    let lease = migrator.lease("test").await.unwrap();
-    migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
+    let lease = migrator.lease("test").await.expect("the database answers");
+    migrator.guard_on(&lease, false, &Uncontrolled).await.expect("the database answers");
     (place, migrator, lease)
 }
 
@@ -35,23 +35,24 @@ async fn what_is_clean_is_enforced(deployment: &Deployment) {
         doc! { "participants": ["d", "c"], "participantsKey": "c_d" },
     ];
     let (_place, migrator, lease) = guarded(deployment, &chats, &MongoOptions::default()).await;
-    let dry = migrator.enforce(None, true, &Uncontrolled).await.unwrap();
+    let dry = migrator.enforce(None, true, &Uncontrolled).await.expect("the database answers");
     assert_eq!(counts(&dry), (true, 0, 0, 0));
-    let before = migrator.protection().await.unwrap();
+    let before = migrator.protection().await.expect("the database answers");
     assert_eq!(
         (before.state, before.is_unique),
         (CollectionState::Guarded, false),
         "a dry run changes nothing"
     );
     for _ in 0..2 {
-        let report = migrator.enforce(Some(&lease), false, &Uncontrolled).await.unwrap();
+        let report =
+            migrator.enforce(Some(&lease), false, &Uncontrolled).await.expect("the database answers");
         assert_eq!(counts(&report), (true, 0, 0, 0));
-        let after = migrator.protection().await.unwrap();
+        let after = migrator.protection().await.expect("the database answers");
         assert_eq!((after.state, after.is_unique), (CollectionState::Enforced, true));
     }
     // The guard has nothing to add to it.
     assert_eq!(
-        migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap().state,
+        migrator.guard_on(&lease, false, &Uncontrolled).await.expect("the database answers").state,
         CollectionState::Enforced
     );
 }

@@ -19,7 +19,7 @@ fn is_duplicate(error: &Error) -> bool {
 }
 
 async fn index_names(place: &Place) -> Vec<String> {
-    let mut names = place.chats().list_index_names().await.unwrap();
+    let mut names = place.chats().list_index_names().await.expect("the database answers");
     names.sort();
     names
 }
@@ -29,53 +29,71 @@ async fn old_ones_stand_and_new_ones_do_not_get_in(deployment: &Deployment) {
     let (one, other) = (ObjectId::new(), ObjectId::new());
     let duplicates =
         [one, other].map(|id| doc! { "_id": id, "participants": ["a", "b"], "participantsKey": "a_b" });
-    place.chats().insert_many(&duplicates).await.unwrap();
-    place.chats().insert_one(doc! { "participants": ["c", "d"] }).await.unwrap();
+    place.chats().insert_many(&duplicates).await.expect("the database answers");
+    place.chats().insert_one(doc! { "participants": ["c", "d"] }).await.expect("the database answers");
     let migrator = place.migrator().await;
-    assert_eq!(migrator.protection().await.unwrap().state, CollectionState::Unmigrated);
-    let lease = migrator.lease("test").await.unwrap();
-    let status = migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
+    assert_eq!(migrator.protection().await.expect("the database answers").state, CollectionState::Unmigrated);
+    let lease = migrator.lease("test").await.expect("the database answers");
+    let status = migrator.guard_on(&lease, false, &Uncontrolled).await.expect("the database answers");
     assert_eq!(status.index.as_deref(), Some("onechat_participantsKey"));
     assert_eq!(
         (status.state, status.keeps_duplicates_out, status.is_unique),
         (CollectionState::Guarded, true, false)
     );
-    assert_eq!(migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap(), status, "it may be repeated");
+    assert_eq!(
+        migrator.guard_on(&lease, false, &Uncontrolled).await.expect("the database answers"),
+        status,
+        "it may be repeated"
+    );
 
     let chats = place.chats();
     for id in [one, other] {
-        let changed =
-            chats.update_one(doc! { "_id": id }, doc! { "$set": { "title": "old friends" } }).await.unwrap();
+        let changed = chats
+            .update_one(doc! { "_id": id }, doc! { "$set": { "title": "old friends" } })
+            .await
+            .expect("the database answers");
         assert_eq!(changed.modified_count, 1);
     }
     for duplicate in [doc! { "participants": ["b", "a"], "participantsKey": "a_b" }] {
-        assert!(is_duplicate(&chats.insert_one(duplicate).await.unwrap_err()));
+        assert!(is_duplicate(&chats.insert_one(duplicate).await.expect_err("it is refused")));
     }
     let keyed = doc! { "$set": { "participantsKey": "a_b" } };
-    assert!(is_duplicate(&chats.update_one(doc! { "participants": "c" }, keyed).await.unwrap_err()));
+    assert!(is_duplicate(
+        &chats.update_one(doc! { "participants": "c" }, keyed).await.expect_err("it is refused")
+    ));
     // What has no key is kept out by nothing but a validator.
-    chats.insert_one(doc! { "participants": ["c", "d"] }).await.unwrap();
+    chats.insert_one(doc! { "participants": ["c", "d"] }).await.expect("the database answers");
 
-    let indexes = MongoIndexes::connect(&place.url, &MongoOptions::default()).await.unwrap();
-    let status = indexes.status().await.unwrap();
-    let key = status.iter().find(|status| status.purpose == IndexPurpose::OneChatPerKey).unwrap();
+    let indexes =
+        MongoIndexes::connect(&place.url, &MongoOptions::default()).await.expect("the database answers");
+    let status = indexes.status().await.expect("the database answers");
+    let key = status
+        .iter()
+        .find(|status| status.purpose == IndexPurpose::OneChatPerKey)
+        .expect("the database answers");
     assert_eq!(key.found, None);
     assert_eq!(key.guarding.as_ref().map(|index| index.ours), Some(true));
     assert!(key.unfit[0].reason.contains("onechat enforce"), "{:?}", key.unfit);
-    let refused = indexes.create().await.unwrap_err();
+    let refused = indexes.create().await.expect_err("it is refused");
     assert!(matches!(&refused, IndexError::Guarding { .. }), "{refused:?}");
 
-    let off = migrator.guard_off(&lease).await.unwrap();
+    let off = migrator.guard_off(&lease).await.expect("the database answers");
     assert_eq!((off.state, off.keeps_duplicates_out), (CollectionState::Unmigrated, false));
-    chats.insert_one(doc! { "participants": ["b", "a"], "participantsKey": "a_b" }).await.unwrap();
-    assert_eq!(migrator.guard_off(&lease).await.unwrap(), off, "it may be repeated");
+    chats
+        .insert_one(doc! { "participants": ["b", "a"], "participantsKey": "a_b" })
+        .await
+        .expect("the database answers");
+    assert_eq!(migrator.guard_off(&lease).await.expect("the database answers"), off, "it may be repeated");
     // On again, with the index that is there.
-    let on = migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
+    let on = migrator.guard_on(&lease, false, &Uncontrolled).await.expect("the database answers");
     assert_eq!((on.state, on.keeps_duplicates_out), (CollectionState::Guarded, true));
-    assert_eq!(migrator.rollback(&lease).await.unwrap(), ["chats.onechat_participantsKey"]);
-    assert_eq!(migrator.protection().await.unwrap().state, CollectionState::Unmigrated);
+    assert_eq!(
+        migrator.rollback(&lease).await.expect("the database answers"),
+        ["chats.onechat_participantsKey"]
+    );
+    assert_eq!(migrator.protection().await.expect("the database answers").state, CollectionState::Unmigrated);
     assert_eq!(index_names(&place).await, ["_id_", "onechat_participants"]);
-    assert!(migrator.rollback(&lease).await.unwrap().is_empty(), "it may be repeated");
+    assert!(migrator.rollback(&lease).await.expect("the database answers").is_empty(), "it may be repeated");
 }
 
 #[tokio::test]

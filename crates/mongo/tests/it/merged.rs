@@ -20,12 +20,12 @@ use onechat_mongod::shared_replica_set;
 use crate::support::{Place, World};
 
 fn id(text: &str) -> ChatId {
-    ChatId::new(text).unwrap()
+    ChatId::new(text).expect("the database answers")
 }
 
 async fn alias(place: &Place, from: &str, to: &str) {
     let aliases = place.database.collection::<Document>("onechat_aliases");
-    aliases.insert_one(doc! { "_id": from, "chat": to }).await.unwrap();
+    aliases.insert_one(doc! { "_id": from, "chat": to }).await.expect("the database answers");
 }
 
 #[tokio::test]

@@ -153,7 +153,7 @@ fn value() -> impl Strategy<Value = Value> {
         any::<[u8; 16]>().prop_map(|bytes| {
             Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: bytes.to_vec() })
         }),
-        "[a-z]{1,4}".prop_map(|code| Bson::JavaScriptCode(code)),
+        "[a-z]{1,4}".prop_map(Bson::JavaScriptCode),
         "[a-z]{1,4}".prop_map(|code| {
             Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope { code, scope: doc! { "x": 1 } })
         }),
@@ -183,9 +183,8 @@ impl OldData {
         let chats: Vec<Document> =
             self.chats.iter().enumerate().map(|(index, chat)| chat.document(chat_id(index))).collect();
         insert(database, "chats", chats).await;
-        let named = |index: usize, as_text: bool| match as_text {
-            true => Bson::String(chat_id(index).to_hex()),
-            false => Bson::ObjectId(chat_id(index)),
+        let named = |index: usize, as_text: bool| {
+            if as_text { Bson::String(chat_id(index).to_hex()) } else { Bson::ObjectId(chat_id(index)) }
         };
         let messages = self.messages.iter().enumerate().map(|(index, (chat, as_text, value))| {
             doc! { "_id": id(2, index), "sender": "ann", "chatId": named(*chat, *as_text), "text": value.0.clone() }

@@ -8,7 +8,9 @@ use crate::support::Place;
 
 async fn suggest(place: &Place) -> Result<String, MigrateError> {
     let options = MongoOptions::default();
-    let migrator = MongoMigrator::connect(&place.url, &options, MergeRules::default()).await.unwrap();
+    let migrator = MongoMigrator::connect(&place.url, &options, MergeRules::default())
+        .await
+        .expect("the database answers");
     let toml = migrator.suggest(&Uncontrolled).await?.toml;
     toml.parse::<toml::Table>().expect("what is printed can be read");
     Ok(toml)
@@ -20,7 +22,12 @@ fn settings(toml: &str) -> Vec<&str> {
 }
 
 async fn fill(place: &Place, collection: &str, documents: Vec<Document>) {
-    place.database.collection::<Document>(collection).insert_many(documents).await.unwrap();
+    place
+        .database
+        .collection::<Document>(collection)
+        .insert_many(documents)
+        .await
+        .expect("the database answers");
 }
 
 fn uuid(n: u8) -> Bson {

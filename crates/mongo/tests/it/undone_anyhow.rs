@@ -30,24 +30,34 @@ impl Old {
             ], "unread": { "ann": 2 } }
         };
         let others = doc! { "_id": id(3), "participants": ["bob", "cleo"] };
-        place.chats().insert_many([chat(survivor, "first"), chat(loser, "second"), others]).await.unwrap();
+        place
+            .chats()
+            .insert_many([chat(survivor, "first"), chat(loser, "second"), others])
+            .await
+            .expect("the database answers");
         let message = |chat: ObjectId, index: u32| {
             doc! { "_id": ObjectId::from_parts(1_600_000_100 + index, [8; 5], [0; 3]), "chatId": chat, "text": "hi" }
         };
         let messages = (0..10).map(|index| message(if index < 5 { survivor } else { loser }, index));
-        place.database.collection("messages").insert_many(messages).await.unwrap();
+        place.database.collection("messages").insert_many(messages).await.expect("the database answers");
         let migrator = migrator(&place).await;
-        let lease = migrator.lease("test").await.unwrap();
+        let lease = migrator.lease("test").await.expect("the database answers");
         Self { place, migrator, lease, survivor, loser }
     }
 
     async fn merge(&self, kind: RunKind) -> RunId {
-        let run = self.migrator.begin_run(&self.lease, kind).await.unwrap();
-        self.migrator.guard_on(&self.lease, false, &Uncontrolled).await.unwrap();
-        self.migrator.backfill(Some(&self.lease), Some(&run), false, &Uncontrolled).await.unwrap();
-        assert_eq!(self.migrator.merge(&self.lease, &run, &Uncontrolled).await.unwrap().groups, 1);
-        self.migrator.end_run(&run).await.unwrap();
-        self.migrator.rollback(&self.lease).await.unwrap();
+        let run = self.migrator.begin_run(&self.lease, kind).await.expect("the database answers");
+        self.migrator.guard_on(&self.lease, false, &Uncontrolled).await.expect("the database answers");
+        self.migrator
+            .backfill(Some(&self.lease), Some(&run), false, &Uncontrolled)
+            .await
+            .expect("the database answers");
+        assert_eq!(
+            self.migrator.merge(&self.lease, &run, &Uncontrolled).await.expect("the database answers").groups,
+            1
+        );
+        self.migrator.end_run(&run).await.expect("the database answers");
+        self.migrator.rollback(&self.lease).await.expect("the database answers");
         run
     }
 
@@ -66,7 +76,7 @@ impl Old {
     }
 
     async fn entry(&self, run: &RunId) -> UndoTarget {
-        let entries = self.migrator.entries(run, 0, 10).await.unwrap();
+        let entries = self.migrator.entries(run, 0, 10).await.expect("the database answers");
         assert_eq!(entries.len(), 1);
         UndoTarget::Group(entries[0].entry.clone())
     }
@@ -76,12 +86,12 @@ impl Old {
     }
 
     async fn chat(&self, id: ObjectId) -> Option<Document> {
-        self.place.chats().find_one(doc! { "_id": id }).await.unwrap()
+        self.place.chats().find_one(doc! { "_id": id }).await.expect("the database answers")
     }
 
     async fn message(&self, index: u32) -> Option<Document> {
         let id = ObjectId::from_parts(1_600_000_100 + index, [8; 5], [0; 3]);
-        self.messages().find_one(doc! { "_id": id }).await.unwrap()
+        self.messages().find_one(doc! { "_id": id }).await.expect("the database answers")
     }
 }
 
@@ -100,19 +110,28 @@ async fn writes_since_are_kept_and_listed(deployment: &Deployment) {
     let id = |index: u32| ObjectId::from_parts(1_600_000_100 + index, [8; 5], [0; 3]);
     let messages = old.messages();
     // Deleted, moved elsewhere, changed, and new.
-    messages.delete_one(doc! { "_id": id(5) }).await.unwrap();
+    messages.delete_one(doc! { "_id": id(5) }).await.expect("the database answers");
     let elsewhere = ObjectId::from_parts(1, [9; 5], [0; 3]);
-    messages.update_one(doc! { "_id": id(6) }, doc! { "$set": { "chatId": elsewhere } }).await.unwrap();
-    messages.update_one(doc! { "_id": id(7) }, doc! { "$set": { "text": "edited" } }).await.unwrap();
+    messages
+        .update_one(doc! { "_id": id(6) }, doc! { "$set": { "chatId": elsewhere } })
+        .await
+        .expect("the database answers");
+    messages
+        .update_one(doc! { "_id": id(7) }, doc! { "$set": { "text": "edited" } })
+        .await
+        .expect("the database answers");
     let young = ObjectId::from_parts(u32::MAX - 1, [8; 5], [0; 3]);
-    messages.insert_one(doc! { "_id": young, "chatId": old.survivor, "text": "new" }).await.unwrap();
+    messages
+        .insert_one(doc! { "_id": young, "chatId": old.survivor, "text": "new" })
+        .await
+        .expect("the database answers");
     let note = doc! { "_id": "new note", "at": DateTime::from_millis(9) };
     let since = doc! {
         "$set": { "title": "renamed", "colour": "red" }, "$push": { "notes": note.clone() }, "$inc": { "unread.ann": 1 },
     };
-    old.place.chats().update_one(doc! { "_id": old.survivor }, since).await.unwrap();
+    old.place.chats().update_one(doc! { "_id": old.survivor }, since).await.expect("the database answers");
 
-    let report = old.undo(&UndoTarget::Run(run)).await.unwrap();
+    let report = old.undo(&UndoTarget::Run(run)).await.expect("the database answers");
     assert_eq!((report.groups, report.revived, report.moved_back), (1, 1, 3), "{report:?}");
     let listed = |what: &str| report.conflicts.iter().filter(|line| line.contains(what)).count();
     assert_eq!(listed(&format!("{} was deleted since", id(5))), 1, "{report:?}");
@@ -122,18 +141,25 @@ async fn writes_since_are_kept_and_listed(deployment: &Deployment) {
     // A message, the title, the colour, and a note.
     assert_eq!(report.kept, 4, "{report:?}");
     assert_eq!(old.message(5).await, None);
-    assert_eq!(old.message(6).await.unwrap().get("chatId"), Some(&Bson::from(elsewhere)));
-    let seventh = old.message(7).await.unwrap();
+    assert_eq!(
+        old.message(6).await.expect("the database answers").get("chatId"),
+        Some(&Bson::from(elsewhere))
+    );
+    let seventh = old.message(7).await.expect("the database answers");
     assert_eq!((&seventh["chatId"], &seventh["text"]), (&Bson::from(old.loser), &Bson::from("edited")));
-    let newest = messages.find_one(doc! { "_id": young }).await.unwrap().unwrap();
+    let newest = messages
+        .find_one(doc! { "_id": young })
+        .await
+        .expect("the database answers")
+        .expect("the database answers");
     assert_eq!(newest.get("chatId"), Some(&Bson::from(old.survivor)));
-    let survivor = old.chat(old.survivor).await.unwrap();
+    let survivor = old.chat(old.survivor).await.expect("the database answers");
     assert_eq!((&survivor["title"], &survivor["colour"]), (&Bson::from("renamed"), &Bson::from("red")));
-    let notes = survivor.get_array("notes").unwrap();
+    let notes = survivor.get_array("notes").expect("the database answers");
     assert_eq!(notes.last(), Some(&Bson::from(note)));
     assert_eq!(notes.len(), 2, "{notes:?}");
-    assert_eq!(survivor.get_document("unread").unwrap()["ann"], Bson::from(5));
-    assert_eq!(old.chat(old.loser).await.unwrap()["title"], Bson::from("second"));
+    assert_eq!(survivor.get_document("unread").expect("the database answers")["ann"], Bson::from(5));
+    assert_eq!(old.chat(old.loser).await.expect("the database answers")["title"], Bson::from("second"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -215,7 +241,7 @@ async fn fail_after(old: &Old, mode: Bson) {
     admin
         .run_command(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data })
         .await
-        .unwrap();
+        .expect("the database answers");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,21 +10,21 @@ use crate::support::{Place, World};
 
 async fn options(place: &Place) -> Document {
     let list = doc! { "listCollections": 1, "filter": { "name": "chats" } };
-    let cursor = place.database.run_cursor_command(list).await.unwrap();
-    let listed: Vec<Document> = cursor.try_collect().await.unwrap();
-    listed[0].get_document("options").unwrap().clone()
+    let cursor = place.database.run_cursor_command(list).await.expect("the database answers");
+    let listed: Vec<Document> = cursor.try_collect().await.expect("the database answers");
+    listed[0].get_document("options").expect("the database answers").clone()
 }
 
 async fn change(place: &Place, change: Document) {
     let mut command = doc! { "collMod": "chats" };
     command.extend(change);
-    place.database.run_command(command).await.unwrap();
+    place.database.run_command(command).await.expect("the database answers");
 }
 
 /// A collection with an old chat that has neither a key nor a title, and this validation.
 async fn place_with(validation: Document) -> (Place, MongoMigrator) {
     let place = Place::fresh().await;
-    place.chats().insert_one(doc! { "participants": ["a", "b"] }).await.unwrap();
+    place.chats().insert_one(doc! { "participants": ["a", "b"] }).await.expect("the database answers");
     change(&place, validation).await;
     let migrator = place.migrator().await;
     (place, migrator)
@@ -33,7 +33,7 @@ async fn place_with(validation: Document) -> (Place, MongoMigrator) {
 /// Whether a new chat is taken, and stays not.
 async fn takes(place: &Place, chat: Document) -> bool {
     let Ok(inserted) = place.chats().insert_one(chat).await else { return false };
-    place.chats().delete_one(doc! { "_id": inserted.inserted_id }).await.unwrap();
+    place.chats().delete_one(doc! { "_id": inserted.inserted_id }).await.expect("the database answers");
     true
 }
 

@@ -54,8 +54,8 @@ pub(super) async fn run(arguments: Migrate) -> anyhow::Result<Exit> {
         }
     }
     let arrival = arrival?;
-    migration.print(&arrival)?;
-    Ok(Exit::found(migration.is_wanting(&arrival)))
+    migration.print(arrival)?;
+    Ok(Exit::found(migration.is_wanting(arrival)))
 }
 
 struct Migration<'a> {
@@ -99,13 +99,13 @@ impl Migration<'_> {
         }
     }
 
-    fn is_wanting(&self, arrival: &Arrival) -> bool {
+    fn is_wanting(&self, arrival: Arrival) -> bool {
         !matches!(arrival.ending, Ending::NothingToDo | Ending::Enforced)
             || arrival.account_holds == Some(false)
             || self.did.merge.blocked > 0
     }
 
-    fn print(&self, arrival: &Arrival) -> anyhow::Result<()> {
+    fn print(&self, arrival: Arrival) -> anyhow::Result<()> {
         let (name, words) = match arrival.ending {
             Ending::NothingToDo => {
                 ("nothing_to_do", "Nothing to do: there is one chat per set, and it stays so.")

@@ -56,7 +56,8 @@ impl Config {
             mongodb.insert("deadline_ms".into(), ms(self.store.mongodb.deadline));
             file.insert("mongodb".into(), Value::Table(mongodb));
         }
-        let unconfigured = MigrateConfig::resolve(Default::default(), &self.store.mongodb.mapping)?;
+        let unconfigured =
+            MigrateConfig::resolve(super::MigrateSettings::default(), &self.store.mongodb.mapping)?;
         if on_mongodb || self.migrate != unconfigured {
             file.insert("migrate".into(), Value::Table(migrate_print::to_toml(&self.migrate)));
         }

@@ -76,7 +76,12 @@ impl CurrentLimits {
 /// A setting that was changed in the file is the operator's last word, over a flag too; one that was taken out of the
 /// file is again what the flag said. What was not touched stays.
 fn changed(first: Limits, now: Limits, before: Limits, after: Limits) -> Limits {
-    fn one<T: PartialEq>(first: Option<T>, now: Option<T>, before: Option<T>, after: Option<T>) -> Option<T> {
+    fn one<T: PartialEq + Copy>(
+        first: Option<T>,
+        now: Option<T>,
+        before: Option<T>,
+        after: Option<T>,
+    ) -> Option<T> {
         match after {
             after if after == before => now,
             None if before == first => None,

@@ -170,12 +170,11 @@ impl OneClient {
         let name = format!("live-{}-{}", self.name, self.told.calls);
         let Some((status, message)) = self.heard(user.send(chat, &name).await) else { return };
         let people = self.friends[index].people.clone();
-        match (status.as_u16(), message["id"].as_str()) {
-            (201, Some(id)) => self.told.messages.push(Acknowledged { id: id.to_owned(), people }),
-            _ => {
-                let what = format!("a message of {people:?} to {chat} was answered {status} {message}");
-                self.told.wrong.push(what);
-            }
+        if let (201, Some(id)) = (status.as_u16(), message["id"].as_str()) {
+            self.told.messages.push(Acknowledged { id: id.to_owned(), people });
+        } else {
+            let what = format!("a message of {people:?} to {chat} was answered {status} {message}");
+            self.told.wrong.push(what);
         }
     }
 

@@ -129,9 +129,10 @@ impl MongoMigrator {
     ) -> Result<Vec<ObjectId>, MigrateError> {
         let rows = self.database.collection::<RawDocumentBuf>(collection);
         // A comparison with an ObjectId finds ObjectIds only.
-        let mut bounds = match after {
-            Some(after) => doc! { "$gt": after },
-            None => doc! { "$gte": ObjectId::from_bytes([0; ID_BYTES]) },
+        let mut bounds = if let Some(after) = after {
+            doc! { "$gt": after }
+        } else {
+            doc! { "$gte": ObjectId::from_bytes([0; ID_BYTES]) }
         };
         if let Some(last) = last {
             bounds.insert("$lte", last);

@@ -21,6 +21,9 @@ use super::{
 };
 use crate::codec::{field, forms_of, text_of};
 
+/// The same, as a limit of a query.
+const PORTION: i64 = 10_000;
+
 impl Work<'_> {
     /// Points what can be pointed, if the group has very many rows.
     pub(super) async fn ahead(&mut self, wanted: &Wanted) -> Result<(), MigrateError> {
@@ -70,7 +73,7 @@ impl Work<'_> {
             let Ok(plan) = onechat_migrate::plan(&self.rules, &counted) else { return Ok(()) };
             let moves: Vec<Move> =
                 plan.moves.iter().filter(|one| one.field == reference.field).cloned().collect();
-            let merge = self.entry(&plan, &moves, by_value(&free, &reference.field));
+            let merge = self.entry(&plan, &moves, &by_value(&free, &reference.field));
             let moved = merge.entry.moved.unsigned_abs();
             if moved == 0 {
                 return Ok(());
@@ -97,7 +100,7 @@ impl Work<'_> {
         }
         let found: Vec<RawDocumentBuf> = persist(|| async {
             let find = rows.find(filter.clone()).projection(projection.clone());
-            find.limit(MANY_ROWS as i64).collation(crate::index::simple()).await?.try_collect().await
+            find.limit(PORTION).collation(crate::index::simple()).await?.try_collect().await
         })
         .await?;
         Ok(found.into_iter().filter(|row| scalar(row, &reference.field).is_some()).collect())
@@ -136,7 +139,7 @@ impl Work<'_> {
         Ok((free, held.collect()))
     }
 
-    fn entry(&self, plan: &GroupPlan, moves: &[Move], by_value: Vec<(Bson, Vec<Bson>)>) -> Merge {
+    fn entry(&self, plan: &GroupPlan, moves: &[Move], by_value: &[(Bson, Vec<Bson>)]) -> Merge {
         let mut items = Vec::new();
         let mut moved = 0;
         for one in moves {

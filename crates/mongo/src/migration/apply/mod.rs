@@ -22,6 +22,9 @@ use super::{Lease, MigrateError, MongoMigrator, RunId};
 const GROUPS: usize = 100;
 /// How many chats that are, at most; a group of more is on its own.
 const CHATS: usize = 400;
+/// How many times duplicates are looked for. Each pass ends what was there when it began, but for chats that somebody
+/// wrote to in that moment.
+const MOST_PASSES: u32 = 20;
 /// How many examples a report keeps.
 const EXAMPLES: usize = 10;
 
@@ -159,7 +162,7 @@ impl MongoMigrator {
         self.seal(lease, run, control).await?;
         self.finish_interrupted(lease, control).await?;
         let mut work = self.work(lease, run, control).await?;
-        loop {
+        for pass in 1.. {
             let mut duplicates = self.duplicates(control).await?;
             let (total, before) = (duplicates.groups(), work.report.groups);
             (work.report.blocked, work.report.examples) = (0, Vec::new());
@@ -174,9 +177,15 @@ impl MongoMigrator {
                 control.advance("merge", done, total);
             }
             if work.report.groups == before {
-                return Ok(work.report);
+                break;
+            }
+            if pass == MOST_PASSES {
+                control
+                    .note("chats are written to all the time: repeat the command when there is less to do");
+                break;
             }
         }
+        Ok(work.report)
     }
 
     /// Merges the groups of a plan that was made before. One that has changed since is planned anew.

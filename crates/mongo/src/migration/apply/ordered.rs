@@ -4,9 +4,11 @@
 //! only while it is what the journal says, and last the survivor gets what it is to be, its key included. Every step
 //! can be repeated, so going on after a crash is doing all of them again.
 
+use std::collections::HashSet;
+
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, raw::cstr, rawdoc};
-use onechat_migrate::{ChatRow, Group, MergeRules, ReferenceRows, undo_document};
+use onechat_migrate::{Activity, ChatRow, Group, MergeRules, ReferenceRows, undo_document};
 
 use super::{
     super::{
@@ -41,6 +43,10 @@ impl Work<'_> {
             return Ok(Done::TooMuch);
         }
         let (merges, tally) = self.planned(read, EntryState::Applying)?;
+        // Before anything is written: a loser that has ended cannot wait until the key is free.
+        if self.migrator.have_strangers_a_key(&merges).await? {
+            return Ok(Done::Clash(vec![self.migrator.codec.key_field().to_owned()]));
+        }
         if !merges.is_empty() {
             let clash = self.migrator.carry_out(self.lease, &self.rules, merges, false).await?;
             for (key, why) in clash {
@@ -81,6 +87,27 @@ impl MongoMigrator {
         Ok(notes)
     }
 
+    /// Whether a chat of other people has a key that a survivor is to have, and the index keeps it from both.
+    async fn have_strangers_a_key(&self, merges: &[Merge]) -> Result<bool, MigrateError> {
+        if self.indexes().on_the_key().await?.keeps_out().is_none() {
+            return Ok(false);
+        }
+        let keys: Vec<&str> = merges.iter().map(|merge| merge.entry.key.as_str()).collect();
+        let key_field = self.codec.key_field();
+        let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
+        let holders: Vec<RawDocumentBuf> = persist(|| async {
+            let find = chats.find(doc! { key_field: { "$in": keys.clone() } }).projection(doc! { "_id": 1 });
+            find.collation(crate::index::simple()).await?.try_collect().await
+        })
+        .await?;
+        let mut known: HashSet<Vec<u8>> = HashSet::new();
+        for entry in merges.iter().map(|merge| &merge.entry) {
+            known.insert(bytes_of(&entry.survivor));
+            known.extend(entry.losers.iter().map(|(id, _)| bytes_of(id)));
+        }
+        Ok(holders.iter().any(|holder| !known.contains(&id_of(holder))))
+    }
+
     /// Losers that are still there have changed since they were read. They are chats of their own again, to be merged
     /// by the next pass, and what they had is taken out of what their survivors are to be.
     async fn spare_the_changed(&self, rules: &MergeRules, merges: &mut [Merge]) -> Result<(), MigrateError> {
@@ -118,13 +145,19 @@ impl MongoMigrator {
                 Item::Survivor { before, .. } | Item::Loser { before, .. } => Some(before.clone()),
                 _ => None,
             })
-            .map(|document| ChatRow { document, activity: Default::default() })
+            .map(|document| ChatRow { document, activity: Activity::default() })
             .collect();
         let set = self.codec.participants(&chats.first()?.document).ok()?;
         let key = onechat_core::ParticipantsKey::new(&set, self.key_format);
         let references = vec![ReferenceRows::default(); rules.references.len()];
         let group = Group { set, key, chats, references };
-        onechat_migrate::plan(rules, &group).ok()?.survivor_after
+        let plan = onechat_migrate::plan(rules, &group).ok();
+        match (plan, merge.items.first()) {
+            (Some(plan), _) if plan.survivor == merge.entry.survivor => plan.survivor_after,
+            // Another one would survive now: what was planned takes too much in, which loses nothing.
+            (_, Some(Item::Survivor { after, .. })) => after.clone(),
+            _ => None,
+        }
     }
 
     async fn note_the_spared(
@@ -143,9 +176,10 @@ impl MongoMigrator {
             subtype: mongodb::bson::spec::BinarySubtype::Generic,
             bytes: after.as_bytes().to_vec(),
         });
-        let change = match image {
-            Some(image) => doc! { "$set": { "items.$[one].after": image } },
-            None => doc! { "$unset": { "items.$[one].after": "" } },
+        let change = if let Some(image) = image {
+            doc! { "$set": { "items.$[one].after": image } }
+        } else {
+            doc! { "$unset": { "items.$[one].after": "" } }
         };
         let change = doc! {
             "q": { "_id": entry }, "u": change, "arrayFilters": [{ "one.what": "survivor" }],

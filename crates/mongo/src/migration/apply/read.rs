@@ -9,7 +9,7 @@ use mongodb::{
     error::Error,
 };
 use onechat_core::ParticipantsKey;
-use onechat_migrate::{ChatRow, Group, MergeRules, MessageFieldsOfRows, Reference, ReferenceRows};
+use onechat_migrate::{Activity, ChatRow, Group, MergeRules, MessageFieldsOfRows, Reference, ReferenceRows};
 
 use super::{
     super::{
@@ -77,7 +77,7 @@ impl Reader<'_> {
             };
             let chats: Vec<ChatRow> = documents
                 .filter(is_theirs)
-                .map(|document| ChatRow { document, activity: Default::default() })
+                .map(|document| ChatRow { document, activity: Activity::default() })
                 .collect();
             if chats.len() > 1 {
                 let key = ParticipantsKey::new(&wanted.set, self.migrator.key_format);
@@ -263,7 +263,7 @@ struct Sorted {
     values: BTreeMap<Vec<u8>, (Bson, Vec<Bson>)>,
     rows: Vec<RawDocumentBuf>,
     sent: HashMap<Vec<u8>, SentAs>,
-    activity: HashMap<usize, onechat_migrate::Activity>,
+    activity: HashMap<usize, Activity>,
     messages: Vec<(Bson, mongodb::bson::DateTime)>,
 }
 

@@ -158,10 +158,9 @@ impl Work<'_> {
         let merges = [merge];
         loop {
             match self.try_to_carry(&merges).await {
-                Ok(()) => return Ok(()),
-                Err(Failed::Final(error)) => return Err(error),
                 // What is in the way is left to the merge itself.
-                Err(Failed::TooMuch | Failed::Clash(_)) => return Ok(()),
+                Ok(()) | Err(Failed::TooMuch | Failed::Clash(_)) => return Ok(()),
+                Err(Failed::Final(error)) => return Err(error),
                 Err(Failed::Passing(error)) if deadline.has_passed() => {
                     return Err(MigrateError::driver(&error));
                 }

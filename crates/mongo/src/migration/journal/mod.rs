@@ -72,7 +72,7 @@ mod runs;
 
 pub(super) use entry::{Entry, EntryState, MovedField, shown};
 pub(super) use item::{Item, paged, raw};
-pub(super) use keys::{KEYS_PER_DOCUMENT, KeyChange};
+pub(super) use keys::KeyChange;
 pub use runs::{EntryDetails, EntrySummary, RunId, RunKind, RunSummary};
 
 /// The collection of runs.

@@ -64,9 +64,10 @@ impl Undo<'_> {
 
     fn statement(&self, change: &KeyChange) -> Document {
         let key = self.migrator.codec.key_field();
-        let update = match &change.before {
-            Some(before) => doc! { "$set": { key: before.clone() } },
-            None => doc! { "$unset": { key: "" } },
+        let update = if let Some(before) = &change.before {
+            doc! { "$set": { key: before.clone() } }
+        } else {
+            doc! { "$unset": { key: "" } }
         };
         // Null is what a chat without the field has, too.
         let as_written = change.after.clone().map_or(Bson::Null, Bson::String);

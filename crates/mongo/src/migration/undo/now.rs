@@ -1,6 +1,9 @@
 //! What is there now of all that a batch of entries has changed: read in a few queries, whatever their number.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+};
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, oid::ObjectId};
@@ -60,8 +63,10 @@ impl Now {
 
 /// What is noted before a document is replaced, where that is not one transaction with all the rest.
 pub(super) fn intention(collection: &str, id: &Bson, target: &RawDocument) -> String {
-    let digest = Sha256::digest(target.as_bytes());
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut digest = String::new();
+    for byte in Sha256::digest(target.as_bytes()) {
+        let _ = write!(digest, "{byte:02x}");
+    }
     format!("{collection} {id} {digest}")
 }
 

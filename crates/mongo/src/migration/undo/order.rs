@@ -90,7 +90,7 @@ impl MongoMigrator {
             filter.insert("order", doc! { "$lt": before });
         }
         let documents = self.journaled(filter, doc! { "order": -1 }, PAGE).await?;
-        documents.iter().map(|document| recorded(document)).collect()
+        documents.iter().map(recorded).collect()
     }
 
     /// Entries, not undone, that came after one of these and have to do with the same chats. Not those of `except`.
@@ -156,7 +156,7 @@ impl MongoMigrator {
 }
 
 fn recorded(document: &RawDocumentBuf) -> Result<Recorded, MigrateError> {
-    if field(document, "type").and_then(|kind| kind.as_str()) == Some("merge") {
+    if field(document, "type").and_then(mongodb::bson::RawBsonRef::as_str) == Some("merge") {
         return Ok(Recorded::Merge(Box::new(Entry::from_document(document)?)));
     }
     let damaged = |_| StoreError::Corrupt("the journal has keys that cannot be read".to_owned());

@@ -63,7 +63,7 @@ pub(crate) mod value {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bson, D::Error> {
-        Read::deserialize(deserializer).map(|read| read.value())
+        Read::deserialize(deserializer).map(Read::value)
     }
 }
 
@@ -103,9 +103,9 @@ impl Serialize for Exact<'_> {
         if read.is_ok_and(|read| same(read.0.as_raw_bson_ref(), self.0)) {
             return readable.serialize(serializer);
         }
-        let mut carrier = RawDocumentBuf::new();
-        carrier.append(cstr!(""), self.0);
-        let bytes = bson::Binary { subtype: BinarySubtype::Generic, bytes: carrier.into_bytes() };
+        let mut envelope = RawDocumentBuf::new();
+        envelope.append(cstr!(""), self.0);
+        let bytes = bson::Binary { subtype: BinarySubtype::Generic, bytes: envelope.into_bytes() };
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry(BYTES, &Bson::Binary(bytes).into_canonical_extjson())?;
         map.serialize_entry(READABLE, &text)?;
@@ -148,9 +148,9 @@ impl<'de> Deserialize<'de> for Read {
             && let (2, Ok(bytes)) = (document.len(), document.get_binary_generic(BYTES))
             && document.contains_key(READABLE)
         {
-            let carrier = RawDocumentBuf::from_bytes(bytes.clone()).map_err(D::Error::custom)?;
-            let carried = carrier.get("").map_err(D::Error::custom)?;
-            return carried.map(|value| Self(value.into())).ok_or_else(|| D::Error::missing_field(BYTES));
+            let envelope = RawDocumentBuf::from_bytes(bytes.clone()).map_err(D::Error::custom)?;
+            let value = envelope.get("").map_err(D::Error::custom)?;
+            return value.map(|value| Self(value.into())).ok_or_else(|| D::Error::missing_field(BYTES));
         }
         RawBson::try_from(value).map(Self).map_err(D::Error::custom)
     }

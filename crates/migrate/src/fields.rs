@@ -35,14 +35,13 @@ impl Fields {
 
     /// In the place of the field of that name, else at the end.
     pub(crate) fn set(&mut self, name: &str, value: RawBson) {
-        match self.0.iter_mut().find(|(known, _)| known.as_str() == name) {
-            Some((_, old)) => *old = value,
-            None => {
-                let name = CString::try_from(name)
-                    .expect("names of fields come from documents or from a checked configuration");
-                self.0.push((name, value));
-            }
+        if let Some((_, old)) = self.0.iter_mut().find(|(known, _)| known.as_str() == name) {
+            *old = value;
+            return;
         }
+        let name = CString::try_from(name);
+        let name = name.expect("names of fields come from documents or from a checked configuration");
+        self.0.push((name, value));
     }
 
     pub(crate) fn remove(&mut self, name: &str) {

@@ -41,7 +41,8 @@ pub struct ReferenceRows {
     /// rows have it, survivor and losers alike.
     pub counts: Vec<(Bson, u64)>,
     /// Rows that need a decision of their own: those with state per participant, those with an array of ids, those
-    /// that a unique index could keep from being pointed elsewhere. Whole documents; some may be in `counts` too.
+    /// that a unique index could keep from being pointed elsewhere, messages with a sender and a sender's id of which
+    /// there are several in the group. Whole documents; they are in `counts` too if the field is a single value.
     pub rows: Vec<RawDocumentBuf>,
     /// Sender and time of each row, of references that are messages. Only filled if
     /// [`crate::MergeRules::needs_messages`].

@@ -12,7 +12,6 @@ mod extended;
 mod fields;
 mod group;
 mod plan;
-mod plan_line;
 mod planning;
 mod rules;
 mod state;
@@ -22,8 +21,7 @@ pub use account::{Account, Tally};
 pub use control::{Control, Stopped, Uncontrolled};
 pub use group::{Activity, ChatRow, Group, ReferenceRows};
 pub use plan::{Blocked, Conflict, GroupPlan, LoserPlan, Move, RowEdit};
-pub use plan_line::PlanLineError;
-pub use planning::plan;
+pub use planning::{plan, pointed};
 pub use rules::{
     EmbeddedArray, FieldNames, FieldRule, MergeRules, MessageFieldsOfRows, Reference, RowState, StateField,
     StateForm, SurvivorPolicy,

@@ -1,5 +1,7 @@
 //! What a merge will do, as a value: it prints, compares, goes through a file, and leaves nothing to decide.
 
+use std::fmt::Display;
+
 use bson::{Bson, RawDocumentBuf};
 use serde::{Deserialize, Serialize};
 
@@ -138,4 +140,10 @@ pub enum Blocked {
         /// Why not.
         reason: String,
     },
+}
+
+impl Blocked {
+    pub(crate) fn unreadable(id: &dyn Display, error: &bson::error::Error) -> Self {
+        Self::Unreadable { id: id.to_string(), reason: error.to_string() }
+    }
 }

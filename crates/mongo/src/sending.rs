@@ -184,3 +184,6 @@ impl Collections {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

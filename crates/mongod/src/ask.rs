@@ -70,12 +70,24 @@ impl Line {
         }
     }
 
-    /// The process that answers.
-    pub(crate) async fn pid(&self) -> Result<u32, MongodError> {
+    /// The process that answers; nothing if it tells strangers nothing.
+    pub(crate) async fn pid(&self) -> Result<Option<u32>, MongodError> {
         let command = doc! { "serverStatus": 1, "metrics": 0, "wiredTiger": 0, "repl": 0 };
-        let answer = self.run("serverStatus failed", command, PATIENCE).await?;
+        let database = self.client.database("admin");
+        let answer = match timeout(PATIENCE, database.run_command(command)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if is_unauthorized(&error) => return Ok(None),
+            Ok(Err(error)) => return Err(refused("serverStatus failed", &error)),
+            Err(_) => {
+                return Err(MongodError::Command {
+                    what: "serverStatus failed",
+                    reason: "no answer".to_owned(),
+                });
+            }
+        };
         let pid = answer.get_i64("pid").ok().and_then(|pid| u32::try_from(pid).ok());
-        pid.ok_or(MongodError::Command { what: "serverStatus", reason: "it tells no pid".to_owned() })
+        let silent = MongodError::Command { what: "serverStatus", reason: "it tells no pid".to_owned() };
+        pid.map(Some).ok_or(silent)
     }
 
     pub(crate) async fn view(&self) -> Result<View, MongodError> {
@@ -89,6 +101,11 @@ impl Line {
         };
         Ok(View { role, primary: answer.get_str("primary").ok().map(str::to_owned) })
     }
+}
+
+/// By the server's code.
+fn is_unauthorized(error: &mongodb::error::Error) -> bool {
+    matches!(&*error.kind, mongodb::error::ErrorKind::Command(error) if error.code == 13)
 }
 
 fn refused(what: &'static str, error: &mongodb::error::Error) -> MongodError {

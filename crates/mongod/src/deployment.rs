@@ -23,6 +23,8 @@ use crate::{
 const SET_NAME: &str = "onechat";
 /// How often another port is tried. Each is leased, so only strangers can be in the way.
 const PORTS: usize = 20;
+/// The name and the password of the user who may do everything, where anybody is asked.
+const ROOT: &str = "root";
 /// For commands that wait for other members.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -68,6 +70,9 @@ impl Deployment {
             let reason = format!("{} members make no deployment of this kind", setup.members);
             return Err(MongodError::Refused(reason));
         }
+        if setup.protected && setup.replicated {
+            return Err(MongodError::Refused("a replica set cannot be protected here".to_owned()));
+        }
         let mongod = spawn_blocking(Mongod::find).await;
         let mongod = mongod
             .map_err(|error| MongodError::Refused(format!("the search for mongod failed: {error}")))??;
@@ -83,7 +88,23 @@ impl Deployment {
             deployment.initiate().await?;
         }
         deployment.wait_until_healthy().await?;
+        if deployment.setup.protected {
+            deployment.create_root().await?;
+        }
         Ok(deployment)
+    }
+
+    /// As long as there is no user, anybody on this machine may make the first one.
+    async fn create_root(&self) -> Result<(), MongodError> {
+        let user = doc! { "createUser": ROOT, "pwd": ROOT, "roles": ["root"] };
+        Line::to(self.member(0)?.port())?.run("createUser failed", user, PATIENCE).await?;
+        Ok(())
+    }
+
+    /// The connection string for the user who may do everything, on a protected deployment.
+    pub fn uri_of_root(&self, database: &str) -> String {
+        let uri = self.uri(database);
+        format!("{}?authSource=admin", uri.replacen("://", &format!("://{ROOT}:{ROOT}@"), 1))
     }
 
     /// The connection string for a database; an empty name leaves the choice to the client.

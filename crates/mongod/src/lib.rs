@@ -34,4 +34,4 @@ pub use error::MongodError;
 pub use find::Mongod;
 pub use member::Life;
 pub use setup::Setup;
-pub use shared::{fresh_database, shared_replica_set, shared_standalone};
+pub use shared::{fresh_database, shared_protected, shared_replica_set, shared_standalone};

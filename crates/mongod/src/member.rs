@@ -191,8 +191,10 @@ impl Member {
             if TcpStream::connect(address).await.is_ok() {
                 // Whoever listens there may be another, and this one about to find that out.
                 match Line::to(self.port())?.pid().await {
-                    Ok(pid) if Some(pid) == self.pid() => return Ok(true),
-                    Ok(pid) => last = format!("process {pid} answers on its port"),
+                    // One that is protected does not say who it is. It is on our port, and our process lives.
+                    Ok(None) => return Ok(true),
+                    Ok(Some(pid)) if Some(pid) == self.pid() => return Ok(true),
+                    Ok(Some(pid)) => last = format!("process {pid} answers on its port"),
                     Err(error) => last = error.to_string(),
                 }
             }

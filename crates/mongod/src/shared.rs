@@ -16,6 +16,7 @@ use crate::{Deployment, Setup, port};
 type Shared = OnceCell<Result<Deployment, String>>;
 
 static STANDALONE: Shared = OnceCell::const_new();
+static PROTECTED: Shared = OnceCell::const_new();
 static REPLICA_SET: Shared = OnceCell::const_new();
 
 /// The standalone of this process, started by whoever asks first. It goes when the process ends.
@@ -25,6 +26,15 @@ static REPLICA_SET: Shared = OnceCell::const_new();
 /// With the reason, if it cannot be started.
 pub async fn shared_standalone() -> &'static Deployment {
     shared(&STANDALONE, Setup::standalone()).await
+}
+
+/// The protected standalone of this process, started by whoever asks first. It goes when the process ends.
+///
+/// # Panics
+///
+/// With the reason, if it cannot be started.
+pub async fn shared_protected() -> &'static Deployment {
+    shared(&PROTECTED, Setup::standalone().protected()).await
 }
 
 /// The replica set of three of this process, started by whoever asks first. It goes when the process ends.

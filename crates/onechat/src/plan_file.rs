@@ -70,7 +70,7 @@ impl PlanWriter {
 
     pub(crate) fn write(&mut self, plan: &GroupPlan) -> io::Result<()> {
         self.groups += 1;
-        self.line(&plan.to_line().map_err(io::Error::other)?)
+        self.line(&serde_json::to_string(plan)?)
     }
 
     pub(crate) fn finish(mut self) -> anyhow::Result<()> {
@@ -121,7 +121,8 @@ impl PlanFile {
                 );
                 return Ok(Self { path: path.to_owned(), head, groups });
             }
-            GroupPlan::from_line(&line).with_context(|| format!("line {number} of {name}"))?;
+            let _: GroupPlan =
+                serde_json::from_str(&line).with_context(|| format!("line {number} of {name}"))?;
             groups += 1;
         }
         bail!("{name} is cut off after {groups} groups: plan again")
@@ -156,7 +157,7 @@ impl PlanFile {
     pub(crate) fn plans(&self) -> anyhow::Result<impl Iterator<Item = io::Result<GroupPlan>> + Send + use<>> {
         let groups = usize::try_from(self.groups).context("more groups than memory has addresses")?;
         let lines = lines(&self.path)?.skip(1).take(groups);
-        Ok(lines.map(|line| GroupPlan::from_line(&line?).map_err(io::Error::other)))
+        Ok(lines.map(|line| Ok(serde_json::from_str(&line?)?)))
     }
 }
 

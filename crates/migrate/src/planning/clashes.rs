@@ -24,11 +24,11 @@ pub(super) fn resolve(
 ) -> Result<(), Blocked> {
     for group in clashing(context, unique, taken, rows) {
         let (_, kept) = group[0];
-        let content = content(context, rows, kept)?;
+        let kept_content = content(context, rows, kept)?;
         let others: Vec<RowIndex> = group.iter().skip(1).map(|(_, row)| *row).collect();
         let mut different = Vec::new();
         for &other in &others {
-            if self::content(context, rows, other)? != content {
+            if content(context, rows, other)? != kept_content {
                 different.push(other);
             }
         }
@@ -102,10 +102,7 @@ fn as_indexed(value: RawBsonRef<'_>) -> RawBsonRef<'_> {
 
 /// What a row says besides its `_id` and its chat.
 fn content(context: &Context<'_>, rows: &Rows, row: RowIndex) -> Result<Vec<u8>, Blocked> {
-    let unreadable = |error: bson::error::Error| Blocked::Unreadable {
-        id: rows.id(row).to_string(),
-        reason: error.to_string(),
-    };
+    let unreadable = |error: bson::error::Error| Blocked::unreadable(&rows.id(row), &error);
     let Some(now) = rows.now(row) else { return Ok(Vec::new()) };
     let mut fields = Fields::read(now).map_err(unreadable)?;
     fields.remove("_id");

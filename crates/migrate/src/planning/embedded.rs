@@ -26,8 +26,7 @@ pub(super) fn unite(
     let mut repeats = 0;
     for held in values {
         let elements = elements(held.value.as_raw_bson_ref());
-        let elements = elements
-            .map_err(|error| Blocked::Unreadable { id: held.owner.to_string(), reason: error.to_string() })?;
+        let elements = elements.map_err(|error| Blocked::unreadable(&held.owner, &error))?;
         let elements = elements.ok_or_else(|| Blocked::Rule {
             field: rules.field.clone(),
             reason: format!("it is no array in the chat {}", held.owner),
@@ -76,25 +75,22 @@ impl United {
             let is_id = matches!(identity, Identity::Id(_));
             let places = known.entry(identity).or_default();
             let place = if is_id { places.last().copied() } else { places.pop() };
-            match place {
-                Some(place) => {
-                    repeats += 1;
-                    let kept = &self.elements[place].1;
-                    if !same(kept.as_raw_bson_ref(), element.as_raw_bson_ref()) {
-                        notes.conflicts.push(Conflict {
-                            field: rules.field.clone(),
-                            kept: bson_of(kept.as_raw_bson_ref()),
-                            dropped: vec![(bson_of(element.as_raw_bson_ref()), owner.clone())],
-                        });
-                    }
+            let Some(place) = place else {
+                if is_id {
+                    places.push(self.elements.len());
                 }
-                None => {
-                    if is_id {
-                        places.push(self.elements.len());
-                    }
-                    self.is_mixed |= had_some;
-                    self.elements.push((time.clone(), element));
-                }
+                self.is_mixed |= had_some;
+                self.elements.push((time.clone(), element));
+                continue;
+            };
+            repeats += 1;
+            let kept = &self.elements[place].1;
+            if !same(kept.as_raw_bson_ref(), element.as_raw_bson_ref()) {
+                notes.conflicts.push(Conflict {
+                    field: rules.field.clone(),
+                    kept: bson_of(kept.as_raw_bson_ref()),
+                    dropped: vec![(bson_of(element.as_raw_bson_ref()), owner.clone())],
+                });
             }
         }
         repeats

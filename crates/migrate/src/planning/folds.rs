@@ -3,6 +3,8 @@
 //! In one chat that id is unique, and a client may repeat a message that it got no answer to: said twice, it is kept
 //! once. If other words were said under the same id, both are kept, and one of them gets another id.
 
+use std::collections::HashMap;
+
 use bson::{RawBson, RawBsonRef};
 
 use super::{
@@ -24,9 +26,10 @@ pub(super) fn fold(
     messages: &mut Messages,
 ) -> Result<(), Blocked> {
     for group in repeated(context, fields, taken, rows) {
-        let mut said: Vec<RowIndex> = Vec::new();
+        let mut different: Vec<RowIndex> = Vec::new();
         for row in group {
-            match said.iter().find(|older| text(rows, fields, **older) == text(rows, fields, row)) {
+            let words = said(context, rows, fields, row);
+            match different.iter().find(|older| said(context, rows, fields, **older) == words) {
                 Some(older) if chat(context, rows, *older) != chat(context, rows, row) => {
                     let now = rows.now(row).cloned().unwrap_or_default();
                     let sender = value_at(&now, &fields.sender).and_then(text_of);
@@ -35,10 +38,10 @@ pub(super) fn fold(
                     let reason = format!("sent twice: the message {} stands for it", rows.id(*older));
                     rows.remove(row, reason);
                 }
-                _ => said.push(row),
+                _ => different.push(row),
             }
         }
-        rename(context, fields, &said, rows)?;
+        rename(context, fields, &different, rows)?;
     }
     Ok(())
 }
@@ -50,21 +53,20 @@ fn repeated(
     taken: &[RowIndex],
     rows: &Rows,
 ) -> Vec<Vec<RowIndex>> {
-    let mut groups: Vec<((Vec<u8>, Vec<u8>), Vec<RowIndex>)> = Vec::new();
-    let mut places = std::collections::HashMap::new();
+    let mut groups: Vec<Vec<RowIndex>> = Vec::new();
+    let mut places = HashMap::new();
     for &row in taken {
         let Some(now) = rows.now(row) else { continue };
         let client = value_at(now, &fields.client_message_id).filter(|id| !is_null(*id));
         let Some(client) = client.filter(|id| id.as_str() != Some("")) else { continue };
         let sender = value_at(now, &fields.sender).unwrap_or(RawBsonRef::Null);
         let key = (bytes_of(sender), bytes_of(client));
-        let place = *places.entry(key.clone()).or_insert_with(|| {
-            groups.push((key, Vec::new()));
+        let place = *places.entry(key).or_insert_with(|| {
+            groups.push(Vec::new());
             groups.len() - 1
         });
-        groups[place].1.push(row);
+        groups[place].push(row);
     }
-    let mut groups: Vec<Vec<RowIndex>> = groups.into_iter().map(|(_, rows)| rows).collect();
     groups.retain(|group| {
         let first = chat(context, rows, group[0]);
         group.iter().any(|row| chat(context, rows, *row) != first)
@@ -79,21 +81,20 @@ fn repeated(
 fn rename(
     context: &Context<'_>,
     fields: &MessageFieldsOfRows,
-    said: &[RowIndex],
+    different: &[RowIndex],
     rows: &mut Rows,
 ) -> Result<(), Blocked> {
-    let keeper = said.iter().copied().find(|row| chat(context, rows, *row) == Some(0));
-    let keeper = keeper.or(said.first().copied());
-    for &row in said.iter().filter(|row| Some(**row) != keeper) {
+    let keeper = different.iter().copied().find(|row| chat(context, rows, *row) == Some(0));
+    let keeper = keeper.or(different.first().copied());
+    let of_keeper = keeper.and_then(|keeper| chat(context, rows, keeper));
+    for &row in different {
         let (Some(loser), Some(now)) = (chat(context, rows, row), rows.now(row)) else { continue };
-        let (Some(client), true) = (value_at(now, &fields.client_message_id).and_then(text_of), loser > 0)
-        else {
+        // What one chat has twice, it may go on having twice.
+        if loser == 0 || Some(loser) == of_keeper {
             continue;
-        };
-        let unreadable = |error: bson::error::Error| Blocked::Unreadable {
-            id: rows.id(row).to_string(),
-            reason: error.to_string(),
-        };
+        }
+        let Some(client) = value_at(now, &fields.client_message_id).and_then(text_of) else { continue };
+        let unreadable = |error: bson::error::Error| Blocked::unreadable(&rows.id(row), &error);
         let mut renamed = Fields::read(now).map_err(unreadable)?;
         let id = format!("{client}~{}", context.ids.text(loser));
         renamed.set(&fields.client_message_id, RawBson::String(id));
@@ -106,8 +107,19 @@ fn chat(context: &Context<'_>, rows: &Rows, row: RowIndex) -> Option<usize> {
     rows.now(row).and_then(|now| context.chat(now))
 }
 
-fn text(rows: &Rows, fields: &MessageFieldsOfRows, row: RowIndex) -> Option<Vec<u8>> {
-    rows.now(row).and_then(|now| value_at(now, &fields.text)).map(bytes_of)
+/// What was said: the words; of a message without any (a picture), everything but where and when.
+fn said(context: &Context<'_>, rows: &Rows, fields: &MessageFieldsOfRows, row: RowIndex) -> Option<Vec<u8>> {
+    let now = rows.now(row)?;
+    if let Some(text) =
+        value_at(now, &fields.text).filter(|text| !is_null(*text) && text.as_str() != Some(""))
+    {
+        return Some(bytes_of(text));
+    }
+    let mut rest = Fields::read(now).ok()?;
+    for field in ["_id", "__v", &context.reference.field, &fields.created_at, "updatedAt"] {
+        rest.remove(field);
+    }
+    Some(rest.build().into_bytes())
 }
 
 /// When a message was sent, and its `_id`.

@@ -66,13 +66,11 @@ impl Identities {
     }
 
     fn find(&self, value: RawBsonRef<'_>) -> Option<(usize, Name)> {
-        match text_of(value) {
-            Some(text) => self.by_text.get(&text).copied(),
-            None => {
-                let names = |chat: &ChatIds| same(chat.document.as_raw_bson_ref(), value);
-                self.chats.iter().position(names).map(|index| (index, Name::Document))
-            }
+        if let Some(text) = text_of(value) {
+            return self.by_text.get(&text).copied();
         }
+        let names = |chat: &ChatIds| same(chat.document.as_raw_bson_ref(), value);
+        self.chats.iter().position(names).map(|index| (index, Name::Document))
     }
 }
 

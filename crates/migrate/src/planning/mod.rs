@@ -17,6 +17,7 @@ mod state;
 mod survivor;
 
 use crate::{Blocked, Group, GroupPlan, LoserPlan, MergeRules, fields::sha256};
+pub use references::pointed;
 use {ids::Identities, messages::Messages, record::Notes, survivor::Chat};
 
 /// What becomes of a group, or why nothing can. Of a group of one: its key.

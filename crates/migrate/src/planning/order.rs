@@ -83,7 +83,7 @@ fn elements<T, E>(
     loop {
         let ordering = match (one.next(), other.next()) {
             (Some(Ok(one)), Some(Ok(other))) => compare(one, other),
-            (None, Some(Ok(_))) | (Some(Ok(_)), Some(Err(_))) | (None, Some(Err(_))) => Ordering::Less,
+            (None, Some(Ok(_) | Err(_))) | (Some(Ok(_)), Some(Err(_))) => Ordering::Less,
             (Some(Ok(_)), None) | (Some(Err(_)), Some(Ok(_)) | None) => Ordering::Greater,
             (None, None) | (Some(Err(_)), Some(Err(_))) => return Ordering::Equal,
         };

@@ -175,7 +175,7 @@ impl Pointing<'_> {
     }
 
     fn unreadable(&self, error: &bson::error::Error) -> Blocked {
-        Blocked::Unreadable { id: self.row.to_string(), reason: error.to_string() }
+        Blocked::unreadable(self.row, error)
     }
 }
 

@@ -124,10 +124,7 @@ fn inside<'a>(values: &[Held<'a>]) -> Result<Option<Vec<(&'a Bson, Fields)>>, Bl
     let mut inner = Vec::with_capacity(values.len());
     for held in values {
         let RawBson::Document(document) = held.value else { return Ok(None) };
-        let unreadable = |error: bson::error::Error| Blocked::Unreadable {
-            id: held.owner.to_string(),
-            reason: error.to_string(),
-        };
+        let unreadable = |error: bson::error::Error| Blocked::unreadable(&held.owner, &error);
         inner.push((held.owner, Fields::read(document).map_err(unreadable)?));
     }
     Ok(Some(inner))

@@ -82,8 +82,7 @@ fn merged(
     for &row in group {
         let id = rows.id(row);
         let Some(now) = rows.now(row) else { continue };
-        let fields = Fields::read(now)
-            .map_err(|error| Blocked::Unreadable { id: id.to_string(), reason: error.to_string() })?;
+        let fields = Fields::read(now).map_err(|error| Blocked::unreadable(&id, &error))?;
         read.push((id, fields));
     }
     let records: Vec<Record<'_>> = read.iter().map(|(owner, fields)| Record { owner, fields }).collect();

@@ -141,10 +141,7 @@ impl Participant<'_> {
             let RawBson::Document(document) = &entry.value else {
                 return self.plain(&some, read_until, notes);
             };
-            let unreadable = |error: bson::error::Error| Blocked::Unreadable {
-                id: entry.owner.to_string(),
-                reason: error.to_string(),
-            };
+            let unreadable = |error: bson::error::Error| Blocked::unreadable(&entry.owner, &error);
             records.push((entry.owner, Fields::read(document).map_err(unreadable)?));
         }
         let records: Vec<Record<'_>> =
@@ -240,5 +237,5 @@ fn misshapen(rules: &StateField, held: &Held<'_>, what: &str) -> Blocked {
 }
 
 fn unreadable(held: &Held<'_>, error: &bson::error::Error) -> Blocked {
-    Blocked::Unreadable { id: held.owner.to_string(), reason: error.to_string() }
+    Blocked::unreadable(held.owner, error)
 }

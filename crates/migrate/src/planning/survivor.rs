@@ -30,8 +30,7 @@ impl<'a> Chat<'a> {
     fn read(rules: &MergeRules, row: &'a ChatRow) -> Result<Self, Blocked> {
         let id = row.document.get("_id").ok().flatten().unwrap_or(RawBsonRef::Null);
         let id_text = bson_of(id).to_string();
-        let fields = Fields::read(&row.document)
-            .map_err(|error| Blocked::Unreadable { id: id_text.clone(), reason: error.to_string() })?;
+        let fields = Fields::read(&row.document).map_err(|error| Blocked::unreadable(&id_text, &error))?;
         let names = &rules.names;
         let public =
             names.public_id.as_ref().map_or(Some(RawBson::from(id)), |name| fields.get(name).cloned());

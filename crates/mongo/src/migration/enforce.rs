@@ -78,7 +78,7 @@ impl MongoMigrator {
             let Some(guarding) = &key.guarding else {
                 return Err(MigrateError::Refused(format!(
                     "nothing guards {} yet, so new duplicates could come meanwhile: `onechat guard on` first",
-                    self.chats()
+                    self.chats_name()
                 )));
             };
             control.pace(1).await?;
@@ -88,7 +88,7 @@ impl MongoMigrator {
         }
         self.agree().await?;
         if indexes.noted_state(&key).await? != CollectionState::New {
-            meta::set_state(&self.database, self.chats(), CollectionState::Enforced).await?;
+            meta::set_state(&self.database, self.chats_name(), CollectionState::Enforced).await?;
         }
         report.is_unique = indexes.on_the_key().await?.found.is_some();
         Ok(report)
@@ -97,7 +97,7 @@ impl MongoMigrator {
     /// Makes a guarding index unique, if the server's dry run allows it. Nothing happens if it does not.
     async fn convert(&self, name: &str) -> Result<bool, MigrateError> {
         for dry_run in [true, false] {
-            let mut modify = doc! { "collMod": self.chats(), "index": { "name": name, "unique": true }, "dryRun": dry_run };
+            let mut modify = doc! { "collMod": self.chats_name(), "index": { "name": name, "unique": true }, "dryRun": dry_run };
             if !dry_run {
                 modify.insert("writeConcern", doc! { "w": "majority" });
             }
@@ -258,7 +258,7 @@ impl MongoMigrator {
     }
 
     fn all_chats(&self) -> Collection<RawDocumentBuf> {
-        self.database.collection(self.chats())
+        self.database.collection(self.chats_name())
     }
 
     fn set_and_key(&self) -> Document {

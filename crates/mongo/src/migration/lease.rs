@@ -150,22 +150,20 @@ impl MongoMigrator {
         let update = vec![doc! { "$set": {
             "holder": { "$literal": format!("{what} {}", whereabouts()) }, "token": token, "fence": fence, "beat": "$$NOW",
         } }];
+        // An upsert by such a query is not allowed: there has to be one that nobody has.
+        let unheld = doc! {
+            "q": { "_id": chats }, "u": { "$setOnInsert": { "fence": 0_i64 } }, "upsert": true,
+        };
+        self.write(doc! { "update": LEASES, "updates": [unheld] }).await?;
         let command = doc! {
             "findAndModify": LEASES,
             "query": { "_id": chats, "$expr": is_over },
             "update": update,
-            "upsert": true,
             "new": true,
             "writeConcern": { "w": "majority", "j": true },
         };
-        let taken = persist(|| async {
-            match self.database.run_command(command.clone()).await {
-                // It is there, and not over.
-                Err(error) if code_of(&error) == Some(code::DUPLICATE_KEY) => Ok(None),
-                other => other.map(Some),
-            }
-        });
-        Ok(taken.await?.and_then(|reply| reply.get_document("value").ok().cloned()))
+        let taken = persist(|| async { self.database.run_command(command.clone()).await }).await?;
+        Ok(taken.get_document("value").ok().cloned())
     }
 
     /// Raises the fence and goes on renewing.

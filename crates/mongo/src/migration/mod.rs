@@ -11,6 +11,7 @@ mod lag;
 mod lease;
 mod migrator;
 mod protect;
+mod stragglers;
 mod suggest;
 pub(crate) mod survey;
 mod sweep;

@@ -8,7 +8,7 @@ use onechat_migrate::{CollectionState, Control};
 use serde::Serialize;
 
 use super::{Lease, MigrateError, MongoMigrator};
-use crate::{IndexError, IndexPurpose, MongoIndexes, error::unavailable, meta, needed::needed};
+use crate::{IndexError, IndexPurpose, MongoIndexes, meta, needed::needed};
 
 /// What protects the collection now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -71,7 +71,7 @@ impl MongoMigrator {
         }
         let is_further = matches!(state, CollectionState::New | CollectionState::Enforced);
         if !(is_further && before.keeps_out().is_some()) {
-            meta::set_state(&self.database, self.chats(), CollectionState::Guarded).await?;
+            meta::set_state(&self.database, self.chats_name(), CollectionState::Guarded).await?;
         }
         self.protection().await
     }
@@ -84,7 +84,7 @@ impl MongoMigrator {
             return Err(MigrateError::Refused(format!(
                 "the index {} of {} is unique, which is more than a guard: `onechat rollback` drops it",
                 unique.name,
-                self.chats()
+                self.chats_name()
             )));
         }
         indexes.tell_servers_to_stop().await.map_err(of_index)?;
@@ -103,7 +103,7 @@ impl MongoMigrator {
         let mut dropped = indexes.drop().await.map_err(of_index)?;
         if let Some(plain) = self.plain_index(&indexes).await? {
             indexes.drop_one(&plain).await.map_err(of_index)?;
-            dropped.push(format!("{}.{plain}", self.chats()));
+            dropped.push(format!("{}.{plain}", self.chats_name()));
         }
         self.give_validator_back().await?;
         Ok(dropped)
@@ -113,22 +113,15 @@ impl MongoMigrator {
         MongoIndexes::new(self.database.clone(), self.codec.clone())
     }
 
-    pub(super) fn chats(&self) -> &str {
-        &self.codec.mapping().chats
-    }
-
     /// Notes the key format, and with it that there is a collection whose state can be noted.
     pub(super) async fn agree(&self) -> Result<(), MigrateError> {
-        let agreed = meta::agree(&self.database, self.chats(), self.key_format).await;
+        let agreed = meta::agree(&self.database, self.chats_name(), self.key_format).await;
         agreed.map_err(|error| MigrateError::Refused(error.to_string()))
     }
 
     /// Changes an index of the chats as `collMod` does.
     pub(super) async fn modify_index(&self, change: Document) -> Result<(), MigrateError> {
-        let modify = doc! {
-            "collMod": self.chats(), "index": change, "writeConcern": { "w": "majority" },
-        };
-        self.database.run_command(modify).await.map_err(|error| unavailable(&error))?;
+        self.write(doc! { "collMod": self.chats_name(), "index": change }).await?;
         Ok(())
     }
 

@@ -1,9 +1,30 @@
-//! Points what was written to the id of a merged chat to the chat that lives on.
+//! Points what was written to the id of a merged chat to the chat that lives on, one merge of a chain at a time.
 
-use onechat_migrate::Control;
+use std::collections::HashMap;
+
+use futures_util::TryStreamExt as _;
+use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocumentBuf, doc, oid::ObjectId};
+use onechat_migrate::{Control, Reference};
 use serde::Serialize;
 
-use super::{Lease, MigrateError, MongoMigrator};
+use super::{
+    Lease, MigrateError, MongoMigrator, RunId,
+    apply::{names, scalar},
+    commands::persist,
+    journal::{Item, raw},
+    stragglers::Straggler,
+    survey::packed,
+    watch::values_at,
+};
+use crate::{
+    codec::{field, text_of},
+    collections::ALIASES,
+};
+
+/// How many merged chats are looked after at once.
+const ALIASES_AT_ONCE: usize = 500;
+/// How many rows one query returns.
+const ROWS: i64 = 10_000;
 
 /// What a sweep did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -14,10 +35,227 @@ pub struct SweepReport {
     pub passes: u64,
 }
 
+/// A chat that was merged, and into which.
+#[derive(Debug, Clone)]
+pub(super) struct Merged {
+    pub(super) from: RawBson,
+    pub(super) from_public: RawBson,
+    pub(super) to: RawBson,
+    pub(super) to_public: RawBson,
+    pub(super) entry: ObjectId,
+    pub(super) run: RunId,
+}
+
+impl Merged {
+    /// Aliases that no merge has made have no `from`: nothing refers to them but clients.
+    fn of(alias: &RawDocumentBuf) -> Option<Self> {
+        let value = |name: &str| field(alias, name).map(RawBson::from);
+        let id = |name: &str| field(alias, name).and_then(RawBsonRef::as_object_id);
+        Some(Self {
+            from: value("from")?,
+            from_public: value("_id")?,
+            to: value("to")?,
+            to_public: value("chat")?,
+            entry: id("entry")?,
+            run: RunId(id("run")?),
+        })
+    }
+
+    /// What a row that names the loser like this has to say instead.
+    fn target(&self, value: RawBsonRef<'_>) -> Option<Bson> {
+        let text = text_of(value);
+        let names_document = packed(value) == packed(self.from.as_raw_bson_ref())
+            || text.is_some() && text == text_of(self.from.as_raw_bson_ref());
+        let to = if names_document { &self.to } else { &self.to_public };
+        let to = Bson::try_from(to.clone()).ok()?;
+        let is_alike = |name: &Bson| raw(name).is_ok_and(|name| name.element_type() == value.element_type());
+        Some(names(&to).into_iter().find(is_alike).unwrap_or(to))
+    }
+}
+
 impl MongoMigrator {
     /// Passes over all aliases until a pass finds nothing.
     pub async fn sweep(&self, lease: &Lease, control: &dyn Control) -> Result<SweepReport, MigrateError> {
-        let _ = (lease, control);
-        todo!()
+        self.finish_interrupted(lease, control).await?;
+        let mut report = SweepReport::default();
+        loop {
+            let before = report.moved;
+            let (mut done, mut last) = (0, None);
+            loop {
+                let page = self.page_of_aliases(last.as_ref()).await?;
+                let Some(end) = page.last() else { break };
+                last = field(end, "_id").map(RawBson::from);
+                done += page.len() as u64;
+                report.moved += self.sweep_page(lease, &page, control).await?;
+                control.pace(0).await?;
+                control.advance("sweep", done, done);
+            }
+            report.passes += 1;
+            if report.moved == before {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Sweeps rows that name some merged chats, by the public ids that these had; as often as something is found.
+    pub(super) async fn sweep_aliases(
+        &self,
+        lease: &Lease,
+        aliases: &[String],
+        control: &dyn Control,
+    ) -> Result<u64, MigrateError> {
+        let mut moved = 0;
+        let collection = self.database.collection::<RawDocumentBuf>(ALIASES);
+        for names in aliases.chunks(ALIASES_AT_ONCE) {
+            let page: Vec<RawDocumentBuf> = persist(|| async {
+                collection.find(doc! { "_id": { "$in": names } }).await?.try_collect().await
+            })
+            .await?;
+            loop {
+                let now = self.sweep_page(lease, &page, control).await?;
+                moved += now;
+                if now == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(moved)
+    }
+
+    async fn page_of_aliases(&self, last: Option<&RawBson>) -> Result<Vec<RawDocumentBuf>, MigrateError> {
+        let aliases = self.database.collection::<RawDocumentBuf>(ALIASES);
+        let mut filter = doc! { "from": { "$exists": true } };
+        if let Some(last) = last.and_then(|last| Bson::try_from(last.clone()).ok()) {
+            filter.insert("_id", doc! { "$gt": last });
+        }
+        persist(|| async {
+            let find = aliases.find(filter.clone()).sort(doc! { "_id": 1 });
+            find.limit(ALIASES_AT_ONCE as i64).await?.try_collect().await
+        })
+        .await
+    }
+
+    /// One look for rows that name these merged chats.
+    async fn sweep_page(
+        &self,
+        lease: &Lease,
+        page: &[RawDocumentBuf],
+        control: &dyn Control,
+    ) -> Result<u64, MigrateError> {
+        let merged: Vec<Merged> = page.iter().filter_map(Merged::of).collect();
+        let mut by_name: HashMap<Vec<u8>, usize> = HashMap::new();
+        let mut forms = Vec::new();
+        for (index, merged) in merged.iter().enumerate() {
+            for id in [&merged.from, &merged.from_public] {
+                for form in Bson::try_from(id.clone()).map(|id| names(&id)).unwrap_or_default() {
+                    by_name.insert(packed(raw(&form)?.as_raw_bson_ref()), index);
+                    forms.push(form);
+                }
+            }
+        }
+        let mut moved = 0;
+        for reference in &self.rules.references {
+            let rows = self.database.collection::<RawDocumentBuf>(&reference.collection);
+            let filter = doc! { &reference.field: { "$in": forms.clone() } };
+            let found: Vec<RawDocumentBuf> = persist(|| async {
+                let find = rows.find(filter.clone()).projection(doc! { &reference.field: 1 }).limit(ROWS);
+                find.collation(crate::index::simple()).await?.try_collect().await
+            })
+            .await?;
+            if !found.is_empty() {
+                control.pace(found.len() as u64).await?;
+                lease.check().await?;
+                let look = Look { migrator: self, reference, merged: &merged, by_name: &by_name, control };
+                moved += look.point(&found).await?;
+            }
+        }
+        Ok(moved)
+    }
+}
+
+/// Rows of one reference that name merged chats.
+struct Look<'a> {
+    migrator: &'a MongoMigrator,
+    reference: &'a Reference,
+    merged: &'a [Merged],
+    by_name: &'a HashMap<Vec<u8>, usize>,
+    control: &'a dyn Control,
+}
+
+impl Look<'_> {
+    async fn point(&self, found: &[RawDocumentBuf]) -> Result<u64, MigrateError> {
+        let mut moves: HashMap<(usize, Vec<u8>), (Bson, Bson, Vec<Bson>)> = HashMap::new();
+        let mut others: Vec<(usize, Bson)> = Vec::new();
+        for row in found {
+            let Some(id) = field(row, "_id").and_then(|id| Bson::try_from(id).ok()) else { continue };
+            let value = scalar(row, &self.reference.field);
+            let named = value.and_then(|value| Some((value, *self.by_name.get(&packed(value))?)));
+            let Some((value, index)) = named else {
+                let mut first = None;
+                values_at(row, &self.reference.field, &mut |value| {
+                    first = first.or(self.by_name.get(&packed(value)).copied());
+                });
+                others.extend(first.map(|index| (index, id)));
+                continue;
+            };
+            let (Some(to), Ok(from)) = (self.merged[index].target(value), Bson::try_from(value)) else {
+                continue;
+            };
+            moves.entry((index, packed(value))).or_insert_with(|| (from, to, Vec::new())).2.push(id);
+        }
+        let (mut moved, mut updates) = (0, Vec::new());
+        for ((index, _), (from, to, ids)) in &moves {
+            let merged = &self.merged[*index];
+            let item = Item::Moved {
+                collection: self.reference.collection.clone(),
+                field: self.reference.field.clone(),
+                from: from.clone(),
+                to: to.clone(),
+                ids: ids.clone(),
+            };
+            self.migrator.add_items(merged.entry, &merged.run, &[item]).await?;
+            updates.push(doc! {
+                "q": { "_id": { "$in": ids.clone() }, &self.reference.field: from.clone() },
+                "u": { "$set": { &self.reference.field: to.clone() } },
+                "multi": true,
+                "collation": crate::index::simple_document(),
+            });
+        }
+        if !updates.is_empty() {
+            moved += self.update(updates).await?;
+        }
+        for ((index, _), (from, _, ids)) in moves {
+            for id in self.still(&from, &ids).await? {
+                others.push((index, id));
+            }
+        }
+        for (index, id) in others {
+            let straggler = Straggler {
+                migrator: self.migrator,
+                reference: self.reference,
+                merged: &self.merged[index],
+                control: self.control,
+            };
+            moved += u64::from(straggler.point(&id).await?);
+        }
+        Ok(moved)
+    }
+
+    async fn update(&self, updates: Vec<Document>) -> Result<u64, MigrateError> {
+        let command = doc! { "update": &self.reference.collection, "updates": updates, "ordered": false };
+        let reply = self.migrator.write(command).await?;
+        Ok(crate::error::number(reply.get("nModified")).unwrap_or_default().unsigned_abs())
+    }
+
+    /// Those of the rows that a unique index has kept where they are.
+    async fn still(&self, from: &Bson, ids: &[Bson]) -> Result<Vec<Bson>, MigrateError> {
+        let rows = self.migrator.database.collection::<RawDocumentBuf>(&self.reference.collection);
+        let filter = doc! { "_id": { "$in": ids }, &self.reference.field: from.clone() };
+        let found: Vec<RawDocumentBuf> = persist(|| async {
+            let find = rows.find(filter.clone()).projection(doc! { "_id": 1 });
+            find.collation(crate::index::simple()).await?.try_collect().await
+        })
+        .await?;
+        Ok(found.iter().filter_map(|row| field(row, "_id").and_then(|id| Bson::try_from(id).ok())).collect())
     }
 }

@@ -103,7 +103,7 @@ impl MongoMigrator {
 
     /// Gives the validation back as it was before a key was required.
     pub(super) async fn give_validator_back(&self) -> Result<(), MigrateError> {
-        let note = self.notes().find_one(doc! { "_id": self.chats() }).await;
+        let note = self.notes().find_one(doc! { "_id": self.chats_name() }).await;
         let note = note.map_err(|error| unavailable(&error))?;
         let Some(before) = note.as_ref().and_then(|note| note.get_document(BEFORE).ok()) else {
             return Ok(());
@@ -124,7 +124,7 @@ impl MongoMigrator {
     }
 
     async fn validation(&self) -> Result<Validation, MigrateError> {
-        let list = doc! { "listCollections": 1, "filter": { "name": self.chats() } };
+        let list = doc! { "listCollections": 1, "filter": { "name": self.chats_name() } };
         let cursor = self.database.run_cursor_command(list).await.map_err(|error| unavailable(&error))?;
         let listed: Vec<Document> = cursor.try_collect().await.map_err(|error| unavailable(&error))?;
         let options = listed.first().and_then(|listed| listed.get_document("options").ok());
@@ -132,10 +132,9 @@ impl MongoMigrator {
     }
 
     async fn validate(&self, validation: &Validation) -> Result<(), MigrateError> {
-        let mut modify = doc! { "collMod": self.chats() };
+        let mut modify = doc! { "collMod": self.chats_name() };
         modify.extend(validation.to_document());
-        modify.insert("writeConcern", doc! { "w": "majority" });
-        self.database.run_command(modify).await.map_err(|error| unavailable(&error))?;
+        self.write(modify).await?;
         Ok(())
     }
 
@@ -145,7 +144,7 @@ impl MongoMigrator {
             Some(before) => doc! { "$set": { BEFORE: before.to_document() } },
             None => doc! { "$unset": { BEFORE: "" } },
         };
-        let noted = self.notes().update_one(doc! { "_id": self.chats() }, update).await;
+        let noted = self.notes().update_one(doc! { "_id": self.chats_name() }, update).await;
         noted.map_err(|error| unavailable(&error))?;
         Ok(())
     }

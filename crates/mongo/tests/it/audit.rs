@@ -8,7 +8,8 @@ use onechat_core::{
     KeyFormat,
     ports::{Audit, AuditReport, FindingKind, Progress},
 };
-use onechat_mongo::{MongoAudit, MongoOptions};
+use onechat_migrate::{MergeRules, Reference, Uncontrolled};
+use onechat_mongo::{MongoAudit, MongoMigrator, MongoOptions};
 
 use crate::support::Place;
 
@@ -18,13 +19,13 @@ impl Progress for Quiet {
     fn advance(&self, _done: u64, _total: u64) {}
 }
 
-async fn audit(place: &Place, key_format: KeyFormat) -> AuditReport {
+pub(crate) async fn audit(place: &Place, key_format: KeyFormat) -> AuditReport {
     let options = MongoOptions { key_format, ..MongoOptions::default() };
     let audit = MongoAudit::connect(&place.url, &options).await.expect("a server that runs");
     audit.audit(&Quiet).await.expect("an audit ends")
 }
 
-fn count(report: &AuditReport, kind: FindingKind) -> u64 {
+pub(crate) fn count(report: &AuditReport, kind: FindingKind) -> u64 {
     report.findings.iter().find(|finding| finding.kind == kind).map_or(0, |finding| finding.count)
 }
 
@@ -133,4 +134,131 @@ async fn more_than_fit_a_batch_are_all_compared() {
     assert_eq!((report.chats, report.messages), (2500, 2500));
     assert_eq!(count(&report, FindingKind::OrphanedMessage), 5);
     assert_eq!(report.findings.len(), 1, "{report:?}");
+}
+
+fn found(report: &AuditReport) -> Vec<(FindingKind, u64)> {
+    report.findings.iter().map(|finding| (finding.kind, finding.count)).collect()
+}
+
+#[tokio::test]
+async fn what_only_looks_alike_or_shares_a_key_is_told_and_is_no_duplicate() {
+    let place = Place::fresh().await;
+    let chat =
+        |participants: &[&str], key: &str| doc! { "participants": participants, "participantsKey": key };
+    place
+        .chats()
+        .insert_many([
+            chat(&["Ann", "bob"], "Ann_bob"),
+            chat(&["ann", "bob"], "ann_bob"),
+            chat(&["bob", "caf\u{e9}"], "bob_caf\u{e9}"),
+            chat(&["bob", "cafe\u{301}"], "bob_cafe\u{301}"),
+            // A pair and a group, by the same joined key.
+            chat(&["a_b", "c"], "a_b_c"),
+            chat(&["a", "b", "c"], "a_b_c"),
+            // Edited by hand.
+            chat(&["x", "y"], "y_z"),
+            chat(&["y", "z"], "y_z"),
+            chat(&[], "k_l"),
+            chat(&["k", "l"], "k_l"),
+        ])
+        .await
+        .unwrap();
+    let report = audit(&place, KeyFormat::Joined).await;
+    let wanted = [
+        (FindingKind::MissingUniqueIndex, 1),
+        (FindingKind::MalformedParticipants, 1),
+        (FindingKind::LookAlikes, 2),
+        (FindingKind::WrongKey, 1),
+        (FindingKind::SharedKey, 3),
+        (FindingKind::AmbiguousKey, 1),
+    ];
+    assert_eq!(found(&report), wanted, "{report:?}");
+    let look_alikes = &report.findings[2];
+    assert!(look_alikes.examples.iter().any(|example| example.contains("\\u{301}")), "{look_alikes:?}");
+}
+
+fn reference(collection: &str, field: &str) -> Reference {
+    let (collection, field) = (collection.to_owned(), field.to_owned());
+    Reference { collection, field, time: None, unique: Vec::new(), messages: None, state: None }
+}
+
+#[tokio::test]
+async fn rows_that_name_no_chat_are_told_wherever_and_however_they_name_it() {
+    let (place, reader) = Place::with_reader().await;
+    let (one, other, nobody) = (ObjectId::new(), ObjectId::new(), ObjectId::new());
+    let chat = |id: ObjectId, participants: [&str; 2], public: &str| {
+        doc! { "_id": id, "publicId": public, "participants": participants.to_vec(), "participantsKey": participants.join("_") }
+    };
+    place
+        .chats()
+        .insert_many([chat(one, ["a", "b"], "pub1"), chat(other, ["a", "c"], "pub2")])
+        .await
+        .unwrap();
+    let rows = |name: &str| place.database.collection::<Document>(name);
+    rows("notifications")
+        .insert_many([
+            doc! { "about": { "chat": one } },
+            doc! { "about": { "chat": other.to_hex() } },
+            doc! { "about": { "chat": "pub1" } },
+            doc! { "about": { "chat": nobody } },
+            doc! { "about": { "chat": Bson::Null } },
+            doc! { "about": 7 },
+        ])
+        .await
+        .unwrap();
+    rows("folders")
+        .insert_one(doc! { "items": [{ "chats": [one.to_hex(), nobody.to_hex()] }, { "chats": ["pub9"] }] })
+        .await
+        .unwrap();
+    rows("messages")
+        .insert_many([
+            doc! { "chatId": one.to_hex(), "sender": "a", "text": "hi" },
+            doc! { "chatId": nobody.to_hex(), "sender": "a", "text": "hi" },
+        ])
+        .await
+        .unwrap();
+    let options = || {
+        let name = "publicId".to_owned();
+        let id = onechat_mongo::IdMapping::Field { name, form: onechat_mongo::PublicIdForm::Text };
+        let mapping = onechat_mongo::Mapping { id, ..onechat_mongo::Mapping::default() };
+        MongoOptions { mapping, ..MongoOptions::default() }
+    };
+    let rules = MergeRules {
+        references: vec![
+            reference("notifications", "about.chat"),
+            reference("folders", "items.chats"),
+            reference("messages", "chatId"),
+            reference("nothing", "chatId"),
+        ],
+        ..MergeRules::default()
+    };
+    let before = place.database.list_collection_names().await.unwrap();
+    let audit = MongoAudit::connect(&reader, &options()).await.unwrap().with_rules(rules);
+    let report = audit.audit(&Quiet).await.unwrap();
+    let wanted = [
+        (FindingKind::MissingUniqueIndex, 1),
+        (FindingKind::OrphanedMessage, 1),
+        (FindingKind::OtherIdForm, 1),
+        (FindingKind::DanglingReference, 3),
+    ];
+    assert_eq!(found(&report), wanted, "{report:?}");
+    assert_eq!(place.database.list_collection_names().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn how_far_the_collection_has_come_is_told() {
+    let place = Place::fresh().await;
+    place.chats().insert_one(doc! { "participants": ["a", "b"], "participantsKey": "a_b" }).await.unwrap();
+    let first = async || found(&audit(&place, KeyFormat::Escaped).await).first().copied();
+    assert_eq!(first().await, Some((FindingKind::MissingUniqueIndex, 1)));
+    let options = MongoOptions::default();
+    let migrator = MongoMigrator::connect(&place.url, &options, MergeRules::default()).await.unwrap();
+    let lease = migrator.lease("test").await.unwrap();
+    migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
+    assert_eq!(first().await, Some((FindingKind::Guarded, 1)));
+    migrator.enforce(Some(&lease), false, &Uncontrolled).await.unwrap();
+    assert_eq!(first().await, None);
+    let note = place.database.collection::<Document>("onechat_meta");
+    note.update_one(doc! { "_id": "chats" }, doc! { "$set": { "state": "unmigrated" } }).await.unwrap();
+    assert_eq!(first().await, Some((FindingKind::NotMigrated, 1)));
 }

@@ -33,13 +33,17 @@ fn is_unprotected<T>(answer: &Result<T, ResolveError>) -> bool {
     matches!(answer, Err(ResolveError::Store(StoreError::Unprotected(why))) if why.contains("onechat index create"))
 }
 
+fn is_not_migrated<T>(answer: &Result<T, ResolveError>) -> bool {
+    matches!(answer, Err(ResolveError::Store(StoreError::NotMigrated(why))) if why.contains("onechat migrate"))
+}
+
 /// Creates the chat of a new pair as soon as that is allowed.
 async fn until_it_creates(store: &MongoChatStore, world: &World, name: &str) {
     let made = async {
         loop {
             match store.create_or_get(world.proposal(&["ann", name])).await {
                 Ok(_) => break,
-                unprotected @ Err(_) => assert!(is_unprotected(&unprotected), "{unprotected:?}"),
+                refused => assert!(is_unprotected(&refused) || is_not_migrated(&refused), "{refused:?}"),
             }
             tokio::task::yield_now().await;
         }
@@ -66,8 +70,8 @@ async fn without_the_index_nothing_is_created_until_it_is_there() {
     let place = Place::fresh().await;
     place.chats().insert_one(doc! { "participants": ["x", "y"], "participantsKey": "x_y" }).await.unwrap();
     let (store, world) = (place.store().await, World::default());
-    assert!(is_unprotected(&store.create_or_get(world.proposal(&["ann", "bob"])).await));
-    assert!(matches!(store.ready().await, Err(StoreError::Unprotected(_))));
+    assert!(is_not_migrated(&store.create_or_get(world.proposal(&["ann", "bob"])).await));
+    assert!(matches!(store.ready().await, Err(StoreError::NotMigrated(_))));
     assert_eq!(place.chats().count_documents(doc! {}).await.unwrap(), 1);
 
     let made = indexes(&place).await.create().await.unwrap();
@@ -82,14 +86,32 @@ async fn an_index_that_is_lost_is_missed_at_once() {
     let (store, world) = (place.store().await, World::default());
     for round in 0..5 {
         until_it_creates(&store, &world, &format!("before-{round}")).await;
-        let dropped = indexes(&place).await.drop().await.unwrap();
-        assert_eq!(dropped, ["chats.onechat_participantsKey"]);
+        place.chats().drop_index("onechat_participantsKey").await.unwrap();
         // The very next call, long before the watch looks again.
         let answer = store.create_or_get(world.proposal(&["ann", &format!("after-{round}")])).await;
         assert!(is_unprotected(&answer), "round {round}: {answer:?}");
         assert_eq!(place.chats().count_documents(doc! {}).await.unwrap(), round + 1);
         indexes(&place).await.create().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn servers_are_told_before_the_index_is_dropped_and_when_it_is_back() {
+    let place = Place::fresh().await;
+    let (store, world) = (place.store().await, World::default());
+    let chat = store.create_or_get(world.proposal(&["ann", "bob"])).await.unwrap().chat;
+    let dropped = indexes(&place).await.drop().await.unwrap();
+    assert_eq!(dropped, ["chats.onechat_participantsKey"]);
+    let answer = store.create_or_get(world.proposal(&["ann", "carol"])).await;
+    assert!(is_not_migrated(&answer), "{answer:?}");
+    assert_eq!(
+        store.create_or_get(world.proposal(&["bob", "ann"])).await.unwrap().chat,
+        chat,
+        "what is there is read"
+    );
+    indexes(&place).await.create().await.unwrap();
+    until_it_creates(&store, &world, "carol").await;
+    store.ready().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

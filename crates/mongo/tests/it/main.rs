@@ -1,11 +1,25 @@
-//! The store on real servers, where the contract suite does not look: cost, indexes, layouts, limits, audit.
+//! The store on real servers, where the contract suite does not look: cost, indexes, layouts, limits, audit, and the
+//! steps of a migration.
 
 mod absent;
+mod accounts;
+mod adoption;
 mod audit;
+mod backfill;
+mod enforcing;
 mod ghost;
+mod guarding;
 mod herd;
 mod indexes;
 mod layouts;
+mod merged;
+mod merging;
+mod old_data;
 mod pressure;
 mod refusals;
+mod states;
 mod support;
+mod undoing;
+mod undone_anyhow;
+mod validators;
+mod watching;

@@ -5,14 +5,18 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use mongodb::{Client, Collection, Database, bson::Document};
+use mongodb::{
+    Client, Collection, Database,
+    bson::{Document, doc},
+};
 use onechat_core::{
     ChatId, ClientMessageId, KeyFormat, MessageId, MessageText, NewMessage, ObjectIdSource, Participant,
     ParticipantSet, Proposal, Timestamp,
     ports::{Clock, IdSource},
 };
-use onechat_mongo::{MongoChatStore, MongoOptions};
-use onechat_mongod::{Deployment, fresh_database, shared_standalone};
+use onechat_migrate::MergeRules;
+use onechat_mongo::{MongoChatStore, MongoMigrator, MongoOptions};
+use onechat_mongod::{Deployment, fresh_database, shared_protected, shared_standalone};
 
 /// A database of its own on the shared server.
 pub(crate) struct Place {
@@ -25,8 +29,24 @@ impl Place {
         Self::on(shared_standalone().await).await
     }
 
+    /// On a server that asks everybody who they are: the place as somebody who may do everything, and the URL of
+    /// somebody who may only read there.
+    pub(crate) async fn with_reader() -> (Self, String) {
+        let url = shared_protected().await.uri_of_root(&fresh_database("it"));
+        let place = Self::at(url).await;
+        let role = doc! { "role": "read", "db": place.database.name() };
+        let user = doc! { "createUser": "reader", "pwd": "reader", "roles": [role] };
+        place.database.run_command(user).await.expect("root may make users");
+        let reader = place.url.replacen("root:root", "reader:reader", 1);
+        let reader = reader.replacen("authSource=admin", &format!("authSource={}", place.database.name()), 1);
+        (place, reader)
+    }
+
     pub(crate) async fn on(deployment: &Deployment) -> Self {
-        let url = deployment.uri(&fresh_database("it"));
+        Self::at(deployment.uri(&fresh_database("it"))).await
+    }
+
+    async fn at(url: String) -> Self {
         let client = Client::with_uri_str(&url).await.expect("a server that was just started");
         let database = client.default_database().expect("the URL names a database");
         Self { url, database }
@@ -38,6 +58,26 @@ impl Place {
 
     pub(crate) async fn store_with(&self, options: MongoOptions) -> Arc<MongoChatStore> {
         Arc::new(MongoChatStore::connect(&self.url, options).await.expect("the store opens"))
+    }
+
+    pub(crate) async fn migrator(&self) -> MongoMigrator {
+        self.migrator_with(&MongoOptions::default()).await
+    }
+
+    pub(crate) async fn migrator_with(&self, options: &MongoOptions) -> MongoMigrator {
+        let migrator = MongoMigrator::connect(&self.url, options, MergeRules::default()).await;
+        migrator.expect("a server that runs")
+    }
+
+    /// What servers are told: in a test nobody else tells them.
+    pub(crate) async fn tell(&self, state: &str) {
+        let notes = self.database.collection::<Document>("onechat_meta");
+        let noted = notes.update_one(doc! { "_id": "chats" }, doc! { "$set": { "state": state } }).await;
+        assert_eq!(
+            noted.expect("a server that runs").matched_count,
+            1,
+            "a store or a migrator has to be there"
+        );
     }
 
     pub(crate) fn chats(&self) -> Collection<Document> {

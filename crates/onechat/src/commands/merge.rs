@@ -44,7 +44,7 @@ async fn plan(arguments: MergePlan) -> anyhow::Result<Exit> {
             file.write(&plan)?;
         }
         if in_words {
-            say(in_short(&plan)).map_err(std::io::Error::other)?;
+            say(&plan).map_err(std::io::Error::other)?;
         }
         Ok(())
     };
@@ -62,24 +62,6 @@ async fn plan(arguments: MergePlan) -> anyhow::Result<Exit> {
 
 fn head(session: &Session) -> PlanHead {
     PlanHead::new(session.migrator.database(), session.chats(), &session.rules)
-}
-
-/// A group for people.
-fn in_short(plan: &GroupPlan) -> String {
-    let losers: Vec<_> = plan.losers.iter().map(|loser| loser.public_id.as_str()).collect();
-    let rows: u64 = plan.moves.iter().map(|rows| rows.rows).sum();
-    let (edits, conflicts) = (plan.edits.len(), plan.conflicts.len());
-    let mut text = format!(
-        "{}: {} lives on, {} ends; {rows} rows moved, {edits} changed, {conflicts} conflicts",
-        plan.participants.join(", "),
-        plan.survivor_public_id,
-        losers.join(", ")
-    );
-    for conflict in &plan.conflicts {
-        let dropped: Vec<_> = conflict.dropped.iter().map(|(_, value)| value.to_string()).collect();
-        text += &format!("\n    {}: {} stays, not {}", conflict.field, conflict.kept, dropped.join(", "));
-    }
-    text
 }
 
 async fn apply(arguments: MergeApply) -> anyhow::Result<Exit> {

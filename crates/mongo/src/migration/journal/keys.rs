@@ -17,8 +17,8 @@ pub(in crate::migration) struct KeyChange {
     pub(in crate::migration) id: Bson,
     /// What was there; nothing if there was no such field.
     pub(in crate::migration) before: Option<Bson>,
-    /// The key.
-    pub(in crate::migration) after: String,
+    /// The key; nothing if it was taken away, because another chat of other people keeps it.
+    pub(in crate::migration) after: Option<String>,
 }
 
 impl KeyChange {
@@ -27,7 +27,9 @@ impl KeyChange {
         if let Some(before) = &self.before {
             document.insert("before", before.clone());
         }
-        document.insert("after", &self.after);
+        if let Some(after) = &self.after {
+            document.insert("after", after);
+        }
         document
     }
 
@@ -39,7 +41,7 @@ impl KeyChange {
             Some(Self {
                 id: key.get("id")?.clone(),
                 before: key.get("before").cloned(),
-                after: key.get_str("after").ok()?.to_owned(),
+                after: key.get_str("after").ok().map(str::to_owned),
             })
         };
         keys.iter().filter_map(change).collect()

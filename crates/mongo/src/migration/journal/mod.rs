@@ -49,7 +49,8 @@
 //!
 //! A row that is swept over a chain of merges has a `moved` under each of them, from hop to hop.
 //!
-//! Keys that were given, up to [`KEYS_PER_DOCUMENT`] in each document; `before` is absent if there was no such field:
+//! Keys that were given, up to [`KEYS_PER_DOCUMENT`] in each document; `before` is absent if there was no such field,
+//! `after` if the key was taken away:
 //!
 //! ```text
 //! { _id: ObjectId, type: "keys", run: ObjectId, chats: "chats", at: Date, order: Int64,
@@ -69,8 +70,8 @@ mod item;
 mod keys;
 mod runs;
 
-pub(super) use entry::{Entry, EntryState, Items, shown};
-pub(super) use item::{Item, paged};
+pub(super) use entry::{Entry, EntryState, MovedField, shown};
+pub(super) use item::{Item, paged, raw};
 pub(super) use keys::{KEYS_PER_DOCUMENT, KeyChange};
 pub use runs::{EntryDetails, EntrySummary, RunId, RunKind, RunSummary};
 

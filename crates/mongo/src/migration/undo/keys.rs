@@ -19,13 +19,12 @@ use crate::error::number;
 
 impl Undo<'_> {
     pub(super) async fn take_back(&mut self, keys: &Keys) -> Result<(), MigrateError> {
-        let now = self.keys_now(&keys.changes).await?;
+        let mut now = self.keys_now(&keys.changes).await?;
+        self.foreseen.keys_of(&keys.changes, &mut now);
         let mut statements = Vec::new();
         for change in &keys.changes {
             match now.get(&id_key(&change.id)) {
-                Some(Some(Bson::String(key))) if *key == change.after => {
-                    statements.push(self.statement(change));
-                }
+                Some(key) if is_as_written(change, key.as_ref()) => statements.push(self.statement(change)),
                 // It was never given, or is taken back already.
                 Some(key) if *key == change.before => {}
                 Some(key) => self.key_conflict(change, &has(key.as_ref())),
@@ -34,6 +33,7 @@ impl Undo<'_> {
         }
         let Some(lease) = self.lease else {
             self.report.keys += statements.len() as u64;
+            self.foreseen.keys_taken_back(&keys.changes);
             return Ok(());
         };
         self.control.pace(statements.len() as u64).await?;
@@ -68,8 +68,10 @@ impl Undo<'_> {
             Some(before) => doc! { "$set": { key: before.clone() } },
             None => doc! { "$unset": { key: "" } },
         };
+        // Null is what a chat without the field has, too.
+        let as_written = change.after.clone().map_or(Bson::Null, Bson::String);
         doc! {
-            "q": { "_id": change.id.clone(), key: &change.after },
+            "q": { "_id": change.id.clone(), key: as_written },
             "u": update,
             "collation": { "locale": "simple" },
         }
@@ -77,11 +79,20 @@ impl Undo<'_> {
 
     fn key_conflict(&mut self, change: &KeyChange, what: &str) {
         let chats = self.migrator.chats_name();
-        let key = &change.after;
-        self.report.conflicts.push(format!(
-            "{chats} {} was given the key {key:?} and {what}: the key is not taken back",
-            shown(&change.id)
-        ));
+        let given = match &change.after {
+            Some(key) => format!("was given the key {key:?}"),
+            None => "lost its key".to_owned(),
+        };
+        let id = shown(&change.id);
+        self.report.conflicts.push(format!("{chats} {id} {given} and {what}: this is not taken back"));
+    }
+}
+
+fn is_as_written(change: &KeyChange, now: Option<&Bson>) -> bool {
+    match (&change.after, now) {
+        (Some(after), Some(Bson::String(now))) => after == now,
+        (None, None | Some(Bson::Null)) => true,
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@
 //! statements all name what they expect to find. With transactions, a batch of entries is undone as a whole or not at
 //! all; without, the statements go in an order in which a cut-off undo can be repeated.
 
+mod foreseen;
 mod keys;
 mod now;
 mod order;
@@ -22,6 +23,7 @@ use mongodb::bson::oid::ObjectId;
 use onechat_migrate::Control;
 use serde::Serialize;
 
+use self::foreseen::Foreseen;
 use super::{
     Lease, MigrateError, MongoMigrator, RunId,
     journal::{Entry, EntryState},
@@ -60,6 +62,7 @@ struct Undo<'a> {
     lease: Option<&'a Lease>,
     control: &'a dyn Control,
     report: UndoReport,
+    foreseen: Foreseen,
 }
 
 impl MongoMigrator {
@@ -84,7 +87,13 @@ impl MongoMigrator {
         if lease.is_none() && !dry_run {
             return Err(MigrateError::Refused("an undo that writes needs the lease".to_owned()));
         }
-        let mut undo = Undo { migrator: self, lease, control, report: UndoReport::default() };
+        let mut undo = Undo {
+            migrator: self,
+            lease,
+            control,
+            report: UndoReport::default(),
+            foreseen: Foreseen::default(),
+        };
         match target {
             UndoTarget::Run(run) => undo.run(run).await?,
             UndoTarget::Group(name) => undo.group(name).await?,

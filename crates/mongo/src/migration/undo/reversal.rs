@@ -64,6 +64,14 @@ impl Loaded {
         };
         self.items.iter().map(bytes).sum()
     }
+
+    /// Rows that were changed one by one.
+    pub(super) fn edited_rows(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Edit { collection, id, .. } => Some((collection.clone(), id_key(id))),
+            _ => None,
+        })
+    }
 }
 
 impl MongoMigrator {

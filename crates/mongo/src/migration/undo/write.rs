@@ -1,5 +1,7 @@
 //! Undoes a batch of entries: as one transaction, or in an order in which it can be repeated.
 
+use std::collections::HashSet;
+
 use mongodb::{
     ClientSession,
     bson::{Document, raw::cstr, rawdoc},
@@ -39,13 +41,22 @@ impl Undo<'_> {
     /// Undoes entries that have nothing to do with each other.
     pub(super) async fn batch(&mut self, entries: Vec<Entry>) -> Result<(), MigrateError> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
+        let mut rows: HashSet<(String, Vec<u8>)> = HashSet::new();
         for entry in entries {
             let loaded = self.migrator.load(entry).await?;
+            // A row that names chats of two groups is given back twice, one change after the other.
+            if loaded.edited_rows().any(|row| rows.contains(&row)) {
+                self.write(std::mem::take(&mut batch)).await?;
+                rows.clear();
+                bytes = 0;
+            }
+            rows.extend(loaded.edited_rows());
             bytes += loaded.bytes();
             batch.push(loaded);
             // Without transactions an entry is finished before the next is begun.
             if bytes > BATCH_BYTES || !self.migrator.is_replicated {
                 self.write(std::mem::take(&mut batch)).await?;
+                rows.clear();
                 bytes = 0;
             }
         }
@@ -56,6 +67,9 @@ impl Undo<'_> {
         if batch.is_empty() {
             return Ok(());
         }
+        if self.lease.is_none() {
+            return self.foresee(batch).await;
+        }
         let names: Vec<Entry> = batch.iter().map(|loaded| loaded.entry.clone()).collect();
         let mut batch = batch;
         let mut noted: Vec<String> = Vec::new();
@@ -65,10 +79,7 @@ impl Undo<'_> {
             let reversals: Vec<Reversal> =
                 batch.into_iter().map(|loaded| Reversal::of(loaded, chats, &now)).collect();
             drop(now);
-            let Some(lease) = self.lease else {
-                self.count(&reversals, &noted);
-                return Ok(());
-            };
+            let Some(lease) = self.lease else { return Ok(()) };
             self.control.pace(reversals.iter().map(Reversal::documents).sum()).await?;
             let outcome = if self.migrator.is_replicated {
                 self.in_transaction(lease, &reversals).await?
@@ -114,7 +125,7 @@ impl Undo<'_> {
         Ok(())
     }
 
-    fn count(&mut self, reversals: &[Reversal], noted: &[String]) {
+    pub(super) fn count(&mut self, reversals: &[Reversal], noted: &[String]) {
         for reversal in reversals {
             // Those without losers are a part of the group that comes with them.
             self.report.groups += u64::from(!reversal.entry.losers.is_empty());

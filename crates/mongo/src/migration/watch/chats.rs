@@ -54,7 +54,7 @@ impl Watch<'_> {
             .map(|(chat, key)| KeyChange {
                 id: chat.id.clone(),
                 before: chat.key.clone(),
-                after: key.clone(),
+                after: Some(key.clone()),
             })
             .collect();
         self.migrator.journal_keys(self.lease, self.run, &changes).await?;

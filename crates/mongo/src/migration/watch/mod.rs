@@ -14,6 +14,7 @@ use onechat_migrate::{Control, Stopped};
 use serde::Serialize;
 use tokio::time::Instant;
 
+pub(super) use self::rows::values_at;
 use self::stream::{Batch, Changes, Next};
 use super::{Lease, MigrateError, MongoMigrator, RunId};
 

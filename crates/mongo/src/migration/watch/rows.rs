@@ -80,7 +80,11 @@ impl Watch<'_> {
 }
 
 /// Every value at a path that may lead through arrays.
-fn values_at(document: &RawDocument, path: &str, each: &mut dyn FnMut(RawBsonRef<'_>)) {
+pub(in crate::migration) fn values_at(
+    document: &RawDocument,
+    path: &str,
+    each: &mut dyn FnMut(RawBsonRef<'_>),
+) {
     let (first, rest) = match path.split_once('.') {
         Some((first, rest)) => (first, Some(rest)),
         None => (path, None),

@@ -1,0 +1,13 @@
+//! Planning, undo and accounts, through the public interface.
+
+mod account;
+mod documents;
+mod embedded;
+mod file;
+mod laws;
+mod references;
+mod row_state;
+mod state;
+mod support;
+mod survivor;
+mod undo;

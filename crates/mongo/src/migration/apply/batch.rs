@@ -1,0 +1,164 @@
+//! A batch of groups, made smaller while it does not go through.
+
+use std::collections::HashSet;
+
+use onechat_migrate::{Blocked, Control, Group, MergeRules};
+
+use super::{
+    super::{Lease, MigrateError, MongoMigrator, RunId, journal::EntryState},
+    MergeReport, Wanted,
+    read::{Read, Reader, bytes_of},
+    statements::{self, Merge},
+};
+
+/// How often a batch of several groups is tried before it is cut.
+const TRIES: usize = 2;
+/// How often a single group is tried while a unique index refuses it.
+const TRIES_ALONE: usize = 8;
+/// How many rows a group may have before they are pointed to its survivor ahead of the merge.
+pub(super) const MANY_ROWS: usize = 10_000;
+
+/// What merging needs.
+pub(super) struct Work<'a> {
+    pub(super) migrator: &'a MongoMigrator,
+    pub(super) lease: &'a Lease,
+    pub(super) run: &'a RunId,
+    pub(super) control: &'a dyn Control,
+    pub(super) rules: MergeRules,
+    pub(super) report: MergeReport,
+}
+
+/// What came of a batch.
+pub(super) enum Done {
+    /// All that could be merged is, but for these groups, which change rows that others of the batch have changed.
+    All(Vec<Wanted>),
+    /// Nothing is done: there is too much in it.
+    TooMuch,
+    /// Nothing is done: others write to its chats.
+    Conflict,
+    /// Nothing is done: a unique index on these fields refuses it.
+    Clash(Vec<String>),
+}
+
+/// What a batch adds to the report once it is done.
+#[derive(Default)]
+pub(super) struct Tally {
+    groups: u64,
+    losers: u64,
+    moved: u64,
+    edited: u64,
+    conflicts: u64,
+    stale: u64,
+    blocked: Vec<(String, Blocked)>,
+    postponed: Vec<Wanted>,
+}
+
+impl Tally {
+    /// Returns the groups that have to wait for the next batch.
+    #[must_use]
+    pub(super) fn add_to(self, report: &mut MergeReport) -> Vec<Wanted> {
+        report.groups += self.groups;
+        report.losers += self.losers;
+        report.moved += self.moved;
+        report.edited += self.edited;
+        report.conflicts += self.conflicts;
+        report.stale += self.stale;
+        for (key, why) in &self.blocked {
+            report.block(key, why);
+        }
+        self.postponed
+    }
+}
+
+impl Work<'_> {
+    /// Merges groups; those that cannot be are counted in the report.
+    pub(super) async fn merge(&mut self, wanted: Vec<Wanted>) -> Result<(), MigrateError> {
+        let mut batches = vec![wanted];
+        while let Some(mut batch) = batches.pop() {
+            if batch.is_empty() {
+                continue;
+            }
+            let chats: usize = batch.iter().map(|wanted| wanted.ids.len()).sum();
+            let moved = self.report.moved + self.report.edited;
+            self.control.pace(chats as u64).await?;
+            if let [alone] = &batch[..] {
+                self.ahead(alone).await?;
+            }
+            let tries = if batch.len() > 1 { TRIES } else { TRIES_ALONE };
+            let done = if self.migrator.is_replicated {
+                self.in_transaction(&batch, tries).await?
+            } else {
+                self.in_steps(&batch).await?
+            };
+            match done {
+                Done::All(postponed) => {
+                    batches.push(postponed);
+                    let rows = self.report.moved + self.report.edited - moved;
+                    if rows > 0 {
+                        self.control.pace(rows).await?;
+                    }
+                }
+                Done::Clash(fields) if batch.len() == 1 => {
+                    let key = onechat_core::ParticipantsKey::new(&batch[0].set, self.migrator.key_format);
+                    let why = format!(
+                        "a unique index on {} refuses what it would become; `onechat audit` lists chats that share a key",
+                        fields.join(", ")
+                    );
+                    self.report.block(key.as_str(), &why);
+                }
+                Done::TooMuch | Done::Conflict | Done::Clash(_) => {
+                    let half = batch.len() / 2;
+                    let rest = batch.split_off(half);
+                    batches.extend([rest, batch]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans what was read.
+    pub(super) fn planned(&self, read: Read, state: EntryState) -> Result<(Vec<Merge>, Tally), MigrateError> {
+        let (mut merges, mut tally) = (Vec::new(), Tally::default());
+        // A row that names chats of several groups can be changed for one of them at a time.
+        let mut edited: HashSet<(String, Vec<u8>)> = HashSet::new();
+        for read in read.groups {
+            match onechat_migrate::plan(&self.rules, &read.group) {
+                Ok(plan) => {
+                    let rows: Vec<_> =
+                        plan.edits.iter().map(|edit| (edit.collection.clone(), bytes_of(&edit.id))).collect();
+                    if rows.iter().any(|row| edited.contains(row)) {
+                        tally.postponed.push(read.wanted);
+                        continue;
+                    }
+                    edited.extend(rows);
+                    let is_stale = read.wanted.plan.as_ref().is_some_and(|old| !old.is_as(&plan));
+                    tally.stale += u64::from(is_stale);
+                    let merge = statements::merge(self.lease, self.run, state, plan, read)?;
+                    tally.groups += 1;
+                    tally.losers += merge.entry.losers.len() as u64;
+                    tally.moved += merge.entry.moved.unsigned_abs();
+                    tally.edited += merge.entry.edited.unsigned_abs();
+                    tally.conflicts += merge.entry.conflicts.unsigned_abs();
+                    merges.push(merge);
+                }
+                Err(why) => tally.blocked.push((read.group.key.as_str().to_owned(), why)),
+            }
+        }
+        Ok((merges, tally))
+    }
+
+    /// One group without its rows, where these do not decide who survives.
+    pub(super) async fn outline(&self, wanted: &Wanted) -> Result<Option<Group>, MigrateError> {
+        let mut rules = self.rules.clone();
+        if !rules.needs_activity() {
+            rules.references.clear();
+        }
+        let read = super::super::commands::persist(|| async {
+            let mut reader =
+                Reader { migrator: self.migrator, rules: &rules, session: None, most_rows: usize::MAX };
+            reader.groups(std::slice::from_ref(wanted)).await
+        })
+        .await?;
+        Ok(read.groups.into_iter().next().map(|read| read.group))
+    }
+}

@@ -1,0 +1,253 @@
+//! Merges groups: reads them as they are now, plans, journals and applies, many groups at a time.
+
+mod ahead;
+mod batch;
+mod facts;
+mod ordered;
+mod read;
+mod resume;
+mod statements;
+mod transaction;
+
+use mongodb::bson::Bson;
+use onechat_core::ParticipantSet;
+use onechat_migrate::{Control, GroupPlan, MergeRules};
+use serde::Serialize;
+
+pub(super) use self::{ahead::names, read::scalar, statements::replace};
+use self::{batch::Work, read::Reader};
+use super::{Lease, MigrateError, MongoMigrator, RunId};
+
+/// How many groups are merged at once.
+const GROUPS: usize = 100;
+/// How many chats that are, at most; a group of more is on its own.
+const CHATS: usize = 400;
+/// How many examples a report keeps.
+const EXAMPLES: usize = 10;
+
+/// What a merge did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct MergeReport {
+    /// The run in the journal.
+    pub run: Option<String>,
+    /// Groups that were merged.
+    pub groups: u64,
+    /// Chats that ended.
+    pub losers: u64,
+    /// Rows elsewhere that were pointed to a survivor.
+    pub moved: u64,
+    /// Rows elsewhere that were changed one by one.
+    pub edited: u64,
+    /// Conflicts that are kept in the journal.
+    pub conflicts: u64,
+    /// Groups of a plan that had changed since and were planned anew.
+    pub stale: u64,
+    /// Groups that cannot be merged, and why, the first few.
+    pub blocked: u64,
+    /// The first few blocked ones, in words.
+    pub examples: Vec<String>,
+}
+
+impl MergeReport {
+    fn block(&mut self, key: &str, why: &dyn std::fmt::Display) {
+        self.blocked += 1;
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(format!("{key:?} is not merged: {why}"));
+        }
+    }
+}
+
+/// What a plan says in all.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct PlanSummary {
+    /// Groups that would be merged.
+    pub groups: u64,
+    /// Chats that would end.
+    pub losers: u64,
+    /// Rows elsewhere that would be pointed to a survivor.
+    pub moves: u64,
+    /// Rows elsewhere that would be changed one by one.
+    pub edits: u64,
+    /// Conflicts.
+    pub conflicts: u64,
+    /// Groups that cannot be merged.
+    pub blocked: u64,
+    /// The first few of them, in words.
+    pub examples: Vec<String>,
+}
+
+/// A group that is to be merged.
+#[derive(Debug, Clone)]
+struct Wanted {
+    set: ParticipantSet,
+    /// The `_id`s of its chats.
+    ids: Vec<Bson>,
+    /// What was planned for it before.
+    plan: Option<GroupPlan>,
+}
+
+impl MongoMigrator {
+    /// Plans every group of duplicates and hands each plan to `sink`. Reads only.
+    pub async fn plan(
+        &self,
+        control: &dyn Control,
+        sink: &mut (dyn FnMut(GroupPlan) -> std::io::Result<()> + Send),
+    ) -> Result<PlanSummary, MigrateError> {
+        let rules = self.rules_with_facts().await?;
+        let mut duplicates = self.duplicates(control).await?;
+        let (total, mut done) = (duplicates.groups(), 0);
+        let mut summary = PlanSummary::default();
+        loop {
+            let batch = next_batch(&mut duplicates)?;
+            if batch.is_empty() {
+                return Ok(summary);
+            }
+            control.pace(0).await?;
+            for wanted in &batch {
+                self.plan_one(&rules, wanted, &mut summary, sink).await?;
+            }
+            done += batch.len() as u64;
+            control.advance("plan", done, total);
+        }
+    }
+
+    async fn plan_one(
+        &self,
+        rules: &MergeRules,
+        wanted: &Wanted,
+        summary: &mut PlanSummary,
+        sink: &mut (dyn FnMut(GroupPlan) -> std::io::Result<()> + Send),
+    ) -> Result<(), MigrateError> {
+        let found = super::commands::persist(|| async {
+            let mut reader = Reader { migrator: self, rules, session: None, most_rows: usize::MAX };
+            reader.groups(std::slice::from_ref(wanted)).await
+        })
+        .await?;
+        for found in found.groups {
+            match onechat_migrate::plan(rules, &found.group) {
+                Ok(plan) => {
+                    summary.groups += 1;
+                    summary.losers += plan.losers.len() as u64;
+                    summary.moves += plan.moves.iter().map(|moved| moved.rows).sum::<u64>();
+                    summary.edits += plan.edits.len() as u64;
+                    summary.conflicts += plan.conflicts.len() as u64;
+                    sink(plan).map_err(|error| {
+                        MigrateError::Refused(format!("the plan cannot be written: {error}"))
+                    })?;
+                }
+                Err(why) => {
+                    summary.blocked += 1;
+                    if summary.examples.len() < EXAMPLES {
+                        summary
+                            .examples
+                            .push(format!("{:?} cannot be merged: {why}", found.group.key.as_str()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges every group of duplicates that there is, pass after pass until a pass finds none that it can merge. Finishes first
+    /// what an earlier run was cut off in.
+    pub async fn merge(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        control: &dyn Control,
+    ) -> Result<MergeReport, MigrateError> {
+        self.finish_interrupted(lease, control).await?;
+        let mut work = self.work(lease, run, control).await?;
+        loop {
+            let mut duplicates = self.duplicates(control).await?;
+            let (total, before) = (duplicates.groups(), work.report.groups);
+            (work.report.blocked, work.report.examples) = (0, Vec::new());
+            let mut done = 0;
+            loop {
+                let batch = next_batch(&mut duplicates)?;
+                if batch.is_empty() {
+                    break;
+                }
+                done += batch.len() as u64;
+                work.merge(batch).await?;
+                control.advance("merge", done, total);
+            }
+            if work.report.groups == before {
+                return Ok(work.report);
+            }
+        }
+    }
+
+    /// Merges the groups of a plan that was made before. One that has changed since is planned anew.
+    pub async fn apply(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        plans: &mut (dyn Iterator<Item = std::io::Result<GroupPlan>> + Send),
+        control: &dyn Control,
+    ) -> Result<MergeReport, MigrateError> {
+        self.finish_interrupted(lease, control).await?;
+        let mut work = self.work(lease, run, control).await?;
+        let mut done = 0;
+        loop {
+            let mut batch = Vec::new();
+            for plan in plans.take(GROUPS) {
+                let unreadable = |why: &dyn std::fmt::Display| {
+                    MigrateError::Refused(format!("the plan cannot be read: {why}"))
+                };
+                let plan = plan.map_err(|error| unreadable(&error))?;
+                let set = ParticipantSet::parse(plan.participants.iter().map(String::as_str));
+                let set = set.map_err(|error| unreadable(&error))?;
+                let mut ids = vec![plan.survivor.clone()];
+                ids.extend(plan.losers.iter().map(|loser| loser.id.clone()));
+                batch.push(Wanted { set, ids, plan: Some(plan) });
+            }
+            if batch.is_empty() {
+                return Ok(work.report);
+            }
+            done += batch.len() as u64;
+            work.merge(batch).await?;
+            control.advance("merge", done, done);
+        }
+    }
+
+    /// Merges groups that somebody has found.
+    pub(super) async fn merge_groups(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        groups: Vec<(ParticipantSet, Vec<Bson>)>,
+        control: &dyn Control,
+    ) -> Result<MergeReport, MigrateError> {
+        let mut work = self.work(lease, run, control).await?;
+        let wanted: Vec<Wanted> =
+            groups.into_iter().map(|(set, ids)| Wanted { set, ids, plan: None }).collect();
+        for batch in wanted.chunks(GROUPS) {
+            work.merge(batch.to_vec()).await?;
+        }
+        Ok(work.report)
+    }
+
+    async fn work<'a>(
+        &'a self,
+        lease: &'a Lease,
+        run: &'a RunId,
+        control: &'a dyn Control,
+    ) -> Result<Work<'a>, MigrateError> {
+        let rules = self.rules_with_facts().await?;
+        let report = MergeReport { run: Some(run.to_string()), ..MergeReport::default() };
+        Ok(Work { migrator: self, lease, run, control, rules, report })
+    }
+}
+
+/// The next groups of duplicates that are handled together.
+fn next_batch(duplicates: &mut super::survey::Duplicates) -> Result<Vec<Wanted>, MigrateError> {
+    let (mut batch, mut chats) = (Vec::new(), 0);
+    while batch.len() < GROUPS && chats < CHATS {
+        let Some(group) = duplicates.next() else { break };
+        let (set, ids) = group?;
+        chats += ids.len();
+        batch.push(Wanted { set, ids, plan: None });
+    }
+    Ok(batch)
+}

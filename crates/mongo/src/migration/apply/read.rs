@@ -1,0 +1,333 @@
+//! Reads groups with what refers to them, a batch of groups with a few finds.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use futures_util::TryStreamExt as _;
+use mongodb::{
+    ClientSession,
+    bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc},
+    error::Error,
+};
+use onechat_core::ParticipantsKey;
+use onechat_migrate::{ChatRow, Group, MergeRules, MessageFieldsOfRows, Reference, ReferenceRows};
+
+use super::{
+    super::{
+        MongoMigrator,
+        journal::raw,
+        survey::{id_of, packed},
+        watch::values_at,
+    },
+    Wanted,
+};
+use crate::codec::{field, forms_of, text_of};
+
+/// How many bytes of chats are read at once; more is cut into smaller batches.
+const BYTES: usize = 16 << 20;
+
+/// Reads on the primary, in a transaction if there is a session.
+pub(super) struct Reader<'a> {
+    pub(super) migrator: &'a MongoMigrator,
+    pub(super) rules: &'a MergeRules,
+    pub(super) session: Option<&'a mut ClientSession>,
+    /// How many rows of a reference are read at most; beyond, the answer says that there are more.
+    pub(super) most_rows: usize,
+}
+
+/// What was read.
+#[derive(Default)]
+pub(super) struct Read {
+    pub(super) groups: Vec<ReadGroup>,
+    /// There is more than should be handled at once: nothing was read to its end.
+    pub(super) is_too_much: bool,
+}
+
+/// A group, and the rows that would be moved, by reference and stored value.
+pub(super) struct ReadGroup {
+    pub(super) group: Group,
+    pub(super) wanted: Wanted,
+    pub(super) movable: Vec<Movable>,
+}
+
+/// Rows of a reference that have this value.
+pub(super) struct Movable {
+    pub(super) collection: String,
+    pub(super) field: String,
+    pub(super) from: Bson,
+    pub(super) ids: Vec<Bson>,
+}
+
+impl Reader<'_> {
+    /// The groups as they are now; those of fewer than two chats are left out.
+    pub(super) async fn groups(&mut self, wanted: &[Wanted]) -> Result<Read, Error> {
+        let chats = self.migrator.chats_name().to_owned();
+        let ids: Vec<Bson> = wanted.iter().flat_map(|wanted| wanted.ids.iter().cloned()).collect();
+        let found = self.find(&chats, doc! { "_id": { "$in": ids } }, None, usize::MAX).await?;
+        if wanted.len() > 1 && found.iter().map(|chat| chat.as_bytes().len()).sum::<usize>() > BYTES {
+            return Ok(Read { groups: Vec::new(), is_too_much: true });
+        }
+        let mut by_id: HashMap<Vec<u8>, RawDocumentBuf> =
+            found.into_iter().map(|chat| (id_bytes(&chat), chat)).collect();
+        let mut read = Read::default();
+        for wanted in wanted {
+            let documents = wanted.ids.iter().filter_map(|id| by_id.remove(&bytes_of(id)));
+            // Somebody may have changed the participants since they were read.
+            let is_theirs = |chat: &RawDocumentBuf| {
+                self.migrator.codec.participants(chat).is_ok_and(|set| set == wanted.set)
+            };
+            let chats: Vec<ChatRow> = documents
+                .filter(is_theirs)
+                .map(|document| ChatRow { document, activity: Default::default() })
+                .collect();
+            if chats.len() > 1 {
+                let key = ParticipantsKey::new(&wanted.set, self.migrator.key_format);
+                let group = Group { set: wanted.set.clone(), key, chats, references: Vec::new() };
+                read.groups.push(ReadGroup { group, wanted: wanted.clone(), movable: Vec::new() });
+            }
+        }
+        for reference in &self.rules.references {
+            if self.reference(reference, &mut read.groups).await? {
+                return Ok(Read { groups: Vec::new(), is_too_much: true });
+            }
+        }
+        Ok(read)
+    }
+
+    /// The rows of one reference; whether there are too many.
+    async fn reference(&mut self, reference: &Reference, groups: &mut [ReadGroup]) -> Result<bool, Error> {
+        let owners = owners(self.migrator, groups);
+        let forms: Vec<Bson> = owners.forms();
+        let whole = reference.state.is_some() || !reference.unique.is_empty();
+        let projection = (!whole).then(|| projection(reference));
+        let filter = doc! { &reference.field: { "$in": forms.clone() } };
+        let rows = self.find(&reference.collection, filter, projection, self.most_rows).await?;
+        if rows.len() >= self.most_rows {
+            return Ok(true);
+        }
+        let mut sorted: Vec<Sorted> = groups.iter().map(|_| Sorted::default()).collect();
+        let mut others: Vec<Bson> = Vec::new();
+        for row in &rows {
+            match scalar(row, &reference.field) {
+                Some(value) => {
+                    if let Some((group, chat)) = owners.of(value) {
+                        sorted[group].scalar(row, value, chat, reference.messages.as_ref(), whole);
+                    }
+                }
+                None => others.extend(field(row, "_id").and_then(|id| Bson::try_from(id).ok())),
+            }
+        }
+        for row in self.by_ids(&reference.collection, &others).await? {
+            for group in owners.all_of(&row, &reference.field) {
+                sorted[group].rows.push(row.clone());
+            }
+        }
+        if reference.messages.is_some() {
+            self.repeated(reference, &owners, &mut sorted).await?;
+        }
+        for (group, sorted) in groups.iter_mut().zip(sorted) {
+            sorted.into_group(reference, group, self.rules.needs_messages());
+        }
+        Ok(false)
+    }
+
+    /// Messages whose sender's id occurs in more than one chat of a group, whole: planning has to look at them.
+    async fn repeated(
+        &mut self,
+        reference: &Reference,
+        owners: &Owners,
+        sorted: &mut [Sorted],
+    ) -> Result<(), Error> {
+        let mut wanted: Vec<Bson> = Vec::new();
+        for sorted in sorted.iter() {
+            for ids in sorted.sent.values().filter(|sent| sent.chats.len() > 1).map(|sent| &sent.ids) {
+                wanted.extend(ids.iter().cloned());
+            }
+        }
+        for row in self.by_ids(&reference.collection, &wanted).await? {
+            let is_new = |sorted: &Sorted| sorted.rows.iter().all(|known| id_bytes(known) != id_bytes(&row));
+            if let Some((group, _)) = scalar(&row, &reference.field).and_then(|value| owners.of(value)) {
+                // With other unique indexes all rows are there already.
+                if is_new(&sorted[group]) {
+                    sorted[group].rows.push(row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn by_ids(&mut self, collection: &str, ids: &[Bson]) -> Result<Vec<RawDocumentBuf>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.find(collection, doc! { "_id": { "$in": ids } }, None, usize::MAX).await
+    }
+
+    /// Ids and strings are compared as they are, whatever collation the collection has.
+    async fn find(
+        &mut self,
+        collection: &str,
+        filter: Document,
+        projection: Option<Document>,
+        most: usize,
+    ) -> Result<Vec<RawDocumentBuf>, Error> {
+        let collection = self.migrator.database.collection::<RawDocumentBuf>(collection);
+        let mut find = collection.find(filter).collation(crate::index::simple());
+        if let Some(projection) = projection {
+            find = find.projection(projection);
+        }
+        if most < usize::MAX {
+            find = find.limit(i64::try_from(most).unwrap_or(i64::MAX));
+        }
+        match self.session.as_deref_mut() {
+            Some(session) => {
+                let mut cursor = find.session(&mut *session).await?;
+                cursor.stream(session).try_collect().await
+            }
+            None => find.await?.try_collect().await,
+        }
+    }
+}
+
+/// What a plan needs of rows that are only pointed elsewhere.
+fn projection(reference: &Reference) -> Document {
+    let mut projection = doc! { &reference.field: 1 };
+    if let Some(fields) = &reference.messages {
+        for name in [&fields.sender, &fields.client_message_id, &fields.created_at] {
+            projection.insert(name, 1);
+        }
+    }
+    projection
+}
+
+/// A single value at a path through sub-documents; nothing if an array is on the way.
+pub(in crate::migration) fn scalar<'a>(row: &'a RawDocument, path: &str) -> Option<RawBsonRef<'a>> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    match (field(row, first)?, rest) {
+        (RawBsonRef::Document(inner), Some(rest)) => scalar(inner, rest),
+        (RawBsonRef::Array(_), _) | (_, Some(_)) => None,
+        (value, None) => Some(value),
+    }
+}
+
+/// Which chat of which group a value names.
+struct Owners(HashMap<Vec<u8>, (usize, usize)>, Vec<Bson>);
+
+fn owners(migrator: &MongoMigrator, groups: &[ReadGroup]) -> Owners {
+    let (mut owners, mut forms) = (HashMap::new(), Vec::new());
+    for (group, read) in groups.iter().enumerate() {
+        for (chat, row) in read.group.chats.iter().enumerate() {
+            let names = [field(&row.document, "_id"), field(&row.document, migrator.codec.id_field())];
+            for name in names.into_iter().flatten() {
+                let mut all = text_of(name).map(|text| forms_of(&text)).unwrap_or_default();
+                all.extend(Bson::try_from(name).ok());
+                for form in all {
+                    if owners.insert(bytes_of(&form), (group, chat)).is_none() {
+                        forms.push(form);
+                    }
+                }
+            }
+        }
+    }
+    Owners(owners, forms)
+}
+
+impl Owners {
+    fn forms(&self) -> Vec<Bson> {
+        self.1.clone()
+    }
+
+    fn of(&self, value: RawBsonRef<'_>) -> Option<(usize, usize)> {
+        self.0.get(&packed(value)).copied()
+    }
+
+    /// Every group of which a row names a chat, through arrays.
+    fn all_of(&self, row: &RawDocument, path: &str) -> HashSet<usize> {
+        let mut groups = HashSet::new();
+        values_at(row, path, &mut |value| {
+            groups.extend(self.of(value).map(|(group, _)| group));
+        });
+        groups
+    }
+}
+
+/// Where a sender's id of a message occurs.
+#[derive(Default)]
+struct SentAs {
+    chats: HashSet<usize>,
+    ids: Vec<Bson>,
+}
+
+/// The rows of one reference and one group.
+#[derive(Default)]
+struct Sorted {
+    values: BTreeMap<Vec<u8>, (Bson, Vec<Bson>)>,
+    rows: Vec<RawDocumentBuf>,
+    sent: HashMap<Vec<u8>, SentAs>,
+    activity: HashMap<usize, onechat_migrate::Activity>,
+    messages: Vec<(Bson, mongodb::bson::DateTime)>,
+}
+
+impl Sorted {
+    fn scalar(
+        &mut self,
+        row: &RawDocumentBuf,
+        value: RawBsonRef<'_>,
+        chat: usize,
+        fields: Option<&MessageFieldsOfRows>,
+        whole: bool,
+    ) {
+        let (Some(id), Ok(from)) =
+            (field(row, "_id").and_then(|id| Bson::try_from(id).ok()), Bson::try_from(value))
+        else {
+            return;
+        };
+        if let Some(fields) = fields {
+            let at = field(row, &fields.created_at).and_then(RawBsonRef::as_datetime);
+            let activity = self.activity.entry(chat).or_default();
+            activity.messages += 1;
+            activity.newest = activity.newest.max(at);
+            let sender = field(row, &fields.sender);
+            if let (Some(sender), Some(at)) = (sender.and_then(|sender| Bson::try_from(sender).ok()), at) {
+                self.messages.push((sender, at));
+            }
+            let client = field(row, &fields.client_message_id).and_then(text_of).filter(|id| !id.is_empty());
+            if let Some(client) = client {
+                let mut name = sender.map(packed).unwrap_or_default();
+                name.extend(client.as_bytes());
+                let sent = self.sent.entry(name).or_default();
+                sent.chats.insert(chat);
+                sent.ids.push(id.clone());
+            }
+        }
+        if whole {
+            self.rows.push(row.clone());
+        }
+        self.values.entry(packed(value)).or_insert_with(|| (from, Vec::new())).1.push(id);
+    }
+
+    fn into_group(self, reference: &Reference, group: &mut ReadGroup, needs_messages: bool) {
+        for (chat, activity) in self.activity {
+            let row = &mut group.group.chats[chat].activity;
+            row.messages += activity.messages;
+            row.newest = row.newest.max(activity.newest);
+        }
+        let counts = self.values.values().map(|(from, ids)| (from.clone(), ids.len() as u64)).collect();
+        let messages = if needs_messages { self.messages } else { Vec::new() };
+        group.group.references.push(ReferenceRows { counts, rows: self.rows, messages });
+        let movable = self.values.into_values().map(|(from, ids)| Movable {
+            collection: reference.collection.clone(),
+            field: reference.field.clone(),
+            from,
+            ids,
+        });
+        group.movable.extend(movable);
+    }
+}
+
+pub(super) fn bytes_of(value: &Bson) -> Vec<u8> {
+    raw(value).map(|value| packed(value.as_raw_bson_ref())).unwrap_or_default()
+}
+
+pub(super) fn id_bytes(document: &RawDocument) -> Vec<u8> {
+    id_of(document)
+}

@@ -1,0 +1,272 @@
+//! A plan as what the journal says and what the server is told. Nothing is decided here.
+
+use std::collections::{BTreeMap, HashMap};
+
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, oid::ObjectId, raw::cstr, rawdoc};
+use onechat_core::StoreError;
+use onechat_migrate::GroupPlan;
+
+use super::{
+    super::{
+        Lease, RunId,
+        commands::chunks,
+        journal::{Entry, EntryState, Item, MovedField, paged},
+    },
+    read::{ReadGroup, bytes_of, id_bytes},
+};
+use crate::collections::ALIASES;
+
+/// How many ids one statement names.
+const IDS: usize = 1000;
+/// A document that is larger is compared by its size alone: the command that names it whole would be too large.
+const COMPARED_BYTES: usize = 4 << 20;
+
+/// A merge that is to be carried out: an entry of the journal with its items.
+pub(super) struct Merge {
+    pub(super) entry: Entry,
+    pub(super) items: Vec<Item>,
+}
+
+/// Makes an entry of a plan.
+pub(super) fn merge(
+    lease: &Lease,
+    run: &RunId,
+    state: EntryState,
+    plan: GroupPlan,
+    read: ReadGroup,
+) -> Result<Merge, StoreError> {
+    let mut documents: HashMap<Vec<u8>, RawDocumentBuf> =
+        read.group.chats.into_iter().map(|chat| (id_bytes(&chat.document), chat.document)).collect();
+    let mut take = |id: &Bson| {
+        let found = documents.remove(&bytes_of(id));
+        found.ok_or_else(|| StoreError::Corrupt(format!("the plan names a chat {id} that was not read")))
+    };
+    let mut items = vec![Item::Survivor {
+        id: plan.survivor.clone(),
+        before: take(&plan.survivor)?,
+        after: plan.survivor_after,
+    }];
+    for loser in &plan.losers {
+        items.push(Item::Loser { id: loser.id.clone(), before: take(&loser.id)? });
+    }
+    let edited: Vec<(String, Vec<u8>)> =
+        plan.edits.iter().map(|edit| (edit.collection.clone(), bytes_of(&edit.id))).collect();
+    let (mut moved, edits) = (0, plan.edits.len());
+    for one in &plan.moves {
+        let ids =
+            read.movable.iter().filter(|movable| movable.from == one.from && movable.field == one.field);
+        let ids = ids.filter(|movable| movable.collection == one.collection).flat_map(|movable| &movable.ids);
+        let ids = ids.filter(|id| !edited.contains(&(one.collection.clone(), bytes_of(id))));
+        let ids: Vec<Bson> = ids.cloned().collect();
+        moved += ids.len();
+        for ids in ids.chunks(IDS) {
+            items.push(Item::Moved {
+                collection: one.collection.clone(),
+                field: one.field.clone(),
+                from: one.from.clone(),
+                to: one.to.clone(),
+                ids: ids.to_vec(),
+            });
+        }
+    }
+    items.extend(plan.edits.into_iter().map(|edit| Item::Edit {
+        collection: edit.collection,
+        id: edit.id,
+        before: edit.before,
+        after: edit.after,
+        reason: edit.reason,
+    }));
+    let conflicts = plan.conflicts.len();
+    items.extend(plan.conflicts.into_iter().map(Item::Conflict));
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let entry = Entry {
+        id: ObjectId::new(),
+        run: run.clone(),
+        order: lease.next_order(),
+        state,
+        key: plan.key,
+        participants: plan.participants,
+        survivor: plan.survivor,
+        survivor_public_id: plan.survivor_public_id,
+        losers: plan.losers.into_iter().map(|loser| (loser.id, loser.public_id)).collect(),
+        moves: plan
+            .moves
+            .into_iter()
+            .map(|one| MovedField {
+                collection: one.collection,
+                field: one.field,
+                from: one.from,
+                to: one.to,
+            })
+            .collect(),
+        moved: number(moved),
+        edited: number(edits),
+        conflicts: number(conflicts),
+    };
+    Ok(Merge { entry, items })
+}
+
+/// The documents of the journal.
+pub(super) fn journal(
+    chats: &str,
+    lease: &Lease,
+    merges: &[Merge],
+) -> Result<Vec<RawDocumentBuf>, StoreError> {
+    let mut documents = Vec::with_capacity(merges.len());
+    for merge in merges {
+        let (first, rest) = paged(merge.entry.id, merge.entry.run.0, &merge.items)?;
+        // The header last: without a transaction, an entry that is there is whole.
+        documents.extend(rest);
+        documents.push(merge.entry.to_document(chats, lease.now(), first)?);
+    }
+    Ok(documents)
+}
+
+/// The old ids, each standing for the survivor.
+pub(super) fn aliases(merges: &[Merge]) -> Vec<RawDocumentBuf> {
+    let mut updates = Vec::new();
+    for entry in merges.iter().map(|merge| &merge.entry) {
+        for (id, public) in entry.losers.iter().filter(|(_, public)| *public != entry.survivor_public_id) {
+            updates.push(update(
+                doc! { "_id": public },
+                doc! { "$set": {
+                    "chat": &entry.survivor_public_id, "from": id.clone(), "to": entry.survivor.clone(),
+                    "run": entry.run.0, "entry": entry.id,
+                } },
+                true,
+            ));
+        }
+    }
+    updates.into_iter().flatten().collect()
+}
+
+/// Statements by collection.
+pub(super) type ByCollection = BTreeMap<String, Vec<RawDocumentBuf>>;
+
+/// Removes rows for which others stand.
+pub(super) fn removals(merges: &[Merge], compared: bool) -> Result<ByCollection, StoreError> {
+    let mut deletes = ByCollection::new();
+    for item in merges.iter().flat_map(|merge| &merge.items) {
+        if let Item::Edit { collection, id, before, after: None, .. } = item {
+            deletes.entry(collection.clone()).or_default().push(delete(id, before, compared)?);
+        }
+    }
+    Ok(deletes)
+}
+
+/// Changes rows one by one, and points others to the survivor.
+pub(super) fn rows(merges: &[Merge], compared: bool) -> Result<ByCollection, StoreError> {
+    let mut updates = ByCollection::new();
+    for item in merges.iter().flat_map(|merge| &merge.items) {
+        match item {
+            Item::Edit { collection, id, before, after: Some(after), .. } => {
+                let statement = replace(id, before, after, compared)?;
+                updates.entry(collection.clone()).or_default().push(statement);
+            }
+            Item::Moved { collection, field, from, to, ids } => {
+                let query = doc! { "_id": { "$in": ids.clone() }, field: from.clone() };
+                let statement = update(query, doc! { "$set": { field: to.clone() } }, false);
+                updates.entry(collection.clone()).or_default().extend(statement);
+            }
+            _ => {}
+        }
+    }
+    Ok(updates)
+}
+
+/// Ends the losers.
+pub(super) fn endings(merges: &[Merge], compared: bool) -> Result<Vec<RawDocumentBuf>, StoreError> {
+    let losers = merges.iter().flat_map(|merge| &merge.items).filter_map(|item| match item {
+        Item::Loser { id, before } => Some((id, before)),
+        _ => None,
+    });
+    losers.map(|(id, before)| delete(id, before, compared)).collect()
+}
+
+/// Gives the survivors what they are to be.
+pub(super) fn survivors(merges: &[Merge], compared: bool) -> Result<Vec<RawDocumentBuf>, StoreError> {
+    let survivors = merges.iter().flat_map(|merge| &merge.items).filter_map(|item| match item {
+        Item::Survivor { id, before, after: Some(after) } => Some((id, before, after)),
+        _ => None,
+    });
+    survivors.map(|(id, before, after)| replace(id, before, after, compared)).collect()
+}
+
+/// Replaces a document, if `compared` only while it is what it was when it was read.
+pub(in crate::migration) fn replace(
+    id: &Bson,
+    before: &RawDocumentBuf,
+    after: &RawDocumentBuf,
+    compared: bool,
+) -> Result<RawDocumentBuf, StoreError> {
+    let mut statement = rawdoc! { "q": query(id, before, compared)?, "u": after.clone() };
+    statement.append(cstr!("collation"), rawdoc! { "locale": "simple" });
+    Ok(statement)
+}
+
+fn delete(id: &Bson, before: &RawDocumentBuf, compared: bool) -> Result<RawDocumentBuf, StoreError> {
+    let mut statement = rawdoc! { "q": query(id, before, compared)?, "limit": 1 };
+    statement.append(cstr!("collation"), rawdoc! { "locale": "simple" });
+    Ok(statement)
+}
+
+fn query(id: &Bson, before: &RawDocumentBuf, compared: bool) -> Result<RawDocumentBuf, StoreError> {
+    let mut query = raw(&doc! { "_id": id.clone() })?;
+    if compared {
+        let bytes = before.as_bytes().len();
+        query.append(
+            cstr!("$expr"),
+            if bytes > COMPARED_BYTES {
+                rawdoc! { "$eq": [{ "$bsonSize": "$$ROOT" }, i64::try_from(bytes).unwrap_or(i64::MAX)] }
+            } else {
+                rawdoc! { "$eq": ["$$ROOT", { "$literal": before.clone() }] }
+            },
+        );
+    }
+    Ok(query)
+}
+
+fn update(query: Document, update: Document, upsert: bool) -> Option<RawDocumentBuf> {
+    let mut statement =
+        doc! { "q": query, "u": update, "multi": !upsert, "collation": { "locale": "simple" } };
+    if upsert {
+        statement.insert("upsert", true);
+    }
+    raw(&statement).ok()
+}
+
+/// The commands that carry statements out, with how many documents there are in each.
+pub(super) fn commands(
+    verb: &str,
+    collection: &str,
+    statements: Vec<RawDocumentBuf>,
+) -> Vec<(RawDocumentBuf, usize)> {
+    let list = match verb {
+        "insert" => cstr!("documents"),
+        "delete" => cstr!("deletes"),
+        _ => cstr!("updates"),
+    };
+    let commands = chunks(statements, |statement| statement.as_bytes()).into_iter().map(|chunk| {
+        let count = chunk.len();
+        let array: RawArrayBuf = chunk.into_iter().collect();
+        let mut command = RawDocumentBuf::new();
+        command.append(
+            match verb {
+                "insert" => cstr!("insert"),
+                "delete" => cstr!("delete"),
+                _ => cstr!("update"),
+            },
+            collection,
+        );
+        command.append(list, array);
+        (command, count)
+    });
+    commands.collect()
+}
+
+/// The name of the collection of aliases, for the commands here.
+pub(super) const ALIAS_COLLECTION: &str = ALIASES;
+
+pub(super) fn raw(document: &Document) -> Result<RawDocumentBuf, StoreError> {
+    RawDocumentBuf::try_from(document).map_err(|error| StoreError::Corrupt(error.to_string()))
+}

@@ -1,0 +1,157 @@
+//! Ids of merged chats go on working in every call, and a message that is on its way while its chat is merged arrives.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use futures_util::{TryStreamExt as _, future::join_all};
+use mongodb::{
+    ClientSession,
+    bson::{DateTime, Document, doc, oid::ObjectId},
+    error::{Error, TRANSIENT_TRANSACTION_ERROR},
+};
+use onechat_core::{
+    ChatId, PageSize,
+    ports::{AliasStore as _, ChatStore},
+};
+use onechat_mongod::shared_replica_set;
+
+use crate::support::{Place, World};
+
+fn id(text: &str) -> ChatId {
+    ChatId::new(text).unwrap()
+}
+
+async fn alias(place: &Place, from: &str, to: &str) {
+    let aliases = place.database.collection::<Document>("onechat_aliases");
+    aliases.insert_one(doc! { "_id": from, "chat": to }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_chain_of_aliases_is_followed_in_every_call() {
+    let place = Place::fresh().await;
+    let (store, world) = (place.store().await, World::default());
+    let chat = store.create_or_get(world.proposal(&["ann", "bob"])).await.unwrap().chat;
+    // Each of these was merged into the next one.
+    for n in 0..10 {
+        alias(&place, &format!("old{n}"), &format!("old{}", n + 1)).await;
+    }
+    alias(&place, "old10", chat.id.as_str()).await;
+    assert_eq!(store.chat(&id("old0")).await.unwrap(), Some(chat.clone()));
+    let sent = store.send(world.message(&id("old0"), "ann", "m1")).await.unwrap().unwrap();
+    assert_eq!(sent.message.chat, chat.id);
+    let page = store.messages(&id("old3"), PageSize::default(), None).await.unwrap();
+    assert_eq!(page.items, [sent.message]);
+    store.add_alias(&id("older"), &id("old0")).await.unwrap();
+    assert_eq!(store.chat(&id("older")).await.unwrap().map(|chat| chat.id), Some(chat.id));
+}
+
+#[tokio::test]
+async fn a_ring_of_aliases_ends() {
+    let place = Place::fresh().await;
+    let (store, world) = (place.store().await, World::default());
+    alias(&place, "one", "two").await;
+    alias(&place, "two", "one").await;
+    assert_eq!(store.chat(&id("one")).await.unwrap(), None);
+    assert!(store.send(world.message(&id("two"), "ann", "m1")).await.unwrap().is_none());
+}
+
+/// Merges as a migration does on a replica set, in one transaction.
+async fn merge(
+    session: &mut ClientSession,
+    place: &Place,
+    loser: ObjectId,
+    survivor: ObjectId,
+) -> Result<(), Error> {
+    let messages = place.database.collection::<Document>("messages");
+    let aliases = place.database.collection::<Document>("onechat_aliases");
+    loop {
+        session.start_transaction().await?;
+        let merged = async {
+            let seen: Vec<Document> = {
+                let mut cursor = messages.find(doc! { "chatId": loser }).session(&mut *session).await?;
+                cursor.stream(session).try_collect().await?
+            };
+            let ids: Vec<_> = seen.iter().filter_map(|message| message.get("_id").cloned()).collect();
+            let these = doc! { "_id": { "$in": ids } };
+            messages
+                .update_many(these, doc! { "$set": { "chatId": survivor } })
+                .session(&mut *session)
+                .await?;
+            let alias = doc! { "_id": loser.to_hex(), "chat": survivor.to_hex() };
+            aliases.insert_one(alias).session(&mut *session).await?;
+            place.chats().delete_one(doc! { "_id": loser }).session(&mut *session).await?;
+            session.commit_transaction().await
+        };
+        match merged.await {
+            Err(error) if error.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
+                let _ = session.abort_transaction().await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Senders write to the old ids all the while. Their clock is behind what the chats have seen, so a mere `$max` on
+/// them would write nothing, and a merge would not notice the sender.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_message_that_is_sent_while_its_chat_is_merged_is_in_the_survivor_once() {
+    const GROUPS: usize = 30;
+    let place = Place::on(shared_replica_set().await).await;
+    let (store, world) = (place.store().await, Arc::new(World::default()));
+    place.database.create_collection("onechat_aliases").await.unwrap();
+    let later = DateTime::from_millis(4_000_000_000_000);
+    let (mut groups, mut chats) = (Vec::new(), Vec::new());
+    for n in 0..GROUPS {
+        let (survivor, loser) = (ObjectId::new(), ObjectId::new());
+        let people = ["ann".to_owned(), format!("friend{n}")];
+        chats.push(doc! { "_id": survivor, "participants": &people[..], "participantsKey": people.join("_"), "lastMessageAt": later, "updatedAt": later });
+        chats.push(
+            doc! { "_id": loser, "participants": &people[..], "lastMessageAt": later, "updatedAt": later },
+        );
+        groups.push((survivor, loser));
+    }
+    place.chats().insert_many(chats).await.unwrap();
+
+    let mut acknowledged = Vec::new();
+    for (survivor, loser) in groups {
+        let is_merged = Arc::new(AtomicBool::new(false));
+        let senders: Vec<_> = (0..4)
+            .map(|sender| {
+                let (store, world, is_merged) =
+                    (Arc::clone(&store), Arc::clone(&world), Arc::clone(&is_merged));
+                tokio::spawn(async move {
+                    let (mut sent, mut after) = (Vec::new(), 0);
+                    while after < 2 {
+                        after += usize::from(is_merged.load(Ordering::Acquire));
+                        let name = format!("{loser} {sender} {}", sent.len());
+                        let message = world.message(&id(&loser.to_hex()), "ann", &name);
+                        let answer = store
+                            .send(message)
+                            .await
+                            .unwrap()
+                            .expect("the chat is there, under one id or the other");
+                        assert!(answer.created);
+                        sent.push((answer.message.id, name));
+                    }
+                    sent
+                })
+            })
+            .collect();
+        let mut session = place.database.client().start_session().await.unwrap();
+        merge(&mut session, &place, loser, survivor).await.unwrap();
+        is_merged.store(true, Ordering::Release);
+        for sent in join_all(senders).await {
+            acknowledged.extend(sent.unwrap().into_iter().map(|sent| (survivor, sent)));
+        }
+    }
+    let messages = place.database.collection::<Document>("messages");
+    assert_eq!(messages.count_documents(doc! {}).await.unwrap(), acknowledged.len() as u64);
+    for (survivor, (message, name)) in acknowledged {
+        let filter = doc! { "clientMessageId": &name };
+        let stored = messages.find_one(filter).await.unwrap().expect("it was acknowledged");
+        assert_eq!(stored.get_object_id("_id").unwrap().to_hex(), message.as_str());
+        assert_eq!(stored.get_object_id("chatId").unwrap(), survivor, "{name} is not where its chat is");
+    }
+}

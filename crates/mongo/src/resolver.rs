@@ -182,7 +182,7 @@ impl Resolver {
             let opens = unfound.waiters.iter().any(|waiter| waiter.proposal.is_some());
             (&unfound.wanted, adopts && opens && unfound.stranger.is_none())
         });
-        let found = self.from_history(asked.collect(), deadline).await;
+        let found = self.historic_chats(asked.collect(), deadline).await;
         let mut rest = Vec::new();
         for unfound in unfound {
             let answer = match &found {
@@ -203,7 +203,7 @@ impl Resolver {
     /// The chats that the participants find, adopted where that is asked for. Of those who adopt one chat at once, and
     /// of those who adopt and those who insert, the index lets one through: what stands under the key then is the
     /// answer for all.
-    async fn from_history(
+    async fn historic_chats(
         &self,
         asked: Vec<(&Wanted, bool)>,
         deadline: Deadline,

@@ -1,7 +1,10 @@
 //! Sending, beside merges: a message is stored first and its chat touched then, and the touch tells whether the chat
 //! was merged away meanwhile.
 
-use mongodb::bson::{RawDocumentBuf, doc};
+use mongodb::{
+    bson::{Document, RawDocumentBuf, doc},
+    results::UpdateResult,
+};
 use onechat_core::{Message, NewMessage, Sent, StoreError};
 
 use crate::{
@@ -12,6 +15,9 @@ use crate::{
     guard::Guard,
     index::simple,
 };
+
+/// A field that a chat has for a moment only.
+const MARK: &str = "__onechat_mark";
 
 /// What became of pointing a message to another chat.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,19 +34,26 @@ impl Collections {
     pub(crate) async fn send(&self, message: &NewMessage, guard: &Guard) -> Result<Option<Sent>, StoreError> {
         let Some(chat) = self.by_id(&message.chat).await? else { return Ok(None) };
         guard.refuses_messages()?;
-        self.send_to(chat, message).await
+        self.send_to(chat, message, guard.has_history()).await
     }
 
     /// Sends to a chat as it was found, which may be gone by now.
     ///
     /// A merge points the messages of a chat elsewhere and then removes it. One that is stored too late for the
     /// former finds the chat gone when it touches it, and follows it; one whose touch comes before the removal makes
-    /// that fail, as the chat has changed, and the merge looks again. So the touch always has to write.
-    async fn send_to(&self, mut chat: StoredChat, message: &NewMessage) -> Result<Option<Sent>, StoreError> {
+    /// that fail, as the chat has changed, and the merge looks again. So while the collection is being migrated
+    /// (`merges`) the touch always writes, whatever time the message has. What escapes all the same, since there are
+    /// no transactions or the merge is one of `onechat watch`, is found by the sweep.
+    async fn send_to(
+        &self,
+        mut chat: StoredChat,
+        message: &NewMessage,
+        merges: bool,
+    ) -> Result<Option<Sent>, StoreError> {
         let deadline = self.deadline();
         let mut sent = self.store(&chat, message, deadline).await?;
         for _ in 0..MOST_HOPS {
-            if self.touch(&chat, &sent, deadline).await? {
+            if self.touch(&chat, &sent, merges, deadline).await? {
                 return Ok(Some(sent));
             }
             let Some(next) = self.by_id(&chat.chat.id).await? else {
@@ -157,25 +170,34 @@ impl Collections {
     }
 
     /// Moves the chat's activity forward, never back. Whether the chat is there.
-    async fn touch(&self, chat: &StoredChat, sent: &Sent, deadline: Deadline) -> Result<bool, StoreError> {
-        let fields = &self.codec.mapping().fields;
-        let (at, updated_at) = (date(sent.message.created_at), &fields.updated_at);
-        let this = doc! { "_id": chat.document_id.clone() };
-        let update = doc! { "$max": { &fields.last_message_at: at.clone(), updated_at: at.clone() } };
-        let touched = until(deadline, &self.metrics, || async {
-            self.chats.update_one(this.clone(), update.clone()).await
-        });
-        let touched = touched.await?;
-        if touched.matched_count == 0 || touched.modified_count > 0 || !sent.created {
+    async fn touch(
+        &self,
+        chat: &StoredChat,
+        sent: &Sent,
+        merges: bool,
+        deadline: Deadline,
+    ) -> Result<bool, StoreError> {
+        let (fields, at) = (&self.codec.mapping().fields, date(sent.message.created_at));
+        let touch = doc! { "$max": { &fields.last_message_at: at.clone(), &fields.updated_at: at } };
+        let touched = self.change(chat, touch, deadline).await?;
+        if touched.matched_count == 0 || touched.modified_count > 0 || !(merges && sent.created) {
             return Ok(touched.matched_count > 0);
         }
-        // Something later was there, so nothing was written that a merge would notice.
-        let later = doc! { "$add": [{ "$max": [format!("${updated_at}"), at] }, 1] };
-        let update = vec![doc! { "$set": { updated_at: later } }];
-        let touched = until(deadline, &self.metrics, || async {
-            self.chats.update_one(this.clone(), update.clone()).await
-        });
-        Ok(touched.await?.matched_count > 0)
+        // Something later was there already, so nothing was written that a merge would run into. This is.
+        let marked = self.change(chat, doc! { "$set": { MARK: true } }, deadline).await?;
+        self.change(chat, doc! { "$unset": { MARK: "" } }, deadline).await?;
+        Ok(marked.matched_count > 0)
+    }
+
+    async fn change(
+        &self,
+        chat: &StoredChat,
+        update: Document,
+        deadline: Deadline,
+    ) -> Result<UpdateResult, StoreError> {
+        let this = doc! { "_id": chat.document_id.clone() };
+        let change = || async { self.chats.update_one(this.clone(), update.clone()).await };
+        until(deadline, &self.metrics, change).await
     }
 
     async fn remove(&self, message: &Message, deadline: Deadline) -> Result<(), StoreError> {

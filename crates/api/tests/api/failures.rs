@@ -70,6 +70,20 @@ async fn without_protection_the_answer_says_what_is_missing() {
 }
 
 #[tokio::test]
+async fn before_the_migration_the_answer_names_the_command_to_run() {
+    let service = Service::start().await;
+    let reason = "the collection is not migrated: run `onechat migrate`";
+    service.store.set(Fault::Fails(StoreError::NotMigrated(reason.to_owned())));
+    let new = service.post("/api/chats/create-or-get", &json!({ "with": ["bob"] })).by("alice").send().await;
+    let detail = new.refused(503, "not_migrated");
+    assert!(detail.contains(reason), "{detail}");
+    let metrics = service.metrics().await;
+    assert!(metrics.contains("onechat_problems_total{code=\"not_migrated\"} 1\n"), "{metrics}");
+    let detail = service.get("/readyz").send().await.refused(503, "not_ready");
+    assert!(detail.contains(reason), "{detail}");
+}
+
+#[tokio::test]
 async fn a_rule_of_others_in_the_database_is_named_and_not_worth_repeating() {
     let service = Service::start().await;
     let reason = "the unique index slug_1 of the collection chats";

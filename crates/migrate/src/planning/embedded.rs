@@ -36,7 +36,7 @@ pub(super) fn unite(
     if repeats > 0 {
         notes.repeats.push((rules.field.clone(), repeats));
     }
-    if united.is_mixed && rules.time.is_some() {
+    if rules.time.is_some() {
         united.elements.sort_by(|(one, _), (other, _)| by_time(one.as_ref(), other.as_ref()));
     }
     Ok(array(united.elements.iter().map(|(_, element)| element)))
@@ -46,8 +46,6 @@ pub(super) fn unite(
 #[derive(Default)]
 struct United {
     elements: Vec<(Option<RawBson>, RawBson)>,
-    /// Whether more than one chat has contributed.
-    is_mixed: bool,
 }
 
 /// What makes two elements the same.
@@ -61,7 +59,6 @@ enum Identity {
 impl United {
     /// Adds a chat's elements, but for those that are there already. How many those were.
     fn add(&mut self, rules: &EmbeddedArray, owner: &Bson, elements: Vec<RawBson>, notes: &mut Notes) -> u64 {
-        let had_some = !self.elements.is_empty();
         let mut known: HashMap<Identity, Vec<usize>> = HashMap::with_capacity(self.elements.len());
         for (index, (_, element)) in self.elements.iter().enumerate().rev() {
             known.entry(identity(rules, element)).or_default().push(index);
@@ -79,7 +76,6 @@ impl United {
                 if is_id {
                     places.push(self.elements.len());
                 }
-                self.is_mixed |= had_some;
                 self.elements.push((time.clone(), element));
                 continue;
             };

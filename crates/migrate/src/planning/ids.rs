@@ -52,11 +52,14 @@ impl Identities {
         if index == 0 {
             return None;
         }
-        let survivor = match name {
-            Name::Document => &self.chats[0].document,
-            Name::Public => &self.chats[0].public,
+        let of = |chat: &ChatIds| match name {
+            Name::Document => chat.document.clone(),
+            Name::Public => chat.public.clone(),
         };
-        Some(in_form_of(value, survivor))
+        let (loser, survivor) = (of(&self.chats[index]), of(&self.chats[0]));
+        // Who names chats as they call themselves, goes on doing so: ids of one collection may be of several types.
+        let is_as_it_is = same(loser.as_raw_bson_ref(), value);
+        Some(if is_as_it_is { survivor } else { in_form_of(value, &survivor) })
     }
 
     /// The `_id` of a chat as text.

@@ -5,7 +5,7 @@ use mongodb::bson::{Binary, Bson, RawBsonRef, oid::ObjectId, spec::BinarySubtype
 use crate::{codec::text_of, migration::survey::packed};
 
 /// The same for all forms of one id, and for no other.
-pub(super) fn name_of(value: RawBsonRef<'_>) -> Vec<u8> {
+pub(crate) fn name_of(value: RawBsonRef<'_>) -> Vec<u8> {
     if let Some(text) = text_of(value) {
         return [b"t", text.as_bytes()].concat();
     }
@@ -23,7 +23,7 @@ pub(super) fn name_of(value: RawBsonRef<'_>) -> Vec<u8> {
 }
 
 /// The id in every form in which it may be stored.
-pub(super) fn forms(value: &Bson) -> Vec<Bson> {
+pub(crate) fn forms(value: &Bson) -> Vec<Bson> {
     let mut forms = vec![value.clone()];
     match value {
         Bson::ObjectId(id) => forms.push(Bson::String(id.to_hex())),
@@ -44,7 +44,7 @@ pub(super) fn forms(value: &Bson) -> Vec<Bson> {
 }
 
 /// An id of any form, for people.
-pub(super) fn shown(value: &Bson) -> String {
+pub(crate) fn shown(value: &Bson) -> String {
     match value {
         Bson::ObjectId(id) => id.to_hex(),
         Bson::String(text) => text.clone(),

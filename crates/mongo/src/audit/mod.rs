@@ -4,7 +4,7 @@
 
 mod aliases;
 mod chats;
-mod ids;
+pub(crate) mod ids;
 mod protection;
 mod rows;
 mod suspects;

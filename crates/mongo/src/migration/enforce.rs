@@ -95,7 +95,7 @@ impl MongoMigrator {
     }
 
     /// Makes a guarding index unique, if the server's dry run allows it. Nothing happens if it does not.
-    async fn convert(&self, name: &str) -> Result<bool, MigrateError> {
+    pub(super) async fn convert(&self, name: &str) -> Result<bool, MigrateError> {
         for dry_run in [true, false] {
             let mut modify = doc! { "collMod": self.chats_name(), "index": { "name": name, "unique": true }, "dryRun": dry_run };
             if !dry_run {
@@ -156,19 +156,21 @@ impl MongoMigrator {
                 Err(reason) => malformed.push(format!("{} has {reason}", id_of(&chat))),
             }
         }
-        let mut text = format!("the key {held} is that of {count} chats");
-        if !sound.is_empty() {
-            text +=
-                &format!(", among them {}: `onechat backfill` and `onechat merge apply`", sound.join(", "));
-        }
-        if !malformed.is_empty() {
-            text += &format!(
+        let among = if sound.is_empty() {
+            String::new()
+        } else {
+            format!(", among them {}: `onechat backfill` and `onechat merge apply`", sound.join(", "))
+        };
+        let untouched = if malformed.is_empty() {
+            String::new()
+        } else {
+            format!(
                 "; malformed, so never touched: {}. Put their participants right, or take their {key} away \
                  ($unset), by hand",
                 malformed.join(", ")
-            );
-        }
-        Ok(text)
+            )
+        };
+        Ok(format!("the key {held} is that of {count} chats{among}{untouched}"))
     }
 
     /// Looks at every chat: a wrong key hides a chat as well as none. Malformed chats have no set, so no key.
@@ -269,5 +271,5 @@ impl MongoMigrator {
 /// A chat's `_id`, as people write it.
 fn id_of(chat: &RawDocument) -> String {
     let id = field(chat, "_id");
-    id.and_then(text_of).unwrap_or_else(|| format!("with the _id {:?}", id))
+    id.and_then(text_of).unwrap_or_else(|| format!("with the _id {id:?}"))
 }

@@ -33,7 +33,7 @@ use super::{
     MigrateError, MongoMigrator,
     commands::{may_pass, persist, write},
 };
-use crate::error::{code, code_of, number, reason};
+use crate::error::{number, reason};
 
 /// The collection of leases.
 pub(super) const LEASES: &str = "onechat_lease";

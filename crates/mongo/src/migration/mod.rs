@@ -11,6 +11,7 @@ mod lag;
 mod lease;
 mod migrator;
 mod protect;
+mod seal;
 mod stragglers;
 mod suggest;
 pub(crate) mod survey;

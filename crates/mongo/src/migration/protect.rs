@@ -26,6 +26,7 @@ pub struct ProtectionStatus {
     pub requires_key: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn by_name<S: serde::Serializer>(state: &CollectionState, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(state.name())
 }
@@ -134,15 +135,14 @@ impl MongoMigrator {
     }
 
     async fn make_guard(&self, indexes: &MongoIndexes, control: &dyn Control) -> Result<(), MigrateError> {
-        let name = match self.plain_index(indexes).await? {
-            Some(name) => name,
-            None => {
-                let needed = indexes.needed_on_the_key();
-                control.pace(1).await?;
-                control.note(&format!("building the index {} of {}", needed.name, needed.collection));
-                indexes.build(&needed, false).await.map_err(of_index)?;
-                needed.name
-            }
+        let name = if let Some(name) = self.plain_index(indexes).await? {
+            name
+        } else {
+            let needed = indexes.needed_on_the_key();
+            control.pace(1).await?;
+            control.note(&format!("building the index {} of {}", needed.name, needed.collection));
+            indexes.build(&needed, false).await.map_err(of_index)?;
+            needed.name
         };
         let guard = self.modify_index(doc! { "name": &name, "prepareUnique": true }).await;
         if indexes.on_the_key().await?.keeps_out().is_some() {

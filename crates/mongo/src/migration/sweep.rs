@@ -64,10 +64,15 @@ impl Merged {
     /// What a row that names the loser like this has to say instead.
     fn target(&self, value: RawBsonRef<'_>) -> Option<Bson> {
         let text = text_of(value);
-        let names_document = packed(value) == packed(self.from.as_raw_bson_ref())
-            || text.is_some() && text == text_of(self.from.as_raw_bson_ref());
-        let to = if names_document { &self.to } else { &self.to_public };
+        let is = |id: &RawBson| packed(value) == packed(id.as_raw_bson_ref());
+        let names_document = is(&self.from) || text.is_some() && text == text_of(self.from.as_raw_bson_ref());
+        let (from, to) =
+            if names_document { (&self.from, &self.to) } else { (&self.from_public, &self.to_public) };
+        let is_as_it_is = is(from);
         let to = Bson::try_from(to.clone()).ok()?;
+        if is_as_it_is {
+            return Some(to);
+        }
         let is_alike = |name: &Bson| raw(name).is_ok_and(|name| name.element_type() == value.element_type());
         Some(names(&to).into_iter().find(is_alike).unwrap_or(to))
     }

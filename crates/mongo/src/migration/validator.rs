@@ -139,10 +139,10 @@ impl MongoMigrator {
     }
 
     async fn note_before(&self, before: Option<&Validation>) -> Result<(), MigrateError> {
-        let update = match before {
-            // As a literal: the operators of a validator are none of this update.
-            Some(before) => doc! { "$set": { BEFORE: before.to_document() } },
-            None => doc! { "$unset": { BEFORE: "" } },
+        let update = if let Some(before) = before {
+            doc! { "$set": { BEFORE: before.to_document() } }
+        } else {
+            doc! { "$unset": { BEFORE: "" } }
         };
         let noted = self.notes().update_one(doc! { "_id": self.chats_name() }, update).await;
         noted.map_err(|error| unavailable(&error))?;

@@ -18,6 +18,7 @@ mod old_data;
 mod pressure;
 mod refusals;
 mod states;
+mod suggest;
 mod support;
 mod undoing;
 mod undone_anyhow;

@@ -99,7 +99,6 @@ async fn merge(
 async fn a_message_that_is_sent_while_its_chat_is_merged_is_in_the_survivor_once() {
     const GROUPS: usize = 30;
     let place = Place::on(shared_replica_set().await).await;
-    let (store, world) = (place.store().await, Arc::new(World::default()));
     place.database.create_collection("onechat_aliases").await.unwrap();
     let later = DateTime::from_millis(4_000_000_000_000);
     let (mut groups, mut chats) = (Vec::new(), Vec::new());
@@ -112,7 +111,8 @@ async fn a_message_that_is_sent_while_its_chat_is_merged_is_in_the_survivor_once
         );
         groups.push((survivor, loser));
     }
-    place.chats().insert_many(chats).await.unwrap();
+    place.chats().insert_many(&chats).await.unwrap();
+    let (store, world) = (place.store().await, Arc::new(World::default()));
 
     let mut acknowledged = Vec::new();
     for (survivor, loser) in groups {
@@ -154,4 +154,9 @@ async fn a_message_that_is_sent_while_its_chat_is_merged_is_in_the_survivor_once
         assert_eq!(stored.get_object_id("_id").unwrap().to_hex(), message.as_str());
         assert_eq!(stored.get_object_id("chatId").unwrap(), survivor, "{name} is not where its chat is");
     }
+    let survivors: Vec<Document> = chats.into_iter().step_by(2).collect();
+    let chats = place.chats();
+    let find = chats.find(doc! {}).sort(doc! { "_id": 1 });
+    let left: Vec<Document> = find.await.unwrap().try_collect().await.unwrap();
+    assert_eq!(left, survivors, "no trace stays in a chat");
 }

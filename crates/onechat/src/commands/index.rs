@@ -18,8 +18,8 @@ use crate::{
 
 const WHAT_IS_LOST: &str = "\
 Without the unique index nothing keeps two chats of the same people apart any more:
-  - onechat's servers answer create-or-get and lookup with 503 store_unprotected until it is back; chats
-    that exist can still be read by their id, listed and written to
+  - onechat's servers are told first, and refuse to create chats (503 not_migrated) until it is back;
+    chats that exist are still found, read, listed and written to
   - every other program that writes to the collection can create duplicates, at once
 To have it back: onechat index create, which fails if there are duplicates by then";
 

@@ -50,7 +50,7 @@ async fn without_the_index_nothing_is_written_until_it_is_made() {
     let started = serve(&store, &[]);
     for server in [&running, &started] {
         let problem = until(server, 503).await;
-        assert_eq!(problem["code"], "store_unprotected", "{problem}");
+        assert_eq!(problem["code"], "not_migrated", "{problem}");
         assert!(problem["detail"].as_str().unwrap().contains("`onechat index create`"), "{problem}");
         let id = chat["id"].as_str().unwrap();
         let bob = server.user("bob");
@@ -97,7 +97,7 @@ async fn dropping_says_what_is_lost_and_asks() {
     let refused = on(&store, &["index", "drop"]);
     let text = text(&refused);
     assert_eq!(refused.status.code(), Some(2), "{text}");
-    for part in ["store_unprotected", "duplicates", "--yes", "nothing was changed"] {
+    for part in ["not_migrated", "duplicates", "--yes", "nothing was changed"] {
         assert!(text.contains(part), "{part:?} is missing in {text}");
     }
     assert_eq!(on(&store, &["index", "status"]).status.code(), Some(0), "it was dropped all the same");

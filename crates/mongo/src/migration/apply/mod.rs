@@ -156,6 +156,7 @@ impl MongoMigrator {
         run: &RunId,
         control: &dyn Control,
     ) -> Result<MergeReport, MigrateError> {
+        self.seal(lease, run, control).await?;
         self.finish_interrupted(lease, control).await?;
         let mut work = self.work(lease, run, control).await?;
         loop {
@@ -186,6 +187,7 @@ impl MongoMigrator {
         plans: &mut (dyn Iterator<Item = std::io::Result<GroupPlan>> + Send),
         control: &dyn Control,
     ) -> Result<MergeReport, MigrateError> {
+        self.seal(lease, run, control).await?;
         self.finish_interrupted(lease, control).await?;
         let mut work = self.work(lease, run, control).await?;
         let mut done = 0;
@@ -219,6 +221,7 @@ impl MongoMigrator {
         groups: Vec<(ParticipantSet, Vec<Bson>)>,
         control: &dyn Control,
     ) -> Result<MergeReport, MigrateError> {
+        self.seal(lease, run, control).await?;
         let mut work = self.work(lease, run, control).await?;
         let wanted: Vec<Wanted> =
             groups.into_iter().map(|(set, ids)| Wanted { set, ids, plan: None }).collect();

@@ -110,6 +110,7 @@ impl MongoMigrator {
                 self.chats_name()
             )));
         }
+        self.seal(lease, run, control).await?;
         let (after, report) = self.checkpoint(run).await?;
         let is_collated = self.is_collated().await?;
         let evicted = HashSet::new();
@@ -146,23 +147,30 @@ impl MongoMigrator {
 
 impl Work<'_> {
     async fn go_on(&mut self, mut after: Option<Bson>) -> Result<(), MigrateError> {
-        let migrator = self.migrator;
+        let (migrator, run) = (self.migrator, self.run);
         let total = migrator.about_how_many().await?;
         let mut batch = migrator.next_chats(after.as_ref()).await?;
         while let Some(last) = batch.last() {
             let last = id_value(last);
-            // The next chats are read while these are written; what is read is compared again before it is written.
-            let (settled, next) =
-                futures_util::join!(self.settle(&batch, &last), migrator.next_chats(Some(&last)));
-            settled?;
+            // The next chats are read, and the last ones are noted as done, while these are written. What is read is
+            // compared again before it is written.
+            let counted = self.report.clone();
+            let note = async {
+                match &after {
+                    Some(after) => migrator.note_checkpoint(run, after, &counted).await,
+                    None => Ok(()),
+                }
+            };
+            let settle = self.settle(&batch, &last);
+            let (settled, noted, next) = futures_util::join!(settle, note, migrator.next_chats(Some(&last)));
+            settled.and(noted)?;
             self.report.examined += batch.len() as u64;
             self.control.advance(STEP, self.report.examined, total.max(self.report.examined));
-            migrator.note_checkpoint(self.run, &last, &self.report).await?;
-            after = Some(last);
             batch = match next {
                 Ok(next) if !std::mem::take(&mut self.is_read_ahead_stale) => next,
-                _ => migrator.next_chats(after.as_ref()).await?,
+                _ => migrator.next_chats(Some(&last)).await?,
             };
+            after = Some(last);
         }
         Ok(())
     }

@@ -135,7 +135,8 @@ impl MongoMigrator {
         }
         let mut filter = doc! { "_id": seen.id.clone(), people: { "$eq": seen.participants.clone() } };
         filter.extend(as_seen(key, seen.key.as_ref(), false));
-        doc! { "q": filter, "u": change, "collation": { "locale": "simple" } }
+        // Named, or the server weighs all indexes for each statement.
+        doc! { "q": filter, "u": change, "collation": { "locale": "simple" }, "hint": { "_id": 1 } }
     }
 }
 

@@ -1,0 +1,166 @@
+//! Makes a guarding index unique before any key goes from one chat to another.
+//!
+//! A secondary applies the changes of several documents side by side, and a transaction's too. With a unique index it
+//! bears that a key is taken before it was given up; with one that only guards (`prepareUnique`) MongoDB 6.0.5 does
+//! not: the member ends with a fatal assertion, and again at every start. So while the index only guards, keys are
+//! taken away alone, from all but one of those who share one, which sets none free; then the index is unique, and
+//! everything else comes after that.
+
+use std::collections::HashMap;
+
+use futures_util::TryStreamExt as _;
+use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc};
+use onechat_core::{ParticipantSet, ParticipantsKey};
+use onechat_migrate::Control;
+
+use super::{
+    Lease, MigrateError, MongoMigrator, RunId,
+    commands::persist,
+    journal::{KeyChange, shown},
+};
+use crate::{
+    codec::field,
+    index::{simple, simple_document},
+};
+
+/// How many shared keys are looked at together.
+const KEYS: usize = 200;
+/// How often duplicates that another program has let in are looked for again.
+const PASSES: usize = 5;
+
+/// A chat that shares its key.
+struct Holder {
+    id: Bson,
+    set: Option<ParticipantSet>,
+    age: (i64, String),
+}
+
+impl MongoMigrator {
+    /// Sees to it that the index is unique, if it is one that guards. Every step that gives keys begins with this.
+    pub(super) async fn seal(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        control: &dyn Control,
+    ) -> Result<(), MigrateError> {
+        for _ in 0..PASSES {
+            let key = self.indexes().on_the_key().await?;
+            let Some(guarding) = key.guarding.filter(|_| key.found.is_none()) else { return Ok(()) };
+            self.take_shared_keys_away(lease, run, control).await?;
+            if self.convert(&guarding.name).await? {
+                control.note(&format!("the index {} is unique now", guarding.name));
+                return Ok(());
+            }
+        }
+        Err(MigrateError::Refused(format!(
+            "the index on {} cannot be made unique: `onechat enforce --dry-run` lists the chats that share a key",
+            self.codec.key_field()
+        )))
+    }
+
+    async fn take_shared_keys_away(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        control: &dyn Control,
+    ) -> Result<(), MigrateError> {
+        let key = self.codec.key_field();
+        let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
+        let stages = [
+            doc! { "$match": { key: { "$gt": "" } } },
+            doc! { "$group": { "_id": format!("${key}"), "chats": { "$sum": 1 } } },
+            doc! { "$match": { "chats": { "$gt": 1 } } },
+        ];
+        let groups = chats.aggregate(stages).allow_disk_use(true).collation(simple());
+        let mut groups = groups.await.map_err(|error| MigrateError::driver(&error))?;
+        let (mut keys, mut done) = (Vec::with_capacity(KEYS), 0);
+        loop {
+            let group = groups.try_next().await.map_err(|error| MigrateError::driver(&error))?;
+            let is_last = group.is_none();
+            keys.extend(group.and_then(|group| group.get_str("_id").ok().map(str::to_owned)));
+            if keys.len() == KEYS || is_last {
+                done += keys.len() as u64;
+                self.leave_each_to_one(lease, run, control, &std::mem::take(&mut keys)).await?;
+                control.advance("keys", done, done);
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn leave_each_to_one(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        control: &dyn Control,
+        keys: &[String],
+    ) -> Result<(), MigrateError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let key_field = self.codec.key_field();
+        let mut changes = Vec::new();
+        for (key, holders) in self.holders(keys).await? {
+            changes.extend(losing(&key, holders, |set| {
+                ParticipantsKey::new(set, self.key_format).as_str() == key
+            }));
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        control.pace(changes.len() as u64).await?;
+        lease.check().await?;
+        self.journal_keys(lease, run, &changes).await?;
+        // Null, and not absent: an undo puts the key back where it stood.
+        let updates = changes.iter().map(|change| {
+            doc! {
+                "q": { "_id": change.id.clone(), key_field: change.before.clone() },
+                "u": { "$set": { key_field: Bson::Null } },
+                "collation": simple_document(),
+            }
+        });
+        let updates: Vec<Document> = updates.collect();
+        self.write(doc! { "update": self.chats_name(), "updates": updates, "ordered": false }).await?;
+        Ok(())
+    }
+
+    async fn holders(&self, keys: &[String]) -> Result<HashMap<String, Vec<Holder>>, MigrateError> {
+        let (key_field, fields) = (self.codec.key_field(), &self.codec.mapping().fields);
+        let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
+        let projection = doc! { key_field: 1, &fields.participants: 1, &fields.created_at: 1 };
+        let found: Vec<RawDocumentBuf> = persist(|| async {
+            let find = chats.find(doc! { key_field: { "$in": keys } }).projection(projection.clone());
+            find.collation(simple()).await?.try_collect().await
+        })
+        .await?;
+        let mut holders: HashMap<String, Vec<Holder>> = HashMap::new();
+        for chat in &found {
+            let key = field(chat, key_field).and_then(RawBsonRef::as_str);
+            let id = field(chat, "_id").and_then(|id| Bson::try_from(id).ok());
+            let (Some(key), Some(id)) = (key, id) else { continue };
+            let date = field(chat, &fields.created_at).and_then(RawBsonRef::as_datetime);
+            let date = date.or_else(|| id.as_object_id().map(|id| id.timestamp()));
+            let age = (date.map_or(0, |date| date.timestamp_millis()), shown(&id));
+            let set = self.codec.participants(chat).ok();
+            holders.entry(key.to_owned()).or_default().push(Holder { id, set, age });
+        }
+        Ok(holders)
+    }
+}
+
+/// Those that lose the key. It stays with a malformed chat, which nobody touches, else with the oldest of those whose
+/// key it rightly is, else with the oldest.
+fn losing(key: &str, mut holders: Vec<Holder>, is_right: impl Fn(&ParticipantSet) -> bool) -> Vec<KeyChange> {
+    holders.sort_by(|one, other| {
+        let rank = |holder: &Holder| match &holder.set {
+            None => 0,
+            Some(set) if is_right(set) => 1,
+            Some(_) => 2,
+        };
+        rank(one).cmp(&rank(other)).then_with(|| one.age.cmp(&other.age))
+    });
+    let losing = holders.into_iter().skip(1).filter(|holder| holder.set.is_some());
+    let change = |holder: Holder| KeyChange { id: holder.id, before: Some(Bson::from(key)), after: None };
+    losing.map(change).collect()
+}

@@ -1,0 +1,179 @@
+//! What is kept in the chats themselves: messages, state per participant, counters.
+
+use std::collections::BTreeMap;
+
+use mongodb::bson::{Bson, Document};
+
+use super::{
+    chats::Chats,
+    kinds::{is_said, rule_of, text_field},
+    sample::{Sample, at, id_text, is_most, plain},
+};
+
+/// An array of sub-documents.
+#[derive(Debug)]
+pub(super) struct Embedded {
+    pub(super) field: String,
+    pub(super) id: Option<String>,
+    pub(super) time: Option<String>,
+    pub(super) sender: Option<String>,
+}
+
+/// State per participant.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) field: String,
+    /// Where an element names the participant, if it is an array.
+    pub(super) participant: Option<String>,
+    pub(super) rules: BTreeMap<String, &'static str>,
+}
+
+/// What the chats have inside.
+#[derive(Debug, Default)]
+pub(super) struct Inside {
+    pub(super) embedded: Vec<Embedded>,
+    pub(super) state: Vec<State>,
+    pub(super) fields: BTreeMap<String, &'static str>,
+}
+
+impl Inside {
+    pub(super) fn of(sample: &Sample, chats: &Chats, taken: &[&str]) -> Self {
+        let mut inside = Self::default();
+        for (field, values) in sample.fields() {
+            if field == "_id" || field == "__v" || taken.contains(&field) {
+                continue;
+            }
+            if let Some(state) = map(sample, chats, field).or_else(|| array(sample, chats, field)) {
+                inside.state.push(state);
+            } else if let Some(embedded) = embedded(sample, chats, field) {
+                inside.embedded.push(embedded);
+            } else if let Some(rule) = rule_of(field, &values).filter(|rule| is_telling(field, rule)) {
+                inside.fields.insert(field.to_owned(), rule);
+            }
+        }
+        inside
+    }
+}
+
+/// A number may be anything; only one that is called a count is added up.
+fn is_telling(field: &str, rule: &str) -> bool {
+    let name = plain(field);
+    match rule {
+        "sum" => ["count", "total", "numberof"].iter().any(|part| name.contains(part)),
+        "max" => ["last", "latest", "newest"].iter().any(|part| name.contains(part)),
+        "min" => name.contains("first"),
+        _ => true,
+    }
+}
+
+/// A sub-document whose fields are called like the participants.
+fn map(sample: &Sample, chats: &Chats, field: &str) -> Option<State> {
+    let (mut of_people, mut all, mut values) = (0, 0, Vec::new());
+    for document in &sample.documents {
+        let Ok(inner) = document.get_document(field) else { continue };
+        let people = chats.people(document);
+        all += inner.len();
+        of_people += inner.keys().filter(|key| people.contains(key)).count();
+        values.extend(inner.values());
+    }
+    is_most(of_people, all, 80).then(|| State {
+        field: field.to_owned(),
+        participant: None,
+        rules: rules(&values, None),
+    })
+}
+
+/// An array whose elements name each a participant, and no participant twice.
+fn array(sample: &Sample, chats: &Chats, field: &str) -> Option<State> {
+    let elements = elements(sample, field);
+    // One message each by two people is no state of theirs.
+    if elements.is_empty() || elements.iter().any(|(_, element)| is_said(element.keys())) {
+        return None;
+    }
+    let names = elements.iter().flat_map(|(_, element)| element.keys());
+    let names: std::collections::BTreeSet<&String> = names.collect();
+    let participant = names.into_iter().find(|name| {
+        let of_people = elements.iter().filter(|(document, element)| {
+            let id = element.get(name.as_str()).and_then(id_text);
+            id.is_some_and(|id| chats.people(document).contains(&id))
+        });
+        is_most(of_people.count(), elements.len(), 80)
+    })?;
+    let is_once = sample.documents.iter().all(|document| {
+        let array = document.get_array(field).map(Vec::as_slice).unwrap_or_default();
+        let mut ids: Vec<String> =
+            array.iter().filter_map(|e| id_text(at(e.as_document()?, participant)?)).collect();
+        let all = ids.len();
+        ids.sort();
+        ids.dedup();
+        ids.len() == all
+    });
+    let values: Vec<&Bson> = sample
+        .documents
+        .iter()
+        .flat_map(|document| document.get_array(field).map(Vec::as_slice).unwrap_or_default())
+        .collect();
+    is_once.then(|| State {
+        field: field.to_owned(),
+        rules: rules(&values, Some(participant)),
+        participant: Some(participant.clone()),
+    })
+}
+
+/// Rules for values, or for the fields of sub-documents.
+fn rules(values: &[&Bson], participant: Option<&str>) -> BTreeMap<String, &'static str> {
+    let mut fields: BTreeMap<&str, Vec<&Bson>> = BTreeMap::new();
+    for (name, value) in values.iter().filter_map(|value| value.as_document()).flatten() {
+        fields.entry(name).or_default().push(value);
+    }
+    if fields.is_empty() {
+        return BTreeMap::from([(String::new(), rule_of("", values).unwrap_or("survivor"))]);
+    }
+    fields.retain(|name, _| Some(*name) != participant && *name != "_id");
+    fields
+        .iter()
+        .map(|(name, values)| ((*name).to_owned(), rule_of(name, values).unwrap_or("survivor")))
+        .collect()
+}
+
+/// An array of sub-documents with an id or a time.
+fn embedded(sample: &Sample, chats: &Chats, field: &str) -> Option<Embedded> {
+    let elements = elements(sample, field);
+    let mut fields: BTreeMap<&str, Vec<&Bson>> = BTreeMap::new();
+    for (name, value) in elements.iter().flat_map(|(_, element)| element.iter()) {
+        fields.entry(name).or_default().push(value);
+    }
+    let is_in_most =
+        |name: &&str| fields.get(name).is_some_and(|values| is_most(values.len(), elements.len(), 80));
+    let id = ["_id", "id", "messageId", "uuid"].into_iter().find(is_in_most);
+    let is_time = |(_, values): &(&&str, &Vec<&Bson>)| {
+        is_most(values.iter().filter(|value| matches!(value, Bson::DateTime(_))).count(), elements.len(), 80)
+    };
+    let times: Vec<&str> = fields.iter().filter(is_time).map(|(name, _)| *name).collect();
+    let is_made =
+        |name: &&&str| ["creat", "sent", "time", "date"].iter().any(|part| plain(name).contains(part));
+    let time = times.iter().find(is_made).or(times.first()).copied();
+    let sender = fields.keys().copied().find(|name| {
+        let of_people = elements.iter().filter(|(document, element)| {
+            let id = element.get(name).and_then(id_text);
+            id.is_some_and(|id| chats.people(document).contains(&id))
+        });
+        is_most(of_people.count(), elements.len(), 60)
+    });
+    let is_message = sender.is_some() && text_field(&fields, &[]).is_some();
+    (id.is_some() || time.is_some()).then(|| Embedded {
+        field: field.to_owned(),
+        id: id.map(str::to_owned),
+        time: time.map(str::to_owned),
+        sender: sender.filter(|_| is_message).map(str::to_owned),
+    })
+}
+
+/// The sub-documents of an array, each with its chat.
+fn elements<'a>(sample: &'a Sample, field: &str) -> Vec<(&'a Document, &'a Document)> {
+    let of = |document: &'a Document| {
+        let array = document.get_array(field).map(Vec::as_slice).unwrap_or_default();
+        array.iter().take(50).filter_map(move |element| Some((document, element.as_document()?)))
+    };
+    sample.documents.iter().flat_map(of).collect()
+}

@@ -1,0 +1,141 @@
+//! A few documents of each collection, and what kinds of values they have where.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, spec::BinarySubtype};
+
+use super::super::{MigrateError, MongoMigrator, commands::persist};
+use crate::{
+    codec::text_of,
+    error::{code, code_of},
+};
+
+/// How many documents of a collection are looked at.
+const DOCUMENTS: i32 = 400;
+/// How many bytes of them are kept.
+const BYTES: usize = 8 << 20;
+/// How deep paths are followed.
+const DEPTH: usize = 4;
+
+/// What was looked at of one collection.
+pub(super) struct Sample {
+    pub(super) collection: String,
+    /// How many documents it has, about.
+    pub(super) count: u64,
+    pub(super) documents: Vec<Document>,
+    /// The fields of its unique indexes.
+    pub(super) unique: Vec<Vec<String>>,
+}
+
+impl Sample {
+    /// How many of the documents have a value that `is` so.
+    pub(super) fn having(&self, is: impl Fn(&Document) -> bool) -> usize {
+        self.documents.iter().filter(|document| is(document)).count()
+    }
+
+    /// The names of the fields at the top of the documents, in order, with their values.
+    pub(super) fn fields(&self) -> BTreeMap<&str, Vec<&Bson>> {
+        let mut fields: BTreeMap<&str, Vec<&Bson>> = BTreeMap::new();
+        for (name, value) in self.documents.iter().flatten() {
+            fields.entry(name).or_default().push(value);
+        }
+        fields
+    }
+}
+
+impl MongoMigrator {
+    /// The names of all collections that are not the server's or ours.
+    pub(super) async fn collections(&self) -> Result<Vec<String>, MigrateError> {
+        let filter = doc! { "type": "collection" };
+        let mut names =
+            persist(|| async { self.database.list_collection_names().filter(filter.clone()).await }).await?;
+        names.retain(|name| !name.starts_with("system.") && !name.starts_with("onechat_"));
+        names.sort();
+        Ok(names)
+    }
+
+    pub(super) async fn sample(&self, name: &str) -> Result<Sample, MigrateError> {
+        let collection = self.database.collection::<RawDocumentBuf>(name);
+        let count = persist(|| async { collection.estimated_document_count().await }).await?;
+        let stages = vec![doc! { "$sample": { "size": DOCUMENTS } }];
+        let documents = persist(|| async {
+            let (mut kept, mut bytes) = (Vec::new(), 0);
+            let mut cursor = collection.aggregate(stages.clone()).batch_size(20).await?;
+            while cursor.advance().await? && bytes < BYTES {
+                bytes += cursor.current().as_bytes().len();
+                kept.extend(Document::try_from(cursor.current()).ok());
+            }
+            Ok(kept)
+        });
+        let documents = documents.await?;
+        Ok(Sample { collection: name.to_owned(), count, documents, unique: self.unique_of(name).await? })
+    }
+
+    async fn unique_of(&self, collection: &str) -> Result<Vec<Vec<String>>, MigrateError> {
+        let list = doc! { "listIndexes": collection };
+        let indexes: Vec<Document> = persist(|| async {
+            match self.database.run_cursor_command(list.clone()).await {
+                Err(error) if code_of(&error) == Some(code::NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
+                other => other?.try_collect().await,
+            }
+        })
+        .await?;
+        let unique = indexes.iter().filter(|index| index.get_bool("unique").unwrap_or(false));
+        Ok(unique
+            .filter_map(|index| Some(index.get_document("key").ok()?.keys().cloned().collect()))
+            .collect())
+    }
+}
+
+/// An id as text, whatever form it has; nothing if it can be none.
+pub(super) fn id_text(value: &Bson) -> Option<String> {
+    match value {
+        Bson::String(text) => Some(text.clone()).filter(|text| !text.is_empty() && text.len() <= 256),
+        Bson::ObjectId(id) => Some(id.to_hex()),
+        Bson::Binary(binary) if binary.subtype == BinarySubtype::Uuid => {
+            text_of(mongodb::bson::RawBsonRef::Binary(mongodb::bson::raw::RawBinaryRef {
+                subtype: binary.subtype,
+                bytes: &binary.bytes,
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// The value at a path of sub-documents.
+pub(super) fn at<'a>(document: &'a Document, path: &str) -> Option<&'a Bson> {
+    match path.split_once('.') {
+        Some((first, rest)) => at(document.get_document(first).ok()?, rest),
+        None => document.get(path),
+    }
+}
+
+/// Every path of a document, through sub-documents and arrays, with the values that are no sub-documents.
+pub(super) fn leaves<'a>(document: &'a Document, on: &mut dyn FnMut(&str, &'a Bson)) {
+    fn within<'a>(value: &'a Bson, path: &str, depth: usize, on: &mut dyn FnMut(&str, &'a Bson)) {
+        match value {
+            Bson::Document(inner) if depth < DEPTH => {
+                for (name, value) in inner {
+                    within(value, &format!("{path}.{name}"), depth + 1, on);
+                }
+            }
+            // Long ones say no more than short ones.
+            Bson::Array(values) => values.iter().take(20).for_each(|value| within(value, path, depth, on)),
+            value => on(path, value),
+        }
+    }
+    for (name, value) in document {
+        within(value, name, 1, on);
+    }
+}
+
+/// A name without what people write differently: `created_at`, `createdAt`.
+pub(super) fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
+/// Whether at least this part of `all` is `some`, and there is any.
+pub(super) fn is_most(some: usize, all: usize, percent: usize) -> bool {
+    some > 0 && some * 100 >= all * percent
+}

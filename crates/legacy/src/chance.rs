@@ -6,6 +6,8 @@ use mongodb::bson::oid::ObjectId;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use crate::value::hex;
+
 /// The first and the last moment of the old data: the years 2021 to 2024. Whatever is written today is younger.
 const FIRST_MS: i64 = 1_609_459_200_000;
 const LAST_MS: i64 = 1_735_689_599_000;
@@ -80,6 +82,6 @@ impl Chance {
 
 /// As text, the way everybody writes it.
 pub(crate) fn uuid_text(bytes: &[u8]) -> String {
-    let hex = crate::value::hex(bytes);
+    let hex = hex(bytes);
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

@@ -71,8 +71,8 @@ pub struct Kept {
     pub collection: String,
     /// Its `_id`.
     pub id: Bson,
-    /// The whole of it, as a binary value.
-    pub bytes: Bson,
+    /// The whole of it, in hexadecimal.
+    pub bytes: String,
 }
 
 /// A document whose array names chats.

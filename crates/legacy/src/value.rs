@@ -1,7 +1,5 @@
 //! Values as the database has them, and the same as text.
 
-use std::fmt::Write as _;
-
 use mongodb::bson::{
     Binary, Bson, DateTime, Document, RawBsonRef, RawDocument, oid::ObjectId, spec::BinarySubtype,
 };
@@ -65,19 +63,17 @@ pub(crate) fn id_from(text: &str) -> Bson {
     ObjectId::parse_str(text).map_or_else(|_| Bson::String(text.to_owned()), Bson::ObjectId)
 }
 
+/// In hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// A hash of a document without its key: what a migration may not change on a chat that stands alone.
 pub(crate) fn digest(document: &RawDocument) -> Result<String, LegacyError> {
     let mut rest = Document::try_from(document)?;
     rest.remove("participantsKey");
     let hash = Sha256::digest(mongodb::bson::RawDocumentBuf::try_from(&rest)?.as_bytes());
     Ok(hex(&hash[..12]))
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

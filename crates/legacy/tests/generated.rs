@@ -71,6 +71,17 @@ fn there_is_as_much_as_was_asked_for_and_of_every_kind() {
 }
 
 #[test]
+fn what_is_written_to_the_file_is_read_from_it() {
+    for shape in shapes() {
+        for record in pieces(&shape).1 {
+            let line = serde_json::to_string(&record).unwrap();
+            let read: Record = serde_json::from_str(&line).unwrap();
+            assert_eq!(read, record, "{line}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_is_refused() {
     let shape = Shape::of(100, 90, 10, 1);
     let error = Population::new(&shape).err().expect("90 groups of 100 chats");
@@ -99,5 +110,30 @@ async fn what_is_in_the_database_is_what_the_file_speaks_of_and_not_migrated() {
         assert!(differences.last().unwrap().starts_with("and "), "{differences:#?}");
         let again = generate(&database, &shape, &out).await.expect_err("it is not empty");
         assert!(again.to_string().contains("has a collection"), "{again}");
+    }
+}
+
+/// What was not to be touched is checked to the byte, also after the way through the file.
+#[tokio::test]
+async fn nothing_that_was_to_stay_is_reported_before_anybody_touches_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for shape in shapes() {
+        let url = shared_standalone().await.uri(&fresh_database("legacy"));
+        let database = connect(&url).await.unwrap();
+        let out = folder.path().join("expected.json");
+        // No groups: what differs is the keys alone.
+        let shape = Shape {
+            groups: 0,
+            ambiguous: 0,
+            chats: 120,
+            messages: 200,
+            malformed: 16,
+            dangling: 20,
+            ..shape
+        };
+        generate(&database, &shape, &out).await.unwrap();
+        let differences = check(&database, &out, Strictness::Exact).await.unwrap();
+        let others: Vec<&String> = differences.iter().filter(|line| !line.contains("has the key")).collect();
+        assert!(others.is_empty(), "{others:#?}");
     }
 }

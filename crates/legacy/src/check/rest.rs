@@ -8,7 +8,7 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use super::{Check, Strictness};
 use crate::{
     ExpectedIds, Kept, LegacyError, Place, Totals,
-    value::{text_at, text_of},
+    value::{hex, text_at, text_of},
 };
 
 impl Check<'_> {
@@ -19,10 +19,7 @@ impl Check<'_> {
             let there = self.by_id(place.name(), ids.collect()).await?;
             for one in wanted {
                 let found = text_of(&one.id).and_then(|id| there.get(&id));
-                let is_same = match (&one.bytes, found) {
-                    (Bson::Binary(wanted), Some(found)) => wanted.bytes == found.as_bytes(),
-                    _ => false,
-                };
+                let is_same = found.is_some_and(|found| hex(found.as_bytes()) == one.bytes);
                 self.say(!is_same, || {
                     format!("{} of {} was to stay as it was, and is {found:?}", one.id, place.name())
                 });

@@ -106,6 +106,8 @@ pub(super) fn embed(
         if chance.percent(50) {
             own.extend(all.values().take(3).cloned());
         }
+        // As they were appended, one after the other.
+        own.sort_by_key(|message| message.get_datetime("createdAt").map(|at| at.timestamp_millis()).ok());
         for message in &own {
             let id =
                 message.get_object_id("_id").map(mongodb::bson::oid::ObjectId::to_hex).unwrap_or_default();

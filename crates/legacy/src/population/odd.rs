@@ -1,6 +1,6 @@
 //! What is no chat of a set of people, refers to none, or cannot be told from another: nothing may happen to it.
 
-use mongodb::bson::{Binary, Bson, Document, RawDocumentBuf, doc, spec::BinarySubtype};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use onechat_core::ParticipantSet;
 
 use super::{
@@ -8,7 +8,11 @@ use super::{
     chats::sorted_and_joined,
     writing::{Writing, with},
 };
-use crate::{ExpectedSet, Kept, LegacyError, Record, chance::Chance, value::date};
+use crate::{
+    ExpectedSet, Kept, LegacyError, Record,
+    chance::Chance,
+    value::{date, hex},
+};
 
 /// All of them at once: they are few.
 pub(super) fn make(writing: &Writing, chance: &mut Chance) -> Result<Piece, LegacyError> {
@@ -40,8 +44,7 @@ pub(super) fn make(writing: &Writing, chance: &mut Chance) -> Result<Piece, Lega
 }
 
 fn keep(piece: &mut Piece, place: Place, document: Document) -> Result<(), LegacyError> {
-    let bytes = RawDocumentBuf::try_from(&document)?.into_bytes();
-    let bytes = Binary { subtype: BinarySubtype::Generic, bytes }.into();
+    let bytes = hex(RawDocumentBuf::try_from(&document)?.as_bytes());
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
     piece.records.push(Record::Kept(Kept { collection: place.name().to_owned(), id, bytes }));
     piece.documents.push((place, document));

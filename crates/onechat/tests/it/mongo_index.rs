@@ -51,7 +51,7 @@ async fn without_the_index_nothing_is_written_until_it_is_made() {
     for server in [&running, &started] {
         let problem = until(server, 503).await;
         assert_eq!(problem["code"], "not_migrated", "{problem}");
-        assert!(problem["detail"].as_str().unwrap().contains("`onechat index create`"), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("`onechat migrate`"), "{problem}");
         let id = chat["id"].as_str().unwrap();
         let bob = server.user("bob");
         let (status, found) = bob.call(Method::GET, &format!("/api/chats/{id}"), None).await.unwrap();
@@ -63,7 +63,7 @@ async fn without_the_index_nothing_is_written_until_it_is_made() {
         assert_eq!(bob.all("/api/chats", "cursor").await.len(), 1);
         assert!(bob.send(id, "m1").await.unwrap().0.is_success(), "and written to");
         let (status, ready) = server.get("/readyz").await;
-        assert!(status == 503 && ready.contains("onechat index create"), "{ready}");
+        assert!(status == 503 && ready.contains("onechat migrate"), "{ready}");
         assert_eq!(server.get("/healthz").await.0, 200);
     }
     let audit = on(&store, &["audit"]);

@@ -26,6 +26,8 @@ pub struct Look {
     pub groups: u64,
     /// Groups of duplicates that cannot.
     pub blocked: u64,
+    /// Rows that name chats which have ended.
+    pub strays: u64,
 }
 
 impl Look {
@@ -33,7 +35,8 @@ impl Look {
     pub fn is_settled(&self) -> bool {
         let protected =
             self.is_unique && matches!(self.state, CollectionState::New | CollectionState::Enforced);
-        protected && !self.is_cut_off && self.keys == 0 && self.groups == 0 && self.blocked == 0
+        let is_left = self.keys + self.groups + self.blocked + self.strays > 0;
+        protected && !self.is_cut_off && !is_left
     }
 }
 
@@ -148,6 +151,7 @@ mod tests {
         keys: 7,
         groups: 3,
         blocked: 0,
+        strays: 0,
     };
 
     impl Script {
@@ -228,6 +232,7 @@ mod tests {
             ("a key", Look { keys: 1, ..enforced }),
             ("a group", Look { groups: 1, ..enforced }),
             ("a blocked group", Look { blocked: 1, ..enforced }),
+            ("a message to an ended chat", Look { strays: 1, ..enforced }),
             ("an open account", Look { is_cut_off: true, ..enforced }),
             ("a lost index", Look { is_unique: false, ..enforced }),
             ("a guard that is not yet enforced", Look { state: CollectionState::Guarded, ..enforced }),

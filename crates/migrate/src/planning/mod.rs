@@ -15,9 +15,10 @@ mod row_state;
 mod rows;
 mod state;
 mod survivor;
+mod swept;
 
 use crate::{Blocked, Group, GroupPlan, LoserPlan, MergeRules, fields::sha256};
-pub use references::pointed;
+pub use swept::swept;
 use {ids::Identities, messages::Messages, record::Notes, survivor::Chat};
 
 /// What becomes of a group, or why nothing can. Of a group of one: its key.

@@ -4,7 +4,7 @@ use bson::{RawBson, RawBsonRef, RawDocumentBuf};
 
 use super::{
     clashes, folds,
-    ids::{ChatIds, Identities},
+    ids::Identities,
     messages::Messages,
     order::compare,
     paths::{Pointing, named},
@@ -54,22 +54,6 @@ impl Context<'_> {
         let id = bson_of(id_of(row));
         Pointing { ids: self.ids, row: &id, report: self.report(field) }.row(row, field, notes)
     }
-}
-
-/// A row that names a chat that was merged, naming the survivor instead; nothing if it does not name it. Chats are given
-/// by their `_id` and their public id.
-pub fn pointed(
-    reference: &Reference,
-    loser: (&RawBson, &RawBson),
-    survivor: (&RawBson, &RawBson),
-    row: &RawDocumentBuf,
-) -> Result<Option<RawDocumentBuf>, Blocked> {
-    let chat = |(document, public): (&RawBson, &RawBson)| ChatIds {
-        document: document.clone(),
-        public: public.clone(),
-    };
-    let ids = Identities::new(vec![chat(survivor), chat(loser)]);
-    Context { reference, ids: &ids }.pointed(row, &mut Notes::default())
 }
 
 /// The moves and the edits of all references. `messages` loses those that another stands for.
@@ -129,7 +113,7 @@ fn taken_in(rules: &MergeRules, group: &Group, rows: &mut Rows) -> Vec<Vec<RowIn
 }
 
 /// A move leaves out the rows that are edited, so these have to name the survivor in every field that could name one.
-fn point_edited(contexts: &[Context<'_>], rows: &mut Rows, notes: &mut Notes) -> Result<(), Blocked> {
+pub(super) fn point_edited(contexts: &[Context<'_>], rows: &mut Rows, notes: &mut Notes) -> Result<(), Blocked> {
     for context in contexts {
         for row in rows.changed_of(&context.reference.collection) {
             let Some(now) = rows.now(row) else { continue };

@@ -1,20 +1,21 @@
-//! Rows that cannot be pointed to the chat that lives on by setting a field: they name several chats, or a unique
-//! index is in the way.
+//! Rows that cannot be pointed to the chat that lives on by setting a field: they name several chats, are a participant's state,
+//! or a unique index is in the way.
 
-use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc};
+use futures_util::TryStreamExt as _;
+use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, doc};
 use onechat_core::StoreError;
-use onechat_migrate::{Control, MessageFieldsOfRows, Reference};
+use onechat_migrate::{Control, Reference, RowEdit};
 
 use super::{
     MigrateError, MongoMigrator,
-    apply::replace,
+    apply::{delete, names, replace, scalar},
     commands::persist,
-    journal::{Item, raw, shown},
+    journal::{Item, shown},
     sweep::Merged,
 };
 use crate::{
-    codec::{field, text_of},
-    error::{Written, sort_out},
+    codec::field,
+    error::{Written, number, sort_out},
 };
 
 /// What is needed to point one row.
@@ -28,105 +29,92 @@ pub(super) struct Straggler<'a> {
 impl Straggler<'_> {
     /// Whether the row was changed.
     pub(super) async fn point(&self, id: &Bson) -> Result<bool, MigrateError> {
-        let Some(row) = self.row(doc! { "_id": id.clone() }).await? else { return Ok(false) };
+        let Some(row) = self.rows(doc! { "_id": id.clone() }).await?.pop() else { return Ok(false) };
+        let mut rows = match self.met_by(&row) {
+            Some(filter) => self.rows(filter).await?,
+            None => Vec::new(),
+        };
+        rows.retain(|other| field(other, "_id") != field(&row, "_id"));
+        rows.push(row);
         let Merged { from, from_public, to, to_public, .. } = self.merged;
-        let pointed = onechat_migrate::pointed(self.reference, (from, from_public), (to, to_public), &row);
-        let Ok(Some(pointed)) = pointed else { return Ok(false) };
-        if self.replace(id, &row, Some(pointed.clone()), "names the chat that lives on").await? {
-            return Ok(true);
+        match onechat_migrate::swept(self.reference, (from, from_public), (to, to_public), &rows) {
+            Ok(edits) => self.carry_out(edits).await,
+            Err(blocked) => {
+                self.control.note(&format!(
+                    "{}: the row {} names a merged chat, and cannot name the one that lives on: {blocked}",
+                    self.reference.collection,
+                    shown(id)
+                ));
+                Ok(false)
+            }
         }
-        let Some(fields) = &self.reference.messages else {
-            self.control.note(&format!(
-                "{}: the row {} names a merged chat, and a unique index keeps it from naming the one that lives on",
-                self.reference.collection,
-                shown(id)
-            ));
-            return Ok(false);
-        };
-        self.fold(id, &row, &pointed, fields).await
     }
 
-    /// The sender has sent this to the chat that lives on too: it is kept once, or under another id if it says
-    /// something else.
-    async fn fold(
-        &self,
-        id: &Bson,
-        row: &RawDocumentBuf,
-        pointed: &RawDocumentBuf,
-        fields: &MessageFieldsOfRows,
-    ) -> Result<bool, MigrateError> {
-        let value = |row: &RawDocumentBuf, name: &str| field(row, name).and_then(|v| Bson::try_from(v).ok());
-        let other = doc! {
-            &self.reference.field: value(pointed, &self.reference.field),
-            &fields.sender: value(pointed, &fields.sender),
-            &fields.client_message_id: value(pointed, &fields.client_message_id),
-        };
-        let Some(other) = self.row(other).await? else { return Ok(false) };
-        if value(&other, &fields.text) == value(row, &fields.text) {
-            return self.replace(id, row, None, "sent twice: another message stands for it").await;
-        }
-        let client =
-            field(pointed, &fields.client_message_id).and_then(RawBsonRef::as_str).unwrap_or_default();
-        let loser = text_of(self.merged.from.as_raw_bson_ref()).unwrap_or_default();
-        let mut renamed =
-            Document::try_from(pointed.as_ref()).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        renamed.insert(&fields.client_message_id, format!("{client}~{loser}"));
-        let renamed =
-            RawDocumentBuf::try_from(&renamed).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        self.replace(id, row, Some(renamed), "its sender gave another message the same id").await
+    /// The rows of the surviving chat that this one meets: the state of the same participant, the same message, the same values
+    /// in a unique index.
+    fn met_by(&self, row: &RawDocument) -> Option<Document> {
+        let Reference { field: path, messages, state, unique, .. } = self.reference;
+        let mut groups: Vec<Vec<&str>> = unique.iter().map(|fields| fields.iter().map(String::as_str).collect()).collect();
+        groups.extend(messages.iter().map(|of| vec![of.sender.as_str(), of.client_message_id.as_str()]));
+        groups.extend(state.iter().map(|state| vec![state.participant.as_str()]));
+        let alike: Vec<Document> = groups.iter().filter_map(|fields| alike(row, fields)).collect();
+        let owned = |id: &RawBson| Bson::try_from(id.clone()).ok();
+        let chats = [&self.merged.to, &self.merged.to_public].into_iter().filter_map(owned);
+        let chats: Vec<Bson> = chats.flat_map(|id| names(&id)).collect();
+        (!alike.is_empty()).then(|| doc! { path: { "$in": chats }, "$or": alike })
     }
 
-    async fn row(&self, filter: Document) -> Result<Option<RawDocumentBuf>, MigrateError> {
+    async fn rows(&self, filter: Document) -> Result<Vec<RawDocumentBuf>, MigrateError> {
         let rows = self.migrator.database.collection::<RawDocumentBuf>(&self.reference.collection);
-        persist(|| async { rows.find_one(filter.clone()).collation(crate::index::simple()).await }).await
+        persist(|| async {
+            rows.find(filter.clone()).collation(crate::index::simple()).await?.try_collect().await
+        })
+        .await
+    }
+
+    /// Each change is in the journal before it is made, on the condition that the row is as it was read. What takes a row in is
+    /// written before that row is removed: cut off between the two, a counter may have something twice, and nothing is lost.
+    async fn carry_out(&self, edits: Vec<RowEdit>) -> Result<bool, MigrateError> {
+        let (replacements, removals): (Vec<RowEdit>, Vec<RowEdit>) =
+            edits.into_iter().partition(|edit| edit.after.is_some());
+        let mut is_changed = false;
+        for edit in replacements.into_iter().chain(removals) {
+            if !self.change(edit).await? {
+                break;
+            }
+            is_changed = true;
+        }
+        Ok(is_changed)
     }
 
     /// Whether the row is now what it should be; not if a unique index refuses it, or somebody was faster.
-    async fn replace(
-        &self,
-        id: &Bson,
-        before: &RawDocumentBuf,
-        after: Option<RawDocumentBuf>,
-        reason: &str,
-    ) -> Result<bool, MigrateError> {
-        let collection = &self.reference.collection;
-        let mut command = doc! { "ordered": false };
-        let statement = if let Some(after) = &after {
-            replace(id, before, after, true)?
-        } else {
-            let same = doc! { "$eq": ["$$ROOT", { "$literal": raw_document(before)? }] };
-            let delete = doc! {
-                "q": { "_id": id.clone(), "$expr": same }, "limit": 1,
-                "collation": crate::index::simple_document(),
-            };
-            RawDocumentBuf::try_from(&delete).map_err(|error| StoreError::Corrupt(error.to_string()))?
+    async fn change(&self, edit: RowEdit) -> Result<bool, MigrateError> {
+        let RowEdit { collection, id, before, after, reason } = edit;
+        let (verb, list, statement) = match &after {
+            Some(after) => ("update", "updates", replace(&id, &before, after, true)?),
+            None => ("delete", "deletes", delete(&id, &before, true)?),
         };
-        let statement =
-            Document::try_from(statement.as_ref()).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let (verb, list) = if after.is_some() { ("update", "updates") } else { ("delete", "deletes") };
-        command.insert(list, vec![statement]);
-        // The verb has to be the first.
-        let mut whole = doc! { verb: collection };
-        whole.extend(command);
-        let item = Item::Edit {
-            collection: collection.clone(),
-            id: id.clone(),
-            before: before.clone(),
-            after,
-            reason: reason.to_owned(),
-        };
-        // Journaled once it is known to be possible: a row that a unique index refuses is tried in other ways.
-        let reply = self.migrator.write(whole).await?;
-        let done = matches!(sort_out(&reply, 1)[..], [Written::Stored])
-            && crate::error::number(reply.get("n")) == Some(1);
-        if done {
-            self.migrator.add_items(self.merged.entry, &self.merged.run, &[item]).await?;
+        let corrupt = |error: mongodb::bson::error::Error| StoreError::Corrupt(error.to_string());
+        let statement = Document::try_from(statement.as_ref()).map_err(corrupt)?;
+        let command = doc! { verb: &collection, list: [statement], "ordered": false };
+        let item = Item::Edit { collection, id, before, after, reason };
+        let noted = self.migrator.add_items(self.merged.entry, &self.merged.run, &[item]).await?;
+        let reply = self.migrator.write(command).await?;
+        let is_done = matches!(sort_out(&reply, 1)[..], [Written::Stored]) && number(reply.get("n")) == Some(1);
+        if !is_done {
+            self.migrator.forget_items(&noted).await?;
         }
-        Ok(done)
+        Ok(is_done)
     }
 }
 
-fn raw_document(document: &RawDocumentBuf) -> Result<Document, StoreError> {
-    let _ = raw(&Bson::Null)?;
-    Document::try_from(document.as_ref()).map_err(|error| StoreError::Corrupt(error.to_string()))
+/// Rows with the same values in these fields; nothing if the row has none in one of them.
+fn alike(row: &RawDocument, fields: &[&str]) -> Option<Document> {
+    let mut filter = Document::new();
+    for path in fields {
+        let value = scalar(row, path).filter(|value| !matches!(value, RawBsonRef::Null))?;
+        // The same person may be a string in one row and an ObjectId in another.
+        filter.insert(*path, doc! { "$in": names(&Bson::try_from(value).ok()?) });
+    }
+    Some(filter)
 }

@@ -104,6 +104,29 @@ impl MongoMigrator {
         }
     }
 
+    /// How many rows there are for a sweep. Reads only.
+    pub async fn unswept(&self, control: &dyn Control) -> Result<u64, MigrateError> {
+        let (mut unswept, mut done, mut last) = (0, 0, None);
+        loop {
+            let page = self.page_of_aliases(last.as_ref()).await?;
+            let Some(end) = page.last() else { return Ok(unswept) };
+            last = field(end, "_id").map(RawBson::from);
+            done += page.len() as u64;
+            let merged: Vec<Merged> = page.iter().filter_map(Merged::of).collect();
+            let (forms, _) = forms_of(&merged)?;
+            for reference in &self.rules.references {
+                let rows = self.database.collection::<RawDocumentBuf>(&reference.collection);
+                let filter = doc! { &reference.field: { "$in": &forms } };
+                unswept += persist(|| async {
+                    rows.count_documents(filter.clone()).collation(crate::index::simple()).await
+                })
+                .await?;
+            }
+            control.pace(0).await?;
+            control.advance("sweep", done, done);
+        }
+    }
+
     /// Sweeps rows that name some merged chats, by the public ids that these had; as often as something is found.
     pub(super) async fn sweep_aliases(
         &self,
@@ -150,16 +173,7 @@ impl MongoMigrator {
         control: &dyn Control,
     ) -> Result<u64, MigrateError> {
         let merged: Vec<Merged> = page.iter().filter_map(Merged::of).collect();
-        let mut by_name: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut forms = Vec::new();
-        for (index, merged) in merged.iter().enumerate() {
-            for id in [&merged.from, &merged.from_public] {
-                for form in Bson::try_from(id.clone()).map(|id| names(&id)).unwrap_or_default() {
-                    by_name.insert(packed(raw(&form)?.as_raw_bson_ref()), index);
-                    forms.push(form);
-                }
-            }
-        }
+        let (forms, by_name) = forms_of(&merged)?;
         let mut moved = 0;
         for reference in &self.rules.references {
             let rows = self.database.collection::<RawDocumentBuf>(&reference.collection);
@@ -180,6 +194,23 @@ impl MongoMigrator {
     }
 }
 
+/// Which of the merged chats each form of a name means.
+type ByName = HashMap<Vec<u8>, usize>;
+
+/// Everything by which rows may name these chats.
+fn forms_of(merged: &[Merged]) -> Result<(Vec<Bson>, ByName), MigrateError> {
+    let (mut forms, mut by_name) = (Vec::new(), HashMap::new());
+    for (index, merged) in merged.iter().enumerate() {
+        for id in [&merged.from, &merged.from_public] {
+            for form in Bson::try_from(id.clone()).map(|id| names(&id)).unwrap_or_default() {
+                by_name.insert(packed(raw(&form)?.as_raw_bson_ref()), index);
+                forms.push(form);
+            }
+        }
+    }
+    Ok((forms, by_name))
+}
+
 /// What rows say, what they are to say, and their `_id`s.
 type Moving = (Bson, Bson, Vec<Bson>);
 
@@ -188,7 +219,7 @@ struct Look<'a> {
     migrator: &'a MongoMigrator,
     reference: &'a Reference,
     merged: &'a [Merged],
-    by_name: &'a HashMap<Vec<u8>, usize>,
+    by_name: &'a ByName,
     control: &'a dyn Control,
 }
 
@@ -198,7 +229,8 @@ impl Look<'_> {
         let mut others: Vec<(usize, Bson)> = Vec::new();
         for row in found {
             let Some(id) = field(row, "_id").and_then(|id| Bson::try_from(id).ok()) else { continue };
-            let value = scalar(row, &self.reference.field);
+            // Of a participant's state the living chat may have a row already.
+            let value = scalar(row, &self.reference.field).filter(|_| self.reference.state.is_none());
             let named = value.and_then(|value| Some((value, *self.by_name.get(&packed(value))?)));
             let Some((value, index)) = named else {
                 let mut first = None;

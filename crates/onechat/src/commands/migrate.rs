@@ -149,6 +149,7 @@ impl Steps for Migration<'_> {
         let report = operator.reading(audit::audit_with(store, operator)).await?;
         let keys = operator.reading(migrator.backfill(None, None, true, operator)).await?;
         let plan = operator.reading(migrator.plan(operator, &mut |_| Ok(()))).await?;
+        let strays = operator.reading(migrator.unswept(operator)).await?;
         let runs = operator.reading(migrator.runs()).await?;
         operator.clear();
         if !self.session.json {
@@ -164,6 +165,7 @@ impl Steps for Migration<'_> {
             keys: keys.keyed + keys.corrected,
             groups: plan.groups,
             blocked: plan.blocked,
+            strays,
         })
     }
 

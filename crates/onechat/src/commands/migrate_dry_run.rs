@@ -11,11 +11,12 @@ pub(super) async fn run(session: &Session, require_key: bool) -> anyhow::Result<
     let audit = operator.reading(audit::audit_with(store, operator)).await?;
     let backfill = session.read(migrator.backfill(None, None, true, operator)).await?;
     let plan = session.read(migrator.plan(operator, &mut |_| Ok(()))).await?;
+    let strays = session.read(migrator.unswept(operator)).await?;
     let enforce = session.read(migrator.enforce(None, true, operator)).await?;
     if session.json {
         let result = json!({
             "outcome": "dry_run", "audit": audit::to_json(&audit), "protection": protection,
-            "backfill": backfill, "plan": plan, "enforce": enforce,
+            "backfill": backfill, "plan": plan, "unswept": strays, "enforce": enforce,
         });
         say(format_args!("{result:#}"))?;
     } else {
@@ -26,13 +27,14 @@ pub(super) async fn run(session: &Session, require_key: bool) -> anyhow::Result<
              guard: {}\n{}\n\
              backfill: {}\n\
              merge: {}\n\
-             sweep: would point what was written to ended chats meanwhile to the surviving ones\n\
+             sweep: {} now; what is written to one meanwhile would be pointed to the surviving chat\n\
              enforce, as things are now, before backfill and merge: {}\n\
              account: would show that nothing is missing",
             words::protection(&protection),
             guard::would(&protection, require_key),
             words::backfill(&backfill, true),
             words::plan(&plan),
+            words::count(strays, "row names an ended chat", "rows name an ended chat"),
             words::enforce(&enforce, true)
         ))?;
     }

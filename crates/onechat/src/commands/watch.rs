@@ -32,7 +32,13 @@ async fn would(session: &Session) -> anyhow::Result<Exit> {
     let (migrator, operator) = (&session.migrator, &session.operator);
     let backfill = session.read(migrator.backfill(None, None, true, operator)).await?;
     let plan = session.read(migrator.plan(operator, &mut |_| Ok(()))).await?;
-    let words = format!("{}\n{}", words::backfill(&backfill, true), words::plan(&plan));
-    session.print(&json!({"backfill": backfill, "plan": plan}), &words)?;
+    let unswept = session.read(migrator.unswept(operator)).await?;
+    let words = format!(
+        "{}\n{}\n{} name a chat that has ended",
+        words::backfill(&backfill, true),
+        words::plan(&plan),
+        words::count(unswept, "row", "rows")
+    );
+    session.print(&json!({"backfill": backfill, "plan": plan, "unswept": unswept}), &words)?;
     Ok(Exit::Success)
 }

@@ -131,6 +131,9 @@ pub(super) fn enforce(report: &EnforceReport, dry_run: bool) -> String {
         format!("{} more than one chat has", count(report.duplicate_keys, "key that", "keys that"))
     });
     line(&mut text, report.without_key, || format!("{} without a key", chats(report.without_key)));
+    line(&mut text, report.cannot_have_key, || {
+        format!("{} whose key others have: found by their id only", chats(report.cannot_have_key))
+    });
     list(&mut text, &report.examples);
     text
 }

@@ -99,6 +99,9 @@ impl Control for Operator {
     async fn pace(&self, documents: u64) -> Result<(), Stopped> {
         loop {
             self.stop.check()?;
+            if documents == 0 {
+                return Ok(());
+            }
             let wait = self.wait().await;
             if wait.is_zero() {
                 self.bucket().take(documents);

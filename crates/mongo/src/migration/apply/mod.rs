@@ -14,7 +14,11 @@ use onechat_core::ParticipantSet;
 use onechat_migrate::{Control, GroupPlan, MergeRules};
 use serde::Serialize;
 
-pub(super) use self::{ahead::names, read::scalar, statements::replace};
+pub(super) use self::{
+    ahead::names,
+    read::scalar,
+    statements::{delete, replace},
+};
 use self::{batch::Work, read::Reader};
 use super::{Lease, MigrateError, MongoMigrator, RunId};
 

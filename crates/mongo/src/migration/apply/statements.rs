@@ -204,7 +204,12 @@ pub(in crate::migration) fn replace(
     Ok(statement)
 }
 
-fn delete(id: &Bson, before: &RawDocumentBuf, compared: bool) -> Result<RawDocumentBuf, StoreError> {
+/// Removes a document, if `compared` only while it is what it was when it was read.
+pub(in crate::migration) fn delete(
+    id: &Bson,
+    before: &RawDocumentBuf,
+    compared: bool,
+) -> Result<RawDocumentBuf, StoreError> {
     let mut statement = rawdoc! { "q": query(id, before, compared)?, "limit": 1 };
     statement.append(cstr!("collation"), rawdoc! { "locale": "simple" });
     Ok(statement)

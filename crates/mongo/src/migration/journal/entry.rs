@@ -250,8 +250,18 @@ impl MongoMigrator {
         entry: ObjectId,
         run: &RunId,
         items: &[Item],
-    ) -> Result<(), MigrateError> {
-        self.insert_all(JOURNAL, super::item::pages(entry, run.0, items)?).await
+    ) -> Result<Vec<ObjectId>, MigrateError> {
+        let pages = super::item::pages(entry, run.0, items)?;
+        let noted = pages.iter().filter_map(|page| field(page, "_id")?.as_object_id()).collect();
+        self.insert_all(JOURNAL, pages).await?;
+        Ok(noted)
+    }
+
+    /// Takes out again what was noted of changes that were not made.
+    pub(in crate::migration) async fn forget_items(&self, noted: &[ObjectId]) -> Result<(), MigrateError> {
+        let delete = doc! { "q": { "_id": { "$in": noted } }, "limit": 0 };
+        self.write(doc! { "delete": JOURNAL, "deletes": [delete] }).await?;
+        Ok(())
     }
 
     /// Notes how far entries are.

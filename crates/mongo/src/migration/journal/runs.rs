@@ -227,6 +227,8 @@ impl MongoMigrator {
                 doc! { "entry": 1, "item": 1, "part": 1 },
                 Some(doc! { "entry": { "$exists": true } }),
             ),
+            index("survivor", doc! { "survivor": 1 }, Some(doc! { "type": "merge" })),
+            index("losers", doc! { "losers.id": 1 }, Some(doc! { "type": "merge" })),
             index("applying", doc! { "state": 1 }, Some(doc! { "state": EntryState::Applying.name() })),
         ];
         let of_aliases = vec![index("from", doc! { "from": 1 }, Some(doc! { "from": { "$exists": true } }))];

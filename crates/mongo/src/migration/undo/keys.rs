@@ -6,19 +6,22 @@ use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::super::{
-    MigrateError,
+    MigrateError, RunId,
     commands::persist,
-    journal::{JOURNAL, KeyChange, shown},
+    journal::{Entry, JOURNAL, KeyChange, shown},
 };
 use super::{
     Undo,
     now::{id_key, id_of, value_at},
-    order::Keys,
+    order::{Keys, chats_of},
 };
 use crate::error::number;
 
 impl Undo<'_> {
-    pub(super) async fn take_back(&mut self, keys: &Keys) -> Result<(), MigrateError> {
+    /// Chats that a later run has merged are left alone, and so is their part of the journal: that has to be undone first.
+    pub(super) async fn take_back(&mut self, run: &RunId, mut keys: Keys) -> Result<(), MigrateError> {
+        let is_whole = !self.leave_what_was_merged(run, &mut keys).await?;
+        let keys = &keys;
         let mut now = self.keys_now(&keys.changes).await?;
         self.foreseen.keys_of(&keys.changes, &mut now);
         let mut statements = Vec::new();
@@ -44,9 +47,38 @@ impl Undo<'_> {
             let reply = self.migrator.write(update).await?;
             self.report.keys += number(reply.get("nModified")).unwrap_or_default().unsigned_abs();
         }
+        if !is_whole {
+            return Ok(());
+        }
         let state = doc! { "q": { "_id": keys.id }, "u": { "$set": { "state": "undone" } } };
         self.migrator.write(doc! { "update": JOURNAL, "updates": [state] }).await?;
         Ok(())
+    }
+
+    /// Whether there were any.
+    async fn leave_what_was_merged(&mut self, run: &RunId, keys: &mut Keys) -> Result<bool, MigrateError> {
+        let ids: Vec<Bson> = keys.changes.iter().map(|change| change.id.clone()).collect();
+        // A dry run leaves the later entries of the same run as they are.
+        let within = self.lease.is_none().then_some(run);
+        let later = self.migrator.merged_after(keys.order, &ids, within).await?;
+        let mut merged: HashMap<Vec<u8>, &Entry> = HashMap::new();
+        for entry in &later {
+            merged.extend(chats_of(entry).map(|chat| (id_key(chat), entry)));
+        }
+        let before = keys.changes.len();
+        keys.changes.retain(|change| {
+            let Some(entry) = merged.get(&id_key(&change.id)) else { return true };
+            self.report.conflicts.push(format!(
+                "{} {}: its key is not taken back, since the entry {} of the run {} came later and has to do with this chat; \
+                 undo that first",
+                self.migrator.chats_name(),
+                shown(&change.id),
+                entry.id,
+                entry.run
+            ));
+            false
+        });
+        Ok(keys.changes.len() < before)
     }
 
     async fn keys_now(&self, changes: &[KeyChange]) -> Result<HashMap<Vec<u8>, Option<Bson>>, MigrateError> {

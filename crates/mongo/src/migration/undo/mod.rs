@@ -148,7 +148,7 @@ impl Undo<'_> {
                         count
                     }
                     order::Step::Keys(keys) => {
-                        self.take_back(&keys).await?;
+                        self.take_back(run, keys).await?;
                         1
                     }
                 };

@@ -17,7 +17,7 @@ const PAGE: i64 = 100;
 /// Keys that were given together.
 pub(in crate::migration) struct Keys {
     pub(super) id: ObjectId,
-    order: i64,
+    pub(super) order: i64,
     pub(super) changes: Vec<KeyChange>,
 }
 
@@ -68,7 +68,7 @@ fn shares_a_chat(one: &Entry, other: &Entry) -> bool {
     chats_of(one).any(|chat| chats_of(other).any(|its| its == chat))
 }
 
-fn chats_of(entry: &Entry) -> impl Iterator<Item = &Bson> {
+pub(super) fn chats_of(entry: &Entry) -> impl Iterator<Item = &Bson> {
     std::iter::once(&entry.survivor).chain(entry.losers.iter().map(|(id, _)| id))
 }
 
@@ -101,18 +101,29 @@ impl MongoMigrator {
     ) -> Result<Vec<Entry>, MigrateError> {
         let Some(first) = entries.iter().map(|entry| entry.order).min() else { return Ok(Vec::new()) };
         let chats: Vec<Bson> = entries.iter().flat_map(chats_of).cloned().collect();
-        let these: Vec<ObjectId> = entries.iter().map(|entry| entry.id).collect();
+        let mut later = self.merged_after(first, &chats, except).await?;
+        later.retain(|later| {
+            let is_one_of_these = entries.iter().any(|entry| entry.id == later.id);
+            !is_one_of_these && entries.iter().any(|entry| builds_on(later, entry))
+        });
+        Ok(later)
+    }
+
+    /// Merges, not undone, that came after `order` and have to do with one of these chats. Not those of `except`.
+    pub(super) async fn merged_after(
+        &self,
+        order: i64,
+        chats: &[Bson],
+        except: Option<&RunId>,
+    ) -> Result<Vec<Entry>, MigrateError> {
         let mut filter = doc! {
-            "chats": self.chats_name(), "type": "merge", "state": { "$ne": "undone" },
-            "order": { "$gt": first }, "_id": { "$nin": these },
-            "$or": [{ "survivor": { "$in": &chats } }, { "losers.id": { "$in": &chats } }],
+            "chats": self.chats_name(), "type": "merge", "state": { "$ne": "undone" }, "order": { "$gt": order },
+            "$or": [{ "survivor": { "$in": chats } }, { "losers.id": { "$in": chats } }],
         };
         if let Some(run) = except {
             filter.insert("run", doc! { "$ne": run.0 });
         }
-        let mut later = self.merges(filter, doc! { "order": -1 }).await?;
-        later.retain(|later| entries.iter().any(|entry| builds_on(later, entry)));
-        Ok(later)
+        self.merges(filter, doc! { "order": -1 }).await
     }
 
     /// The entries that pointed rows of this group to the survivor ahead of its merge, the last first.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
-use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocumentBuf, doc, oid::ObjectId};
+use mongodb::bson::{Bson, RawBson, RawBsonRef, RawDocumentBuf, doc, oid::ObjectId};
 use onechat_migrate::{Control, Reference};
 use serde::Serialize;
 
@@ -264,12 +264,14 @@ impl Look<'_> {
             });
         }
         if !updates.is_empty() {
-            moved += self.update(updates).await?;
+            let command = doc! { "update": &self.reference.collection, "updates": updates, "ordered": false };
+            self.migrator.write(command).await?;
         }
         for ((index, _), (from, _, ids)) in moves {
-            for id in self.still(&from, &ids).await? {
-                others.push((index, id));
-            }
+            // A statement that a unique index has stopped does not count the rows that it had moved before.
+            let still = self.still(&from, &ids).await?;
+            moved += ids.len().saturating_sub(still.len()) as u64;
+            others.extend(still.into_iter().map(|id| (index, id)));
         }
         for (index, id) in others {
             let straggler = Straggler {
@@ -281,12 +283,6 @@ impl Look<'_> {
             moved += u64::from(straggler.point(&id).await?);
         }
         Ok(moved)
-    }
-
-    async fn update(&self, updates: Vec<Document>) -> Result<u64, MigrateError> {
-        let command = doc! { "update": &self.reference.collection, "updates": updates, "ordered": false };
-        let reply = self.migrator.write(command).await?;
-        Ok(crate::error::number(reply.get("nModified")).unwrap_or_default().unsigned_abs())
     }
 
     /// Those of the rows that a unique index has kept where they are.

@@ -2,6 +2,7 @@
 //! steps of a migration.
 
 mod absent;
+mod accounts;
 mod adoption;
 mod audit;
 mod backfill;
@@ -11,14 +12,18 @@ mod guarding;
 mod herd;
 mod indexes;
 mod layouts;
+mod leases;
 mod merged;
 mod merging;
 mod old_data;
 mod pressure;
 mod refusals;
+mod sealing;
 mod states;
 mod suggest;
 mod support;
+mod sweeping;
 mod undoing;
 mod undone_anyhow;
 mod validators;
+mod watching;

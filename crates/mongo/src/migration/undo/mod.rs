@@ -7,6 +7,7 @@
 //! statements all name what they expect to find. With transactions, a batch of entries is undone as a whole or not at
 //! all; without, the statements go in an order in which a cut-off undo can be repeated.
 
+mod edited;
 mod foreseen;
 mod keys;
 mod now;

@@ -7,7 +7,10 @@ use super::super::{
     MigrateError, MongoMigrator,
     journal::{Entry, Item, shown},
 };
-use super::now::{Now, id_key, value_at};
+use super::{
+    edited::EditedRows,
+    now::{Now, id_key, value_at},
+};
 
 /// What it takes to undo one entry. Every part names what it expects to find.
 pub(super) struct Reversal {
@@ -100,25 +103,34 @@ impl Reversal {
         };
         // Of several images of one loser the last one is what was deleted.
         let mut losers: Vec<(Bson, RawDocumentBuf)> = Vec::new();
+        let (mut edited, mut moved) = (EditedRows::default(), Vec::new());
         for item in items {
             match item {
                 Item::Survivor { id, before, after: Some(after) } => {
                     reversal.replace(chats, id, &before, &after, now);
                 }
-                Item::Edit { collection, id, before, after: Some(after), .. } => {
-                    reversal.replace(&collection, id, &before, &after, now);
-                }
-                Item::Edit { collection, id, before, after: None, .. } => {
-                    reversal.insert(&collection, &id, before, now);
+                Item::Edit { collection, id, before, after, .. } => {
+                    edited.add(collection, id, before, after);
                 }
                 Item::Loser { id, before } => {
                     losers.retain(|(known, _)| *known != id);
                     losers.push((id, before));
                 }
                 Item::Moved { collection, field, from, to, ids } => {
-                    reversal.point(collection, field, to, from, ids, now);
+                    moved.push(Point { collection, field, now: to, target: from, ids });
                 }
                 Item::Survivor { after: None, .. } | Item::Conflict(_) => {}
+            }
+        }
+        for point in moved {
+            let Point { collection, field, now: to, target: from, ids } = edited.without_edited(point);
+            reversal.point(collection, field, to, from, ids, now);
+        }
+        for row in edited.into_rows() {
+            let (before, after) = row.as_a_whole(now.document(&row.collection, &row.id));
+            match after {
+                Some(after) => reversal.replace(&row.collection, row.id, &before, &after, now),
+                None => reversal.insert(&row.collection, &row.id, before, now),
             }
         }
         for (id, before) in losers {

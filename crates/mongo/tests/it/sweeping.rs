@@ -1,0 +1,137 @@
+//! What is written to a chat that has ended follows to the one that lives on, and an undo takes it back.
+
+use futures_util::TryStreamExt as _;
+use mongodb::{
+    Collection, IndexModel,
+    bson::{Document, doc, oid::ObjectId},
+    options::IndexOptions,
+};
+use onechat_migrate::Uncontrolled;
+use onechat_mongo::{Lease, MongoMigrator, RunId, RunKind, UndoTarget};
+use onechat_mongod::{Deployment, shared_replica_set, shared_standalone};
+
+use crate::{
+    old_data::{difference, dump, migrator},
+    support::Place,
+};
+
+const SURVIVOR: ObjectId = ObjectId::from_bytes([1; 12]);
+const LOSER: ObjectId = ObjectId::from_bytes([2; 12]);
+
+/// Two chats of ann and bob that a run has merged, with ann's membership of both.
+struct Merged {
+    place: Place,
+    migrator: MongoMigrator,
+    lease: Lease,
+    run: RunId,
+}
+
+impl Merged {
+    async fn on(deployment: &Deployment) -> Self {
+        let place = Place::on(deployment).await;
+        let chats = [SURVIVOR, LOSER].map(|id| doc! { "_id": id, "participants": ["ann", "bob"] });
+        place.chats().insert_many(chats).await.unwrap();
+        let memberships =
+            [SURVIVOR, LOSER].map(|id| doc! { "_id": format!("old {id}"), "chat": { "id": id }, "user": "ann", "unread": 1 });
+        place.database.collection::<Document>("memberships").insert_many(memberships).await.unwrap();
+        let migrator = migrator(&place).await;
+        let lease = migrator.lease("test").await.unwrap();
+        let run = migrator.begin_run(&lease, RunKind::Merge).await.unwrap();
+        assert_eq!(migrator.merge(&lease, &run, &Uncontrolled).await.unwrap().groups, 1);
+        Self { place, migrator, lease, run }
+    }
+
+    fn rows(&self, collection: &str) -> Collection<Document> {
+        self.place.database.collection(collection)
+    }
+
+    async fn insert(&self, collection: &str, row: Document) {
+        self.rows(collection).insert_one(row).await.unwrap();
+    }
+
+    async fn all(&self, collection: &str) -> Vec<Document> {
+        self.rows(collection).find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap().try_collect().await.unwrap()
+    }
+
+    /// What is there to sweep is counted, then swept; once more there is nothing.
+    async fn sweep(&self, rows: u64) {
+        assert_eq!(self.migrator.unswept(&Uncontrolled).await.unwrap(), rows);
+        let report = self.migrator.sweep(&self.lease, &Uncontrolled).await.unwrap();
+        assert_eq!(report.moved, rows, "{report:?}");
+        assert_eq!(self.migrator.unswept(&Uncontrolled).await.unwrap(), 0);
+        assert_eq!(self.migrator.sweep(&self.lease, &Uncontrolled).await.unwrap().moved, 0);
+    }
+
+    async fn undo(&self) -> Vec<String> {
+        let target = UndoTarget::Run(self.run.clone());
+        let report = self.migrator.undo(Some(&self.lease), &target, false, &Uncontrolled).await.unwrap();
+        report.conflicts
+    }
+}
+
+async fn rows_of_all_kinds_follow(deployment: &Deployment) {
+    let merged = Merged::on(deployment).await;
+    let message = |id: &str, chat: mongodb::bson::Bson, text: &str, client: &str| {
+        doc! { "_id": id, "chatId": chat, "sender": "ann", "text": text, "clientMessageId": client }
+    };
+    let unique = IndexOptions::builder().unique(true).build();
+    let keys = doc! { "chatId": 1, "sender": 1, "clientMessageId": 1 };
+    merged.rows("messages").create_index(IndexModel::builder().keys(keys).options(unique).build()).await.unwrap();
+    for row in [
+        message("as an id", LOSER.into(), "one", "c1"),
+        message("as text", LOSER.to_hex().into(), "two", "c2"),
+        message("here", SURVIVOR.into(), "three", "c3"),
+        message("said twice", LOSER.into(), "three", "c3"),
+        message("said otherwise", SURVIVOR.into(), "four", "c4"),
+        message("under one id", LOSER.into(), "not four", "c4"),
+    ] {
+        merged.insert("messages", row).await;
+    }
+    merged.insert("bookmarks", doc! { "_id": 1, "chats": [LOSER, "elsewhere", SURVIVOR] }).await;
+    // An old backend counts for the ended chat again, beside what the merge has made of both rows.
+    merged.insert("memberships", doc! { "_id": "late", "chat": { "id": LOSER }, "user": "ann", "unread": 5 }).await;
+    merged.insert("memberships", doc! { "_id": "new", "chat": { "id": LOSER }, "user": "bob", "unread": 7 }).await;
+    let written = dump(&merged.place.database).await;
+    merged.sweep(7).await;
+
+    let messages = merged.all("messages").await;
+    let names: Vec<&str> = messages.iter().map(|row| row.get_str("_id").unwrap()).collect();
+    assert_eq!(names, ["as an id", "as text", "here", "said otherwise", "under one id"]);
+    assert!(messages.iter().all(|row| !row.to_string().contains(&LOSER.to_hex()) || row.get_str("_id").unwrap() == "under one id"));
+    let renamed = messages[4].get_str("clientMessageId").unwrap();
+    assert_eq!(renamed, format!("c4~{}", LOSER.to_hex()), "both are kept");
+    assert_eq!(messages[1].get_str("chatId").unwrap(), SURVIVOR.to_hex(), "it goes on naming chats as text");
+    let [bookmark] = &merged.all("bookmarks").await[..] else { panic!("there is one bookmark") };
+    assert_eq!(bookmark.get_array("chats").unwrap(), &vec![SURVIVOR.into(), "elsewhere".into()]);
+    let memberships = merged.all("memberships").await;
+    let unread = |user: &str| {
+        let of = memberships.iter().filter(|row| row.get_str("user").unwrap() == user);
+        of.map(|row| row.get_i32("unread").unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((unread("ann"), unread("bob")), (vec![7], vec![7]), "{memberships:?}");
+
+    // What was written since belongs to the chats as they were again.
+    assert_eq!(merged.undo().await, [""; 0]);
+    let undone = dump(&merged.place.database).await;
+    assert_eq!(undone.get("messages"), written.get("messages"));
+    assert_eq!(undone.get("bookmarks"), written.get("bookmarks"));
+    assert_eq!(undone["memberships"].len(), 4, "both of old, and both that came late");
+}
+
+#[tokio::test]
+async fn rows_of_all_kinds_follow_to_the_living_chat() {
+    rows_of_all_kinds_follow(shared_standalone().await).await;
+}
+
+#[tokio::test]
+async fn rows_of_all_kinds_follow_to_the_living_chat_on_a_replica_set() {
+    rows_of_all_kinds_follow(shared_replica_set().await).await;
+}
+
+#[tokio::test]
+async fn a_sweep_with_nothing_to_do_changes_nothing() {
+    let merged = Merged::on(shared_standalone().await).await;
+    let before = dump(&merged.place.database).await;
+    merged.sweep(0).await;
+    assert_eq!(difference(&before, &dump(&merged.place.database).await), None);
+}

@@ -44,8 +44,8 @@ pub(crate) struct Told {
     pub(crate) ids: BTreeSet<(String, usize)>,
     /// Whose chat was called new, once for each time.
     pub(crate) created: Vec<usize>,
-    /// When a new chat was refused because the collection was not migrated.
-    pub(crate) not_migrated: Vec<Instant>,
+    /// When a new chat or a message was refused because nothing kept it from being there twice.
+    pub(crate) unguarded: Vec<Instant>,
     /// Everything that should not have been said.
     pub(crate) wrong: Vec<String>,
 }
@@ -93,7 +93,7 @@ impl Crowd {
             all.messages.extend(told.messages);
             all.ids.extend(told.ids);
             all.created.extend(told.created);
-            all.not_migrated.extend(told.not_migrated);
+            all.unguarded.extend(told.unguarded);
             all.wrong.extend(told.wrong);
         }
         all
@@ -148,7 +148,7 @@ impl OneClient {
         let (status, chat) = self.heard(user.open(&people).await)?;
         if status == StatusCode::SERVICE_UNAVAILABLE && chat["code"] == json!("not_migrated") {
             let why = format!("the chat of {people:?} is there, and was refused: {chat}");
-            self.told.not_migrated.push(Instant::now());
+            self.told.unguarded.push(Instant::now());
             self.told.wrong.extend(friends.is_old.then_some(why));
             return None;
         }
@@ -172,6 +172,8 @@ impl OneClient {
         let people = self.friends[index].people.clone();
         if let (201, Some(id)) = (status.as_u16(), message["id"].as_str()) {
             self.told.messages.push(Acknowledged { id: id.to_owned(), people });
+        } else if status == StatusCode::SERVICE_UNAVAILABLE && message["code"] == json!("store_unprotected") {
+            self.told.unguarded.push(Instant::now());
         } else {
             let what = format!("a message of {people:?} to {chat} was answered {status} {message}");
             self.told.wrong.push(what);

@@ -21,7 +21,7 @@ pub use account::{Account, Tally};
 pub use control::{Control, Stopped, Uncontrolled};
 pub use group::{Activity, ChatRow, Group, ReferenceRows};
 pub use plan::{Blocked, Conflict, GroupPlan, LoserPlan, Move, RowEdit};
-pub use planning::{plan, swept};
+pub use planning::{plan, plan_around, swept};
 pub use rules::{
     EmbeddedArray, FieldNames, FieldRule, MergeRules, MessageFieldsOfRows, Reference, RowState, StateField,
     StateForm, SurvivorPolicy,

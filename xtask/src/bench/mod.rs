@@ -8,6 +8,7 @@ mod herd;
 mod http;
 mod loads;
 mod machine;
+mod migration;
 mod mongo;
 mod pairs;
 mod phases;

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::{
     folder::Folder,
     loads::Loads,
-    machine, mongo, phases,
+    machine, migration, mongo, phases,
     programs::Programs,
     record,
     report::{self, Results},
@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// How many chats the large store has
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
     chats: u64,
-    /// The store that is measured
+    /// What is measured: a store, or a migration
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     store: Store,
     /// Records what is printed in docs/BENCHMARKS.md
@@ -40,6 +40,8 @@ enum Store {
     Sqlite,
     /// MongoDB, standalone and as a replica set, beside the recipe in Node.js too
     Mongo,
+    /// A migration on MongoDB, beside the same changes written by hand
+    Migration,
 }
 
 /// Measures, prints, and fails if a target was missed.
@@ -60,6 +62,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             let (text, missed) = mongo::run(&programs, folder.path(), &loads, seconds, rounds, chats)?;
             (format!("{machine}{text}"), missed)
         }
+        Store::Migration => {
+            let (text, missed) = migration::run(&programs, folder.path(), rounds, chats)?;
+            (format!("{machine}{text}"), missed)
+        }
     };
     println!("\n{text}");
     if write {
@@ -78,6 +84,7 @@ impl Store {
         match self {
             Self::Sqlite => "figures",
             Self::Mongo => "figures of MongoDB",
+            Self::Migration => "figures of a migration",
         }
     }
 }

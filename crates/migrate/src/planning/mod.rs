@@ -17,14 +17,26 @@ mod state;
 mod survivor;
 mod swept;
 
+use bson::Bson;
+
 use crate::{Blocked, Group, GroupPlan, LoserPlan, MergeRules, fields::sha256};
 pub use swept::swept;
 use {ids::Identities, messages::Messages, record::Notes, survivor::Chat};
 
 /// What becomes of a group, or why nothing can. Of a group of one: its key.
 pub fn plan(rules: &MergeRules, group: &Group) -> Result<GroupPlan, Blocked> {
-    let chats = survivor::in_order(rules, &group.chats)?;
-    let [survivor, losers @ ..] = chats.as_slice() else {
+    planned(rules, group, &survivor::in_order(rules, &group.chats)?)
+}
+
+/// The same, with the survivor that was chosen before.
+pub fn plan_around(rules: &MergeRules, group: &Group, survivor: &Bson) -> Result<GroupPlan, Blocked> {
+    let mut chats = survivor::in_order(rules, &group.chats)?;
+    chats.sort_by_key(|chat| chat.id != *survivor);
+    planned(rules, group, &chats)
+}
+
+fn planned(rules: &MergeRules, group: &Group, chats: &[Chat<'_>]) -> Result<GroupPlan, Blocked> {
+    let [survivor, losers @ ..] = chats else {
         return Err(Blocked::Unreadable {
             id: group.key.to_string(),
             reason: "a group without chats".to_owned(),
@@ -34,7 +46,7 @@ pub fn plan(rules: &MergeRules, group: &Group) -> Result<GroupPlan, Blocked> {
     let ids = Identities::new(chats.iter().map(|chat| chat.ids.clone()).collect());
     let mut messages = Messages::of_rows(&group.references);
     let (moves, edits) = references::planned(rules, group, &ids, &mut messages, &mut notes)?;
-    let after = document::merged(rules, group, &chats, messages, &mut notes)?;
+    let after = document::merged(rules, group, chats, messages, &mut notes)?;
     let after = document::checked(&after)?;
     notes.conflicts.sort_by(|one, other| one.field.cmp(&other.field));
     Ok(GroupPlan {

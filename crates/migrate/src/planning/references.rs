@@ -113,7 +113,11 @@ fn taken_in(rules: &MergeRules, group: &Group, rows: &mut Rows) -> Vec<Vec<RowIn
 }
 
 /// A move leaves out the rows that are edited, so these have to name the survivor in every field that could name one.
-pub(super) fn point_edited(contexts: &[Context<'_>], rows: &mut Rows, notes: &mut Notes) -> Result<(), Blocked> {
+pub(super) fn point_edited(
+    contexts: &[Context<'_>],
+    rows: &mut Rows,
+    notes: &mut Notes,
+) -> Result<(), Blocked> {
     for context in contexts {
         for row in rows.changed_of(&context.reference.collection) {
             let Some(now) = rows.now(row) else { continue };

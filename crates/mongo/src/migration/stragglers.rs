@@ -54,7 +54,8 @@ impl Straggler<'_> {
     /// in a unique index.
     fn met_by(&self, row: &RawDocument) -> Option<Document> {
         let Reference { field: path, messages, state, unique, .. } = self.reference;
-        let mut groups: Vec<Vec<&str>> = unique.iter().map(|fields| fields.iter().map(String::as_str).collect()).collect();
+        let mut groups: Vec<Vec<&str>> =
+            unique.iter().map(|fields| fields.iter().map(String::as_str).collect()).collect();
         groups.extend(messages.iter().map(|of| vec![of.sender.as_str(), of.client_message_id.as_str()]));
         groups.extend(state.iter().map(|state| vec![state.participant.as_str()]));
         let alike: Vec<Document> = groups.iter().filter_map(|fields| alike(row, fields)).collect();
@@ -100,7 +101,8 @@ impl Straggler<'_> {
         let item = Item::Edit { collection, id, before, after, reason };
         let noted = self.migrator.add_items(self.merged.entry, &self.merged.run, &[item]).await?;
         let reply = self.migrator.write(command).await?;
-        let is_done = matches!(sort_out(&reply, 1)[..], [Written::Stored]) && number(reply.get("n")) == Some(1);
+        let is_done =
+            matches!(sort_out(&reply, 1)[..], [Written::Stored]) && number(reply.get("n")) == Some(1);
         if !is_done {
             self.migrator.forget_items(&noted).await?;
         }

@@ -31,7 +31,11 @@ impl Merged {
             }
         });
         place.chats().insert_many(chats).await.unwrap();
-        place.chats().insert_one(doc! { "_id": id(1, GROUPS, 0), "participants": ["ann", "zoe"] }).await.unwrap();
+        place
+            .chats()
+            .insert_one(doc! { "_id": id(1, GROUPS, 0), "participants": ["ann", "zoe"] })
+            .await
+            .unwrap();
         let messages = all().map(
             |(group, index)| doc! { "_id": id(2, group, index), "chatId": id(1, group, index), "sender": "ann" },
         );
@@ -114,7 +118,12 @@ async fn what_others_write_is_nobodys_business() {
     let merged = Merged::on(shared_standalone().await).await;
     let new = doc! { "chatId": id(1, 0, 0), "sender": "ann", "text": "new" };
     merged.messages().insert_one(new).await.unwrap();
-    merged.place.chats().insert_one(doc! { "participants": ["x", "y"], "participantsKey": "x_y" }).await.unwrap();
+    merged
+        .place
+        .chats()
+        .insert_one(doc! { "participants": ["x", "y"], "participantsKey": "x_y" })
+        .await
+        .unwrap();
     let text = doc! { "$set": { "text": "edited" } };
     merged.messages().update_one(doc! { "_id": id(2, 0, 1) }, text).await.unwrap();
     assert!(merged.account().await.holds);

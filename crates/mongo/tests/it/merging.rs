@@ -244,6 +244,11 @@ async fn what_is_written_during_a_merge_is_kept_on_a_replica_set() {
     nothing_written_is_lost(shared_replica_set().await).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_during_a_merge_is_kept_on_a_standalone() {
+    nothing_written_is_lost(shared_standalone().await).await;
+}
+
 async fn a_stale_plan_is_made_anew(deployment: &Deployment) {
     let old = Old::on(deployment).await;
     old.fill(3, 2).await;

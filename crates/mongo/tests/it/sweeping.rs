@@ -31,8 +31,8 @@ impl Merged {
         let place = Place::on(deployment).await;
         let chats = [SURVIVOR, LOSER].map(|id| doc! { "_id": id, "participants": ["ann", "bob"] });
         place.chats().insert_many(chats).await.unwrap();
-        let memberships =
-            [SURVIVOR, LOSER].map(|id| doc! { "_id": format!("old {id}"), "chat": { "id": id }, "user": "ann", "unread": 1 });
+        let memberships = [SURVIVOR, LOSER]
+            .map(|id| doc! { "_id": format!("old {id}"), "chat": { "id": id }, "user": "ann", "unread": 1 });
         place.database.collection::<Document>("memberships").insert_many(memberships).await.unwrap();
         let migrator = migrator(&place).await;
         let lease = migrator.lease("test").await.unwrap();
@@ -50,7 +50,14 @@ impl Merged {
     }
 
     async fn all(&self, collection: &str) -> Vec<Document> {
-        self.rows(collection).find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap().try_collect().await.unwrap()
+        self.rows(collection)
+            .find(doc! {})
+            .sort(doc! { "_id": 1 })
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap()
     }
 
     /// What is there to sweep is counted, then swept; once more there is nothing.
@@ -76,7 +83,11 @@ async fn rows_of_all_kinds_follow(deployment: &Deployment) {
     };
     let unique = IndexOptions::builder().unique(true).build();
     let keys = doc! { "chatId": 1, "sender": 1, "clientMessageId": 1 };
-    merged.rows("messages").create_index(IndexModel::builder().keys(keys).options(unique).build()).await.unwrap();
+    merged
+        .rows("messages")
+        .create_index(IndexModel::builder().keys(keys).options(unique).build())
+        .await
+        .unwrap();
     for row in [
         message("as an id", LOSER.into(), "one", "c1"),
         message("as text", LOSER.to_hex().into(), "two", "c2"),
@@ -89,15 +100,21 @@ async fn rows_of_all_kinds_follow(deployment: &Deployment) {
     }
     merged.insert("bookmarks", doc! { "_id": 1, "chats": [LOSER, "elsewhere", SURVIVOR] }).await;
     // An old backend counts for the ended chat again, beside what the merge has made of both rows.
-    merged.insert("memberships", doc! { "_id": "late", "chat": { "id": LOSER }, "user": "ann", "unread": 5 }).await;
-    merged.insert("memberships", doc! { "_id": "new", "chat": { "id": LOSER }, "user": "bob", "unread": 7 }).await;
+    merged
+        .insert("memberships", doc! { "_id": "late", "chat": { "id": LOSER }, "user": "ann", "unread": 5 })
+        .await;
+    merged
+        .insert("memberships", doc! { "_id": "new", "chat": { "id": LOSER }, "user": "bob", "unread": 7 })
+        .await;
     let written = dump(&merged.place.database).await;
     merged.sweep(7).await;
 
     let messages = merged.all("messages").await;
     let names: Vec<&str> = messages.iter().map(|row| row.get_str("_id").unwrap()).collect();
     assert_eq!(names, ["as an id", "as text", "here", "said otherwise", "under one id"]);
-    assert!(messages.iter().all(|row| !row.to_string().contains(&LOSER.to_hex()) || row.get_str("_id").unwrap() == "under one id"));
+    assert!(messages.iter().all(
+        |row| !row.to_string().contains(&LOSER.to_hex()) || row.get_str("_id").unwrap() == "under one id"
+    ));
     let renamed = messages[4].get_str("clientMessageId").unwrap();
     assert_eq!(renamed, format!("c4~{}", LOSER.to_hex()), "both are kept");
     assert_eq!(messages[1].get_str("chatId").unwrap(), SURVIVOR.to_hex(), "it goes on naming chats as text");

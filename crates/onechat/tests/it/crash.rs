@@ -24,11 +24,6 @@ async fn on_a_replica_set_a_killed_migration_ends_as_an_undisturbed_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_standalone_too_where_there_are_no_transactions() {
-    #[expect(clippy::disallowed_methods, reason = "what is asked for here is no configuration of onechat")]
-    if std::env::var("ONECHAT_CRASH_KILLS").is_err() {
-        eprintln!("NOT RUN: on a standalone, kills are for `cargo xtask crash`");
-        return;
-    }
     kill_and_compare(Setup::standalone()).await;
 }
 

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bson::doc;
 use onechat_legacy::{
     Acknowledged, Expected, Keys, OldWriter, PublicIds, Recomputed, Record, Shape, Strictness, Written,
     recompute,
@@ -42,6 +43,7 @@ async fn a_migration_under_load_loses_nothing_and_ends_with_one_chat_each() {
     let set = Deployment::replica_set().await.unwrap();
     let old = OldData::on(&set, shape_of_the_environment()).await;
     println!("{:?} made: {:?}", began.elapsed(), old.totals);
+    index_what_is_looked_up(&old).await;
     let friends = Arc::new(friends(&old));
     let servers = [old.serve(), old.serve()];
     let peer = Peer::start_without_index(&old.store, false);
@@ -92,6 +94,13 @@ fn shape_of_the_environment() -> Shape {
     let shape = Shape::of(chats, groups, told("MESSAGES", 10_000), told("SEED", 5));
     // The peer names chats by a field `id`. What is malformed has no key, and is not what this is about.
     Shape { public_ids: Some(PublicIds::Text), malformed: 0, ..shape }
+}
+
+/// What an old backend of this size has besides: the keys and the public ids, by which its programs look chats up.
+async fn index_what_is_looked_up(old: &OldData) {
+    let index = |field: &str| doc! { "name": format!("old_{field}"), "key": { field: 1 } };
+    let indexes = [index("participantsKey"), index("id")];
+    old.database.run_command(doc! { "createIndexes": "chats", "indexes": indexes.to_vec() }).await.unwrap();
 }
 
 /// Some of those who have chats, with all ids that these have had, and some who have none.

@@ -177,7 +177,7 @@ impl Work<'_> {
             edited: 0,
             conflicts: 0,
         };
-        Merge { entry, items }
+        Merge { entry, items, seen: None }
     }
 
     async fn move_ahead(&self, merge: Merge) -> Result<(), MigrateError> {

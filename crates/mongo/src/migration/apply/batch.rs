@@ -32,6 +32,8 @@ pub(super) struct Work<'a> {
 pub(super) enum Done {
     /// All that could be merged is, but for these groups, which change rows that others of the batch have changed.
     All(Vec<Wanted>),
+    /// All is done but what somebody wrote to meanwhile: these groups are tried again, each by itself, which takes less time.
+    Spared(Vec<Wanted>),
     /// Nothing is done: there is too much in it.
     TooMuch,
     /// Nothing is done: others write to its chats.
@@ -54,6 +56,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Takes out what could not be done after all.
+    pub(super) fn spare(&mut self, groups: u64, losers: u64) {
+        self.groups = self.groups.saturating_sub(groups);
+        self.losers = self.losers.saturating_sub(losers);
+    }
+
     /// Returns the groups that have to wait for the next batch.
     #[must_use]
     pub(super) fn add_to(self, report: &mut MergeReport) -> Vec<Wanted> {
@@ -88,7 +96,7 @@ impl Work<'_> {
             let done = if self.migrator.is_replicated {
                 self.in_transaction(&batch, tries).await?
             } else {
-                self.in_steps(&batch).await?
+                self.in_steps(&batch, tries).await?
             };
             match done {
                 Done::All(postponed) => {
@@ -98,6 +106,7 @@ impl Work<'_> {
                         self.control.pace(rows).await?;
                     }
                 }
+                Done::Spared(spared) => batches.extend(spared.into_iter().map(|wanted| vec![wanted])),
                 Done::Clash(fields) if batch.len() == 1 => {
                     let key = onechat_core::ParticipantsKey::new(&batch[0].set, self.migrator.key_format);
                     let why = format!(

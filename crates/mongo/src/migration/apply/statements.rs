@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, oid::ObjectId, raw::cstr, rawdoc};
 use onechat_core::StoreError;
-use onechat_migrate::GroupPlan;
+use onechat_migrate::{Group, GroupPlan, ReferenceRows};
 
 use super::{
     super::{
@@ -25,6 +25,8 @@ const COMPARED_BYTES: usize = 4 << 20;
 pub(super) struct Merge {
     pub(super) entry: Entry,
     pub(super) items: Vec<Item>,
+    /// What it was planned from, but for rows, where it may have to be planned anew. Unknown of one that was cut off.
+    pub(super) seen: Option<Group>,
 }
 
 /// Makes an entry of a plan.
@@ -35,6 +37,7 @@ pub(super) fn merge(
     plan: GroupPlan,
     read: ReadGroup,
 ) -> Result<Merge, StoreError> {
+    let seen = (state == EntryState::Applying).then(|| without_rows(&read.group));
     let mut documents: HashMap<Vec<u8>, RawDocumentBuf> =
         read.group.chats.into_iter().map(|chat| (id_bytes(&chat.document), chat.document)).collect();
     let mut take = |id: &Bson| {
@@ -103,7 +106,20 @@ pub(super) fn merge(
         edited: number(edits),
         conflicts: number(conflicts),
     };
-    Ok(Merge { entry, items })
+    Ok(Merge { entry, items, seen })
+}
+
+fn without_rows(group: &Group) -> Group {
+    let messages = group
+        .references
+        .iter()
+        .map(|rows| ReferenceRows { messages: rows.messages.clone(), ..ReferenceRows::default() });
+    Group {
+        set: group.set.clone(),
+        key: group.key.clone(),
+        chats: group.chats.clone(),
+        references: messages.collect(),
+    }
 }
 
 /// The documents of the journal.
@@ -183,13 +199,13 @@ pub(super) fn endings(merges: &[Merge], compared: bool) -> Result<Vec<RawDocumen
     losers.map(|(id, before)| delete(id, before, compared)).collect()
 }
 
-/// Gives the survivors what they are to be.
-pub(super) fn survivors(merges: &[Merge], compared: bool) -> Result<Vec<RawDocumentBuf>, StoreError> {
+/// Gives the survivors what they are to be, in a transaction that has just read them.
+pub(super) fn survivors(merges: &[Merge]) -> Result<Vec<RawDocumentBuf>, StoreError> {
     let survivors = merges.iter().flat_map(|merge| &merge.items).filter_map(|item| match item {
         Item::Survivor { id, before, after: Some(after) } => Some((id, before, after)),
         _ => None,
     });
-    survivors.map(|(id, before, after)| replace(id, before, after, compared)).collect()
+    survivors.map(|(id, before, after)| replace(id, before, after, false)).collect()
 }
 
 /// Replaces a document, if `compared` only while it is what it was when it was read.

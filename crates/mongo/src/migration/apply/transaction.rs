@@ -145,7 +145,7 @@ impl Work<'_> {
         let endings = statements::endings(&merges, false)?;
         let losers = endings.len();
         self.send(session, "delete", chats, endings, Some(losers)).await?;
-        let survivors = statements::survivors(&merges, false)?;
+        let survivors = statements::survivors(&merges)?;
         let living = survivors.len();
         self.send(session, "update", chats, survivors, Some(living)).await?;
         Ok((tally, merges.iter().map(|merge: &Merge| merge.entry.id).collect()))

@@ -68,9 +68,13 @@ impl EditedRow {
     /// What the row was before all of it, and what it was made in the end. The journal may name a change that was not made after
     /// all, so they are put together by what they found and left: the last one is the one that left what stands there `now`,
     /// or else one that no other one has built on.
-    pub(super) fn as_a_whole(&self, now: Option<&RawDocumentBuf>) -> (RawDocumentBuf, Option<RawDocumentBuf>) {
-        let is_built_on =
-            |edit: &Edit| edit.after.as_ref().is_some_and(|after| self.edits.iter().any(|one| one.before == *after));
+    pub(super) fn as_a_whole(
+        &self,
+        now: Option<&RawDocumentBuf>,
+    ) -> (RawDocumentBuf, Option<RawDocumentBuf>) {
+        let is_built_on = |edit: &Edit| {
+            edit.after.as_ref().is_some_and(|after| self.edits.iter().any(|one| one.before == *after))
+        };
         let last = self.edits.iter().rposition(|edit| edit.after.as_ref() == now);
         let last = last.or_else(|| self.edits.iter().rposition(|edit| !is_built_on(edit)));
         let last = last.unwrap_or(self.edits.len() - 1);

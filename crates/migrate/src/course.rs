@@ -31,12 +31,20 @@ pub struct Look {
 }
 
 impl Look {
+    /// A look at the protection alone: nothing is known to be left.
+    pub fn of_the_protection(state: CollectionState, is_unique: bool) -> Self {
+        Self { state, is_unique, is_cut_off: false, keys: 0, groups: 0, blocked: 0, strays: 0 }
+    }
+
+    /// Whether a migration would change nothing, if nothing is left.
+    pub fn is_protected(&self) -> bool {
+        self.is_unique && matches!(self.state, CollectionState::New | CollectionState::Enforced)
+    }
+
     /// Whether a migration would change nothing.
     pub fn is_settled(&self) -> bool {
-        let protected =
-            self.is_unique && matches!(self.state, CollectionState::New | CollectionState::Enforced);
         let is_left = self.keys + self.groups + self.blocked + self.strays > 0;
-        protected && !self.is_cut_off && !is_left
+        self.is_protected() && !self.is_cut_off && !is_left
     }
 }
 

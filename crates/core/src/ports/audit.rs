@@ -212,6 +212,9 @@ finding_kinds! {
     /// The time of a chat's newest message is not the one stored with the chat.
     WrongActivity = "wrong_activity", I4, Error,
         "Correct lastMessageAt of the chats named: lists show them in the wrong place.";
+    /// A chat that has messages and no time of the newest one.
+    AbsentActivity = "absent_activity", I4, Warning,
+        "Set lastMessageAt of the chats named to the time of their newest message: lists show them as if nobody had written there yet.";
     /// An alias of a chat that does not exist.
     DanglingAlias = "dangling_alias", I1, Error,
         "Point the aliases at the surviving chats: these old ids answer 404.";

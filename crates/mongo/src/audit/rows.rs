@@ -166,7 +166,7 @@ impl MongoAudit {
         }
         let newest = messages.iter().filter_map(|message| message.at).max();
         if let Some(newest) = newest.filter(|newest| Some(*newest) > chat.at) {
-            suspects.behind(Behind { id, newest });
+            suspects.behind(Behind { id, newest, has_none: chat.at.is_none() });
         }
     }
 

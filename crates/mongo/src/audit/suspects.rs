@@ -47,6 +47,8 @@ pub(super) struct Missing {
 pub(super) struct Behind {
     pub(super) id: Bson,
     pub(super) newest: i64,
+    /// Whether the chat does not say when its newest message is of, as older backends may never have done.
+    pub(super) has_none: bool,
 }
 
 impl<'a> Suspects<'a> {
@@ -92,7 +94,8 @@ impl<'a> Suspects<'a> {
             });
         }
         for behind in self.still_behind().await? {
-            findings.add(FindingKind::WrongActivity, || {
+            let kind = if behind.has_none { FindingKind::AbsentActivity } else { FindingKind::WrongActivity };
+            findings.add(kind, || {
                 let at = onechat_core::Timestamp::from_unix_ms(behind.newest);
                 let at = at.map_or_else(|| behind.newest.to_string(), |at| at.to_string());
                 format!("chat {}, whose newest message is of {at}", shown(&behind.id))

@@ -30,25 +30,30 @@ impl Merged {
                 "notes": [{ "_id": format!("note {group} {index}") }],
             }
         });
-        place.chats().insert_many(chats).await.unwrap();
+        place.chats().insert_many(chats).await.expect("it answers");
         place
             .chats()
             .insert_one(doc! { "_id": id(1, GROUPS, 0), "participants": ["ann", "zoe"] })
             .await
-            .unwrap();
+            .expect("it answers");
         let messages = all().map(
             |(group, index)| doc! { "_id": id(2, group, index), "chatId": id(1, group, index), "sender": "ann" },
         );
         let rows = place.database.collection::<Document>("messages");
-        rows.insert_many(messages).await.unwrap();
-        rows.insert_one(doc! { "_id": id(2, GROUPS, 0), "chatId": id(1, GROUPS, 0) }).await.unwrap();
+        rows.insert_many(messages).await.expect("it answers");
+        rows.insert_one(doc! { "_id": id(2, GROUPS, 0), "chatId": id(1, GROUPS, 0) })
+            .await
+            .expect("it answers");
         let migrator = migrator(&place).await;
-        let lease = migrator.lease("test").await.unwrap();
-        let run = migrator.begin_run(&lease, RunKind::Migrate).await.unwrap();
-        migrator.take_inventory(&lease, &run, &Uncontrolled).await.unwrap();
-        migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
-        migrator.backfill(Some(&lease), Some(&run), false, &Uncontrolled).await.unwrap();
-        assert_eq!(migrator.merge(&lease, &run, &Uncontrolled).await.unwrap().groups, u64::from(GROUPS));
+        let lease = migrator.lease("test").await.expect("it answers");
+        let run = migrator.begin_run(&lease, RunKind::Migrate).await.expect("it answers");
+        migrator.take_inventory(&lease, &run, &Uncontrolled).await.expect("it answers");
+        migrator.guard_on(&lease, false, &Uncontrolled).await.expect("it answers");
+        migrator.backfill(Some(&lease), Some(&run), false, &Uncontrolled).await.expect("it answers");
+        assert_eq!(
+            migrator.merge(&lease, &run, &Uncontrolled).await.expect("it answers").groups,
+            u64::from(GROUPS)
+        );
         let merged = Self { place, migrator, run };
         let account = merged.account().await;
         assert!(account.holds, "{account:?}");
@@ -56,7 +61,7 @@ impl Merged {
     }
 
     async fn account(&self) -> AccountReport {
-        self.migrator.account(&self.run, &Uncontrolled).await.unwrap()
+        self.migrator.account(&self.run, &Uncontrolled).await.expect("it answers")
     }
 
     fn messages(&self) -> mongodb::Collection<Document> {
@@ -74,32 +79,45 @@ async fn whatever_is_lost_is_missed(deployment: &Deployment) {
     let merged = Merged::on(deployment).await;
     let [moved, of_survivor, alone] = [id(2, 0, 1), id(2, 0, 0), id(2, GROUPS, 0)];
     for lost in [moved, of_survivor, alone] {
-        let row = merged.messages().find_one_and_delete(doc! { "_id": lost }).await.unwrap().unwrap();
+        let row = merged
+            .messages()
+            .find_one_and_delete(doc! { "_id": lost })
+            .await
+            .expect("it answers")
+            .expect("it answers");
         merged.is_missed(&lost.to_hex()).await;
-        merged.messages().insert_one(row).await.unwrap();
+        merged.messages().insert_one(row).await.expect("it answers");
         assert!(merged.account().await.holds, "it is there again");
     }
     // Where nobody looks for it any more.
     let astray = doc! { "$set": { "chatId": id(1, 1, 0) } };
-    merged.messages().update_one(doc! { "_id": moved }, astray).await.unwrap();
+    merged.messages().update_one(doc! { "_id": moved }, astray).await.expect("it answers");
     merged.is_missed(&moved.to_hex()).await;
     let home = doc! { "$set": { "chatId": id(1, 0, 0) } };
-    merged.messages().update_one(doc! { "_id": moved }, home).await.unwrap();
+    merged.messages().update_one(doc! { "_id": moved }, home).await.expect("it answers");
 
     let chats = merged.place.chats();
-    let alone = chats.find_one_and_delete(doc! { "_id": id(1, GROUPS, 0) }).await.unwrap().unwrap();
+    let alone = chats
+        .find_one_and_delete(doc! { "_id": id(1, GROUPS, 0) })
+        .await
+        .expect("it answers")
+        .expect("it answers");
     merged.is_missed(&id(1, GROUPS, 0).to_hex()).await;
-    chats.insert_one(alone).await.unwrap();
+    chats.insert_one(alone).await.expect("it answers");
     let pulled = doc! { "$pull": { "notes": { "_id": "note 2 1" } } };
-    chats.update_one(doc! { "_id": id(1, 2, 0) }, pulled).await.unwrap();
+    chats.update_one(doc! { "_id": id(1, 2, 0) }, pulled).await.expect("it answers");
     merged.is_missed("note 2 1").await;
     let given_back = doc! { "$push": { "notes": { "_id": "note 2 1" } } };
-    chats.update_one(doc! { "_id": id(1, 2, 0) }, given_back).await.unwrap();
+    chats.update_one(doc! { "_id": id(1, 2, 0) }, given_back).await.expect("it answers");
 
     let aliases = merged.place.database.collection::<Document>("onechat_aliases");
-    let alias = aliases.find_one_and_delete(doc! { "_id": id(1, 3, 1).to_hex() }).await.unwrap().unwrap();
+    let alias = aliases
+        .find_one_and_delete(doc! { "_id": id(1, 3, 1).to_hex() })
+        .await
+        .expect("it answers")
+        .expect("it answers");
     merged.is_missed(&id(1, 3, 1).to_hex()).await;
-    aliases.insert_one(alias).await.unwrap();
+    aliases.insert_one(alias).await.expect("it answers");
     assert!(merged.account().await.holds);
 }
 
@@ -117,15 +135,15 @@ async fn the_account_misses_whatever_is_lost_on_a_replica_set() {
 async fn what_others_write_is_nobodys_business() {
     let merged = Merged::on(shared_standalone().await).await;
     let new = doc! { "chatId": id(1, 0, 0), "sender": "ann", "text": "new" };
-    merged.messages().insert_one(new).await.unwrap();
+    merged.messages().insert_one(new).await.expect("it answers");
     merged
         .place
         .chats()
         .insert_one(doc! { "participants": ["x", "y"], "participantsKey": "x_y" })
         .await
-        .unwrap();
+        .expect("it answers");
     let text = doc! { "$set": { "text": "edited" } };
-    merged.messages().update_one(doc! { "_id": id(2, 0, 1) }, text).await.unwrap();
+    merged.messages().update_one(doc! { "_id": id(2, 0, 1) }, text).await.expect("it answers");
     assert!(merged.account().await.holds);
 }
 
@@ -133,8 +151,8 @@ async fn what_others_write_is_nobodys_business() {
 async fn a_run_without_an_inventory_has_no_account() {
     let place = Place::fresh().await;
     let migrator = place.migrator().await;
-    let lease = migrator.lease("test").await.unwrap();
-    let run = migrator.begin_run(&lease, RunKind::Merge).await.unwrap();
-    let refused = migrator.account(&run, &Uncontrolled).await.unwrap_err().to_string();
+    let lease = migrator.lease("test").await.expect("it answers");
+    let run = migrator.begin_run(&lease, RunKind::Merge).await.expect("it answers");
+    let refused = migrator.account(&run, &Uncontrolled).await.expect_err("it is refused").to_string();
     assert!(refused.contains("no inventory"), "{refused}");
 }

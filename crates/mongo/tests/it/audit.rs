@@ -51,12 +51,12 @@ async fn every_kind_of_damage_is_found() {
     let message = |chat: ObjectId, sender: &str, ms: i64| {
         doc! { "chatId": chat, "sender": sender, "text": "hi", "createdAt": DateTime::from_millis(ms) }
     };
-    let (nowhere, behind) = (ObjectId::new(), ObjectId::new());
-    place
-        .chats()
-        .insert_one(doc! { "_id": behind, "participants": ["k", "l"], "participantsKey": "k_l" })
-        .await
-        .unwrap();
+    let (nowhere, behind, silent) = (ObjectId::new(), ObjectId::new(), ObjectId::new());
+    let chats = [
+        doc! { "_id": behind, "participants": ["k", "l"], "participantsKey": "k_l", "lastMessageAt": at(8000) },
+        doc! { "_id": silent, "participants": ["m", "n"], "participantsKey": "m_n" },
+    ];
+    place.chats().insert_many(chats).await.unwrap();
     messages
         .insert_many([
             message(sound, "a", 4000),
@@ -64,6 +64,7 @@ async fn every_kind_of_damage_is_found() {
             message(nowhere, "a", 1),
             message(nowhere, "b", 2),
             message(behind, "k", 9000),
+            message(silent, "m", 9000),
         ])
         .await
         .unwrap();
@@ -80,7 +81,7 @@ async fn every_kind_of_damage_is_found() {
         .unwrap();
 
     let report = audit(&place, KeyFormat::Joined).await;
-    assert_eq!((report.chats, report.messages, report.aliases), (10, 5, 3));
+    assert_eq!((report.chats, report.messages, report.aliases), (11, 6, 3));
     let found: Vec<(FindingKind, u64)> =
         report.findings.iter().map(|finding| (finding.kind, finding.count)).collect();
     assert_eq!(
@@ -97,6 +98,7 @@ async fn every_kind_of_damage_is_found() {
             (FindingKind::OrphanedMessage, 1),
             (FindingKind::ForeignSender, 1),
             (FindingKind::WrongActivity, 1),
+            (FindingKind::AbsentActivity, 1),
             (FindingKind::DanglingAlias, 1),
             (FindingKind::AliasOfLiveChat, 1),
         ],

@@ -12,7 +12,7 @@ async fn take_over(place: &Place, migrator: &MongoMigrator) -> Lease {
     let leases = place.database.collection::<Document>("onechat_lease");
     let long_ago = doc! { "$set": { "beat": DateTime::from_millis(0) } };
     loop {
-        leases.update_one(doc! { "_id": "chats" }, long_ago.clone()).await.unwrap();
+        leases.update_one(doc! { "_id": "chats" }, long_ago.clone()).await.expect("it answers");
         match migrator.lease("the second").await {
             Ok(lease) => return lease,
             // The holder has renewed it in between.
@@ -26,24 +26,24 @@ async fn take_over(place: &Place, migrator: &MongoMigrator) -> Lease {
 async fn a_second_run_is_told_who_is_at_work() {
     let place = Place::fresh().await;
     let (one, other) = (place.migrator().await, place.migrator().await);
-    let lease = one.lease("the first").await.unwrap();
+    let lease = one.lease("the first").await.expect("it answers");
     let refused = other.lease("the second").await.err().expect("there is one at work");
     let text = refused.to_string();
     assert!(matches!(refused, MigrateError::Leased { .. }), "{text}");
     for part in ["the first", &format!("process {}", std::process::id())] {
         assert!(text.contains(part), "{part:?} is missing in {text:?}");
     }
-    lease.release().await.unwrap();
-    other.lease("the second").await.unwrap();
+    lease.release().await.expect("it answers");
+    other.lease("the second").await.expect("it answers");
 }
 
 #[tokio::test]
 async fn what_a_killed_run_has_left_is_taken_over_by_itself() {
     let place = Place::fresh().await;
-    let killed = place.migrator().await.lease("killed").await.unwrap();
+    let killed = place.migrator().await.lease("killed").await.expect("it answers");
     // It is dropped without being released, as by `kill -9`.
     drop(killed);
-    place.migrator().await.lease("the next").await.unwrap();
+    place.migrator().await.lease("the next").await.expect("it answers");
 }
 
 /// Two chats of one set, and a third one without a key.
@@ -54,16 +54,16 @@ async fn old(deployment: &Deployment) -> Place {
         doc! { "_id": ObjectId::from_bytes([2; 12]), "participants": ["b", "a"] },
         doc! { "_id": ObjectId::from_bytes([3; 12]), "participants": ["c", "d"] },
     ];
-    place.chats().insert_many(chats).await.unwrap();
+    place.chats().insert_many(chats).await.expect("it answers");
     place
 }
 
 async fn a_run_that_was_taken_over_writes_nothing_more(deployment: &Deployment) {
     let place = old(deployment).await;
     let paused = place.migrator().await;
-    let lease = paused.lease("paused").await.unwrap();
-    paused.guard_on(&lease, false, &Uncontrolled).await.unwrap();
-    let run = paused.begin_run(&lease, RunKind::Merge).await.unwrap();
+    let lease = paused.lease("paused").await.expect("it answers");
+    paused.guard_on(&lease, false, &Uncontrolled).await.expect("it answers");
+    let run = paused.begin_run(&lease, RunKind::Merge).await.expect("it answers");
     let next = place.migrator().await;
     let second = take_over(&place, &next).await;
 
@@ -74,13 +74,16 @@ async fn a_run_that_was_taken_over_writes_nothing_more(deployment: &Deployment) 
     for late in late {
         assert!(matches!(late, Err(MigrateError::LeaseLost)), "{late:?}");
     }
-    assert_eq!(place.chats().count_documents(doc! {}).await.unwrap(), 3);
-    assert_eq!(place.chats().count_documents(doc! { "participantsKey": { "$gt": "" } }).await.unwrap(), 1);
+    assert_eq!(place.chats().count_documents(doc! {}).await.expect("it answers"), 3);
+    assert_eq!(
+        place.chats().count_documents(doc! { "participantsKey": { "$gt": "" } }).await.expect("it answers"),
+        1
+    );
 
-    let run = next.begin_run(&second, RunKind::Merge).await.unwrap();
-    next.backfill(Some(&second), Some(&run), false, &Uncontrolled).await.unwrap();
-    assert_eq!(next.merge(&second, &run, &Uncontrolled).await.unwrap().groups, 1);
-    assert_eq!(place.chats().count_documents(doc! {}).await.unwrap(), 2);
+    let run = next.begin_run(&second, RunKind::Merge).await.expect("it answers");
+    next.backfill(Some(&second), Some(&run), false, &Uncontrolled).await.expect("it answers");
+    assert_eq!(next.merge(&second, &run, &Uncontrolled).await.expect("it answers").groups, 1);
+    assert_eq!(place.chats().count_documents(doc! {}).await.expect("it answers"), 2);
 }
 
 #[tokio::test]

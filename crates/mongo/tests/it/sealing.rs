@@ -24,7 +24,7 @@ async fn with_keys_to_be_moved(deployment: &Deployment, pairs: u32) -> Place {
             doc! { "participants": people.to_vec(), "participantsKey": &key, "n": 2 },
         ]
     });
-    place.chats().insert_many(chats).await.unwrap();
+    place.chats().insert_many(chats).await.expect("it answers");
     place
 }
 
@@ -32,10 +32,17 @@ async fn with_keys_to_be_moved(deployment: &Deployment, pairs: u32) -> Place {
 async fn hashes(deployment: &Deployment, database: &str) -> Vec<String> {
     let mut hashes = Vec::new();
     for member in 0..deployment.members() {
-        let url = deployment.uri_of(member).unwrap();
-        let client = mongodb::Client::with_uri_str(url).await.unwrap();
-        let reply = client.database(database).run_command(doc! { "dbHash": 1 }).await.unwrap();
-        hashes.push(reply.get_document("collections").unwrap().get_str("chats").unwrap().to_owned());
+        let url = deployment.uri_of(member).expect("it is a member");
+        let client = mongodb::Client::with_uri_str(url).await.expect("it answers");
+        let reply = client.database(database).run_command(doc! { "dbHash": 1 }).await.expect("it answers");
+        hashes.push(
+            reply
+                .get_document("collections")
+                .expect("hashes")
+                .get_str("chats")
+                .expect("one of chats")
+                .to_owned(),
+        );
     }
     hashes
 }
@@ -43,16 +50,16 @@ async fn hashes(deployment: &Deployment, database: &str) -> Vec<String> {
 #[tokio::test]
 async fn no_member_dies_of_keys_that_go_from_chat_to_chat() {
     // Its own: members that die would take the other tests along.
-    let deployment = Deployment::replica_set().await.unwrap();
+    let deployment = Deployment::replica_set().await.expect("it answers");
     let place = with_keys_to_be_moved(&deployment, 200).await;
     let migrator = place.migrator().await;
-    let lease = migrator.lease("test").await.unwrap();
-    let run = migrator.begin_run(&lease, RunKind::Merge).await.unwrap();
-    migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
-    assert!(!migrator.protection().await.unwrap().is_unique, "the guard alone");
-    assert_eq!(migrator.merge(&lease, &run, &Uncontrolled).await.unwrap().groups, 200);
-    assert!(migrator.protection().await.unwrap().is_unique);
-    assert_eq!(place.chats().count_documents(doc! {}).await.unwrap(), 200);
+    let lease = migrator.lease("test").await.expect("it answers");
+    let run = migrator.begin_run(&lease, RunKind::Merge).await.expect("it answers");
+    migrator.guard_on(&lease, false, &Uncontrolled).await.expect("it answers");
+    assert!(!migrator.protection().await.expect("it answers").is_unique, "the guard alone");
+    assert_eq!(migrator.merge(&lease, &run, &Uncontrolled).await.expect("it answers").groups, 200);
+    assert!(migrator.protection().await.expect("it answers").is_unique);
+    assert_eq!(place.chats().count_documents(doc! {}).await.expect("it answers"), 200);
     deployment.wait_until_healthy().await.expect("a member died");
     for _ in 0..100 {
         let hashes = hashes(&deployment, place.database.name()).await;
@@ -68,16 +75,16 @@ async fn no_member_dies_of_keys_that_go_from_chat_to_chat() {
 async fn malformed_chats_that_share_a_key_are_named_before_anything_is_merged() {
     let place = with_keys_to_be_moved(shared_replica_set().await, 1).await;
     let malformed = [0, 1].map(|_| doc! { "participants": 7, "participantsKey": "broken" });
-    place.chats().insert_many(malformed).await.unwrap();
+    place.chats().insert_many(malformed).await.expect("it answers");
     let migrator = place.migrator().await;
-    let lease = migrator.lease("test").await.unwrap();
-    let run = migrator.begin_run(&lease, RunKind::Merge).await.unwrap();
-    migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
-    let refused = migrator.merge(&lease, &run, &Uncontrolled).await.unwrap_err();
+    let lease = migrator.lease("test").await.expect("it answers");
+    let run = migrator.begin_run(&lease, RunKind::Merge).await.expect("it answers");
+    migrator.guard_on(&lease, false, &Uncontrolled).await.expect("it answers");
+    let refused = migrator.merge(&lease, &run, &Uncontrolled).await.expect_err("it is refused");
     assert!(matches!(&refused, MigrateError::Refused(why) if why.contains("malformed")), "{refused}");
-    assert_eq!(place.chats().count_documents(doc! {}).await.unwrap(), 5);
+    assert_eq!(place.chats().count_documents(doc! {}).await.expect("it answers"), 5);
     let mended = doc! { "$unset": { "participantsKey": "" } };
     let chats = place.database.collection::<Document>("chats");
-    chats.update_one(doc! { "participantsKey": "broken" }, mended).await.unwrap();
-    assert_eq!(migrator.merge(&lease, &run, &Uncontrolled).await.unwrap().groups, 1);
+    chats.update_one(doc! { "participantsKey": "broken" }, mended).await.expect("it answers");
+    assert_eq!(migrator.merge(&lease, &run, &Uncontrolled).await.expect("it answers").groups, 1);
 }

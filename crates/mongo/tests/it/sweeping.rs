@@ -30,14 +30,19 @@ impl Merged {
     async fn on(deployment: &Deployment) -> Self {
         let place = Place::on(deployment).await;
         let chats = [SURVIVOR, LOSER].map(|id| doc! { "_id": id, "participants": ["ann", "bob"] });
-        place.chats().insert_many(chats).await.unwrap();
+        place.chats().insert_many(chats).await.expect("it answers");
         let memberships = [SURVIVOR, LOSER]
             .map(|id| doc! { "_id": format!("old {id}"), "chat": { "id": id }, "user": "ann", "unread": 1 });
-        place.database.collection::<Document>("memberships").insert_many(memberships).await.unwrap();
+        place
+            .database
+            .collection::<Document>("memberships")
+            .insert_many(memberships)
+            .await
+            .expect("it answers");
         let migrator = migrator(&place).await;
-        let lease = migrator.lease("test").await.unwrap();
-        let run = migrator.begin_run(&lease, RunKind::Merge).await.unwrap();
-        assert_eq!(migrator.merge(&lease, &run, &Uncontrolled).await.unwrap().groups, 1);
+        let lease = migrator.lease("test").await.expect("it answers");
+        let run = migrator.begin_run(&lease, RunKind::Merge).await.expect("it answers");
+        assert_eq!(migrator.merge(&lease, &run, &Uncontrolled).await.expect("it answers").groups, 1);
         Self { place, migrator, lease, run }
     }
 
@@ -46,7 +51,7 @@ impl Merged {
     }
 
     async fn insert(&self, collection: &str, row: Document) {
-        self.rows(collection).insert_one(row).await.unwrap();
+        self.rows(collection).insert_one(row).await.expect("it answers");
     }
 
     async fn all(&self, collection: &str) -> Vec<Document> {
@@ -54,24 +59,25 @@ impl Merged {
             .find(doc! {})
             .sort(doc! { "_id": 1 })
             .await
-            .unwrap()
+            .expect("it answers")
             .try_collect()
             .await
-            .unwrap()
+            .expect("it answers")
     }
 
     /// What is there to sweep is counted, then swept; once more there is nothing.
     async fn sweep(&self, rows: u64) {
-        assert_eq!(self.migrator.unswept(&Uncontrolled).await.unwrap(), rows);
-        let report = self.migrator.sweep(&self.lease, &Uncontrolled).await.unwrap();
+        assert_eq!(self.migrator.unswept(&Uncontrolled).await.expect("it answers"), rows);
+        let report = self.migrator.sweep(&self.lease, &Uncontrolled).await.expect("it answers");
         assert_eq!(report.moved, rows, "{report:?}");
-        assert_eq!(self.migrator.unswept(&Uncontrolled).await.unwrap(), 0);
-        assert_eq!(self.migrator.sweep(&self.lease, &Uncontrolled).await.unwrap().moved, 0);
+        assert_eq!(self.migrator.unswept(&Uncontrolled).await.expect("it answers"), 0);
+        assert_eq!(self.migrator.sweep(&self.lease, &Uncontrolled).await.expect("it answers").moved, 0);
     }
 
     async fn undo(&self) -> Vec<String> {
         let target = UndoTarget::Run(self.run.clone());
-        let report = self.migrator.undo(Some(&self.lease), &target, false, &Uncontrolled).await.unwrap();
+        let report =
+            self.migrator.undo(Some(&self.lease), &target, false, &Uncontrolled).await.expect("it answers");
         report.conflicts
     }
 }
@@ -87,7 +93,7 @@ async fn rows_of_all_kinds_follow(deployment: &Deployment) {
         .rows("messages")
         .create_index(IndexModel::builder().keys(keys).options(unique).build())
         .await
-        .unwrap();
+        .expect("it answers");
     for row in [
         message("as an id", LOSER.into(), "one", "c1"),
         message("as text", LOSER.to_hex().into(), "two", "c2"),
@@ -110,20 +116,23 @@ async fn rows_of_all_kinds_follow(deployment: &Deployment) {
     merged.sweep(7).await;
 
     let messages = merged.all("messages").await;
-    let names: Vec<&str> = messages.iter().map(|row| row.get_str("_id").unwrap()).collect();
+    let names: Vec<&str> = messages.iter().map(|row| row.get_str("_id").expect("it has one")).collect();
     assert_eq!(names, ["as an id", "as text", "here", "said otherwise", "under one id"]);
-    assert!(messages.iter().all(
-        |row| !row.to_string().contains(&LOSER.to_hex()) || row.get_str("_id").unwrap() == "under one id"
-    ));
-    let renamed = messages[4].get_str("clientMessageId").unwrap();
+    assert!(messages.iter().all(|row| !row.to_string().contains(&LOSER.to_hex())
+        || row.get_str("_id").expect("it has one") == "under one id"));
+    let renamed = messages[4].get_str("clientMessageId").expect("it has one");
     assert_eq!(renamed, format!("c4~{}", LOSER.to_hex()), "both are kept");
-    assert_eq!(messages[1].get_str("chatId").unwrap(), SURVIVOR.to_hex(), "it goes on naming chats as text");
+    assert_eq!(
+        messages[1].get_str("chatId").expect("it has one"),
+        SURVIVOR.to_hex(),
+        "it goes on naming chats as text"
+    );
     let [bookmark] = &merged.all("bookmarks").await[..] else { panic!("there is one bookmark") };
-    assert_eq!(bookmark.get_array("chats").unwrap(), &vec![SURVIVOR.into(), "elsewhere".into()]);
+    assert_eq!(bookmark.get_array("chats").expect("it has one"), &vec![SURVIVOR.into(), "elsewhere".into()]);
     let memberships = merged.all("memberships").await;
     let unread = |user: &str| {
-        let of = memberships.iter().filter(|row| row.get_str("user").unwrap() == user);
-        of.map(|row| row.get_i32("unread").unwrap()).collect::<Vec<_>>()
+        let of = memberships.iter().filter(|row| row.get_str("user").expect("it has one") == user);
+        of.map(|row| row.get_i32("unread").expect("it has one")).collect::<Vec<_>>()
     };
     assert_eq!((unread("ann"), unread("bob")), (vec![7], vec![7]), "{memberships:?}");
 

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use crate::{old_data::migrator, support::Place};
 
 /// Far more than healing takes, an election in between included.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An operator who can say stop, and keeps what is said.
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl Control for Hand {
     fn advance(&self, _step: &str, _done: u64, _total: u64) {}
 
     fn note(&self, text: &str) {
-        self.said.lock().unwrap().push(text.to_owned());
+        self.said.lock().expect("nobody panicked").push(text.to_owned());
     }
 }
 
@@ -66,8 +66,8 @@ impl Watching {
     /// Returns what it did, and what it said.
     async fn stop(self) -> (WatchReport, Vec<String>) {
         self.hand.stop.store(true, Ordering::Relaxed);
-        let report = self.work.await.unwrap().unwrap();
-        (report, self.hand.said.lock().unwrap().clone())
+        let report = self.work.await.expect("it answers").expect("it answers");
+        (report, self.hand.said.lock().expect("nobody panicked").clone())
     }
 }
 
@@ -80,25 +80,25 @@ async fn guarded(deployment: &Deployment) -> Place {
         .chats()
         .insert_one(doc! { "_id": OLD, "participants": ["ann", "bob"], "participantsKey": "ann_bob" })
         .await
-        .unwrap();
+        .expect("it answers");
     let migrator = migrator(&place).await;
-    let lease = migrator.lease("guard").await.unwrap();
-    migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
-    lease.release().await.unwrap();
+    let lease = migrator.lease("guard").await.expect("it answers");
+    migrator.guard_on(&lease, false, &Uncontrolled).await.expect("it answers");
+    lease.release().await.expect("it answers");
     place
 }
 
 /// What an old backend does: a chat without a key, and a message to it.
 async fn old_write(place: &Place, people: [&str; 2]) -> ObjectId {
     let id = ObjectId::new();
-    place.chats().insert_one(doc! { "_id": id, "participants": people.to_vec() }).await.unwrap();
+    place.chats().insert_one(doc! { "_id": id, "participants": people.to_vec() }).await.expect("it answers");
     message(place, id).await;
     id
 }
 
 async fn message(place: &Place, chat: ObjectId) {
     let messages = place.database.collection::<Document>("messages");
-    messages.insert_one(doc! { "chatId": chat, "sender": "ann", "text": "hi" }).await.unwrap();
+    messages.insert_one(doc! { "chatId": chat, "sender": "ann", "text": "hi" }).await.expect("it answers");
 }
 
 /// Waits until every chat has a key of its own and so many messages are in the old chat.
@@ -154,7 +154,7 @@ async fn it_goes_on_where_it_stopped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_the_oplog_does_not_go_back_so_far_a_full_pass_makes_up_for_it() {
     let setup = Setup::replica_set().members(1).parameter("enableTestCommands", "1");
-    let deployment = setup.start().await.unwrap();
+    let deployment = setup.start().await.expect("it answers");
     let place = guarded(&deployment).await;
     let watching = Watching::start(&place).await;
     old_write(&place, ["bob", "ann"]).await;
@@ -166,7 +166,7 @@ async fn where_the_oplog_does_not_go_back_so_far_a_full_pass_makes_up_for_it() {
     let lost = doc! { "failCommands": ["aggregate"], "errorCode": 286, "appName": "onechat" };
     let admin = deployment.client().database("admin");
     let fail = doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": lost };
-    admin.run_command(fail).await.unwrap();
+    admin.run_command(fail).await.expect("it answers");
     let watching = Watching::start(&place).await;
     until_healed(&place, 1, 2).await;
     let (report, said) = watching.stop().await;
@@ -175,21 +175,21 @@ async fn where_the_oplog_does_not_go_back_so_far_a_full_pass_makes_up_for_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_outlasts_a_step_down_and_a_killed_primary() {
-    let deployment = Deployment::replica_set().await.unwrap();
+    let deployment = Deployment::replica_set().await.expect("it answers");
     let place = guarded(&deployment).await;
     let watching = Watching::start(&place).await;
     old_write(&place, ["bob", "ann"]).await;
     until_healed(&place, 1, 1).await;
-    deployment.step_down().await.unwrap();
-    deployment.wait_until_writable().await.unwrap();
+    deployment.step_down().await.expect("it answers");
+    deployment.wait_until_writable().await.expect("it answers");
     old_write(&place, ["bob", "ann"]).await;
     until_healed(&place, 1, 2).await;
-    let primary = deployment.primary().await.unwrap();
-    deployment.kill(primary).unwrap();
-    deployment.wait_until_writable().await.unwrap();
+    let primary = deployment.primary().await.expect("it answers");
+    deployment.kill(primary).expect("it runs");
+    deployment.wait_until_writable().await.expect("it answers");
     old_write(&place, ["bob", "ann"]).await;
     until_healed(&place, 1, 3).await;
-    deployment.restart(primary).await.unwrap();
+    deployment.restart(primary).await.expect("it answers");
     let (report, said) = watching.stop().await;
     assert_eq!(report.merged, 3, "{report:?} {said:?}");
     assert!(!said.iter().any(|line| line.contains("full pass")), "{said:?}");
@@ -198,6 +198,7 @@ async fn it_outlasts_a_step_down_and_a_killed_primary() {
 #[tokio::test]
 async fn a_standalone_server_has_nothing_to_follow() {
     let place = guarded(shared_standalone().await).await;
-    let refused = Watching::start(&place).await.work.await.unwrap().unwrap_err().to_string();
+    let refused =
+        Watching::start(&place).await.work.await.expect("it answers").expect_err("it is refused").to_string();
     assert!(refused.contains("no change streams") && refused.contains("onechat migrate"), "{refused}");
 }

@@ -147,26 +147,26 @@ impl Steps for Migration<'_> {
         let Session { migrator, operator, store, .. } = self.session;
         let protection = operator.reading(migrator.protection()).await?;
         let report = operator.reading(audit::audit_with(store, operator)).await?;
-        let keys = operator.reading(migrator.backfill(None, None, true, operator)).await?;
-        let plan = operator.reading(migrator.plan(operator, &mut |_| Ok(()))).await?;
-        let strays = operator.reading(migrator.unswept(operator)).await?;
-        let runs = operator.reading(migrator.runs()).await?;
         operator.clear();
         if !self.session.json {
             audit::print(&report)?;
             say("")?;
         }
         self.audit = Some(report);
-        let is_open = |run: &onechat_mongo::RunSummary| run.kind == "migrate" && run.ended_at.is_none();
-        Ok(Look {
-            state: protection.state,
-            is_unique: protection.is_unique,
-            is_cut_off: runs.iter().any(is_open),
-            keys: keys.keyed + keys.corrected,
-            groups: plan.groups,
-            blocked: plan.blocked,
-            strays,
-        })
+        let mut look = Look::of_the_protection(protection.state, protection.is_unique);
+        // What is left matters only where there may be nothing: to count it takes as long as the audit.
+        if look.is_protected() {
+            let keys = operator.reading(migrator.backfill(None, None, true, operator)).await?;
+            let plan = operator.reading(migrator.plan(operator, &mut |_| Ok(()))).await?;
+            look.keys = keys.keyed + keys.corrected;
+            (look.groups, look.blocked) = (plan.groups, plan.blocked);
+            look.strays = operator.reading(migrator.unswept(operator)).await?;
+            let runs = operator.reading(migrator.runs()).await?;
+            let is_open = |run: &onechat_mongo::RunSummary| run.kind == "migrate" && run.ended_at.is_none();
+            look.is_cut_off = runs.iter().any(is_open);
+            operator.clear();
+        }
+        Ok(look)
     }
 
     async fn inventory(&mut self) -> anyhow::Result<()> {

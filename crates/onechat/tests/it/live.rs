@@ -30,8 +30,8 @@ use crate::{
 /// How many sets of each kind the writers meet in: old ones, and people who have no chat yet.
 const OLD_FRIENDS: usize = 3_000;
 const NEW_FRIENDS: usize = 3_000;
-const OLD_WRITERS: u64 = 4;
-const CLIENTS: u64 = 8;
+const OLD_WRITERS: u64 = 2;
+const CLIENTS: u64 = 4;
 /// Servers look at the state of the collection every two seconds, and this machine is busy.
 const UNTIL_NOTICED: Duration = Duration::from_secs(10);
 /// For `watch` to heal what was written last.

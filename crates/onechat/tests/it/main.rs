@@ -14,6 +14,7 @@ mod killed;
 mod live;
 mod migrate_control;
 mod migrate_course;
+mod migrate_read_only;
 mod migrate_refusals;
 mod mongo;
 mod mongo_index;

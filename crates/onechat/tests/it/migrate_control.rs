@@ -37,6 +37,8 @@ impl Slow {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("onechat.toml");
         let slow = Self { store, database, config, folder };
+        let guard = onechat().args(["guard", "on", "--yes", "--store", &slow.store]).output().unwrap();
+        assert!(guard.status.success(), "{}", text(&guard));
         slow.set_rate(1);
         slow
     }

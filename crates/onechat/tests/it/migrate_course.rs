@@ -3,11 +3,11 @@
 use std::{fs, process::Output};
 
 use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
-use onechat_legacy::{Database, connect};
-use onechat_mongod::{fresh_database, shared_standalone};
+use onechat_legacy::{Database, Shape, Strictness, connect, differences};
+use onechat_mongod::{Deployment, fresh_database, shared_replica_set, shared_standalone};
 use serde_json::{Value, json};
 
-use crate::{mongo::on, server::text};
+use crate::{mongo::on, old_data::OldData, server::text};
 
 /// A database with two chats of ann and bob, one without a key of ann and carol, and messages in all of them.
 struct Old {
@@ -154,4 +154,32 @@ async fn a_plan_is_reviewed_applied_and_found_out_when_it_is_stale_or_of_other_r
     );
     assert_eq!(old.all("chats").await.len(), 2);
     assert_eq!(old.json(0, &["enforce", "--yes"])["is_unique"], true);
+}
+
+async fn all_of_it_is_given_back(deployment: &Deployment) {
+    let shape = Shape::of(600, 90, 3_000, 11);
+    let (ours, as_it_was) =
+        (OldData::on(deployment, shape.clone()).await, OldData::on(deployment, shape).await);
+    ours.succeed(&["migrate", "--yes"]);
+    let runs: Value = serde_json::from_str(&ours.succeed(&["merge", "list", "--json"])).unwrap();
+    ours.succeed(&["rollback", "--yes"]);
+    ours.succeed(&["merge", "undo", "--yes", "--run", runs["runs"][0]["run"].as_str().unwrap()]);
+    let mut apart = differences(&ours.database, &as_it_was.database).await.unwrap();
+    // What servers need besides stays.
+    apart.retain(|difference| !difference.starts_with("the indexes of"));
+    assert!(apart.is_empty(), "{} differences: {apart:#?}", apart.len());
+    // And forth again, as if nothing had been.
+    ours.succeed(&["migrate", "--yes"]);
+    let wrong = ours.differences(Strictness::Exact).await;
+    assert!(wrong.is_empty(), "{} differences: {wrong:#?}", wrong.len());
+}
+
+#[tokio::test]
+async fn a_whole_migration_is_given_back_to_the_byte() {
+    all_of_it_is_given_back(shared_standalone().await).await;
+}
+
+#[tokio::test]
+async fn a_whole_migration_is_given_back_to_the_byte_on_a_replica_set() {
+    all_of_it_is_given_back(shared_replica_set().await).await;
 }

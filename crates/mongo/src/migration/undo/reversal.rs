@@ -15,8 +15,10 @@ use super::{
 /// What it takes to undo one entry. Every part names what it expects to find.
 pub(super) struct Reversal {
     pub(super) entry: Entry,
-    /// Chats that live again, and rows that were removed. Byte for byte.
-    pub(super) inserts: Vec<Insert>,
+    /// Chats that live again, byte for byte.
+    pub(super) chats: Vec<Insert>,
+    /// Rows that were removed, byte for byte. A unique index may allow them only once others are pointed back.
+    pub(super) rows: Vec<Insert>,
     pub(super) replacements: Vec<Replacement>,
     pub(super) points: Vec<Point>,
     pub(super) revived: u64,
@@ -94,7 +96,8 @@ impl Reversal {
         let Loaded { entry, items } = loaded;
         let mut reversal = Self {
             entry,
-            inserts: Vec::new(),
+            chats: Vec::new(),
+            rows: Vec::new(),
             replacements: Vec::new(),
             points: Vec::new(),
             revived: 0,
@@ -130,13 +133,16 @@ impl Reversal {
             let (before, after) = row.as_a_whole(now.document(&row.collection, &row.id));
             match after {
                 Some(after) => reversal.replace(&row.collection, row.id, &before, &after, now),
-                None => reversal.insert(&row.collection, &row.id, before, now),
+                None => {
+                    let insert = reversal.insert(&row.collection, &row.id, before, now);
+                    reversal.rows.extend(insert);
+                }
             }
         }
         for (id, before) in losers {
-            let had = reversal.inserts.len();
-            reversal.insert(chats, &id, before, now);
-            reversal.revived += (reversal.inserts.len() - had) as u64;
+            let insert = reversal.insert(chats, &id, before, now);
+            reversal.revived += u64::from(insert.is_some());
+            reversal.chats.extend(insert);
         }
         reversal.kept += now.written_since(&reversal.entry);
         reversal
@@ -171,12 +177,13 @@ impl Reversal {
         }
     }
 
-    fn insert(&mut self, collection: &str, id: &Bson, before: RawDocumentBuf, now: &Now) {
+    fn insert(&mut self, collection: &str, id: &Bson, before: RawDocumentBuf, now: &Now) -> Option<Insert> {
         match now.document(collection, id) {
-            None => self.inserts.push(Insert { collection: collection.to_owned(), document: before }),
+            None => return Some(Insert { collection: collection.to_owned(), document: before }),
             Some(document) if *document == before => {}
             Some(_) => self.conflict(collection, id, "was made anew since, and stays as it is"),
         }
+        None
     }
 
     fn point(&mut self, collection: String, field: String, to: Bson, from: Bson, ids: Vec<Bson>, now: &Now) {
@@ -209,7 +216,7 @@ impl Reversal {
     /// How many documents it writes.
     pub(in crate::migration) fn documents(&self) -> u64 {
         let rows: usize = self.points.iter().map(|point| point.ids.len()).sum();
-        (self.inserts.len() + self.replacements.len() + rows + 1) as u64
+        (self.chats.len() + self.rows.len() + self.replacements.len() + rows + 1) as u64
     }
 
     pub(super) fn moved_back(&self) -> u64 {

@@ -9,7 +9,7 @@ use onechat_core::StoreError;
 use super::super::{commands::COMMAND_BYTES, journal::JOURNAL};
 use super::{
     now::intention,
-    reversal::{Point, Replacement, Reversal},
+    reversal::{Insert, Point, Replacement, Reversal},
 };
 use crate::collections::ALIASES;
 
@@ -26,10 +26,19 @@ pub(super) struct Command {
     pub(super) expected: Option<usize>,
 }
 
-/// Brings back the chats that ended, and the rows that were removed.
-pub(super) fn inserts(reversals: &[Reversal]) -> Vec<Command> {
+/// Brings back the chats that ended.
+pub(super) fn chats(reversals: &[Reversal]) -> Vec<Command> {
+    inserts(reversals.iter().flat_map(|reversal| &reversal.chats))
+}
+
+/// Brings back the rows that were removed. Comes after everything that makes room for them in a unique index.
+pub(super) fn rows(reversals: &[Reversal]) -> Vec<Command> {
+    inserts(reversals.iter().flat_map(|reversal| &reversal.rows))
+}
+
+fn inserts<'a>(all: impl Iterator<Item = &'a Insert>) -> Vec<Command> {
     let mut by_collection: BTreeMap<&str, Statements> = BTreeMap::new();
-    for insert in reversals.iter().flat_map(|reversal| &reversal.inserts) {
+    for insert in all {
         by_collection.entry(&insert.collection).or_default().push(insert.document.clone(), 1);
     }
     let commands = by_collection.into_iter().flat_map(|(collection, statements)| {

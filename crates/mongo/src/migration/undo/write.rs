@@ -142,9 +142,10 @@ impl Undo<'_> {
     }
 
     async fn in_transaction(&self, lease: &Lease, reversals: &[Reversal]) -> Result<Outcome, MigrateError> {
-        let mut commands = statements::inserts(reversals);
+        let mut commands = statements::chats(reversals);
         commands.extend(statements::points(reversals)?);
         commands.extend(statements::replacements(reversals)?);
+        commands.extend(statements::rows(reversals));
         commands.push(statements::aliases(reversals)?);
         commands.extend(statements::conclusions(reversals)?);
         let deadline = Deadline::after(super::super::commands::PATIENCE);
@@ -197,9 +198,10 @@ impl Undo<'_> {
     async fn in_steps(&self, lease: &Lease, reversals: &[Reversal]) -> Result<Outcome, MigrateError> {
         lease.check().await?;
         let mut commands = statements::intentions(reversals)?;
-        commands.extend(statements::inserts(reversals));
+        commands.extend(statements::chats(reversals));
         commands.extend(statements::points(reversals)?);
         commands.extend(statements::replacements(reversals)?);
+        commands.extend(statements::rows(reversals));
         commands.push(statements::aliases(reversals)?);
         let mut changed = false;
         for command in &commands {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::CollectionState;
 
 /// After how many passes a migration stops to run after a writer that goes on.
-pub const MAX_PASSES: u32 = 5;
+pub const MAX_PASSES: u32 = 3;
 
 /// What is left to do, found out by reading only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,6 +25,8 @@ use crate::{
 const ALIASES_AT_ONCE: usize = 500;
 /// The same, as a limit of a query.
 const ALIASES_PAGE: i64 = 500;
+/// After how many passes a sweep stops to run after somebody who goes on, however slowly.
+const MOST_PASSES: u64 = 5;
 /// How many rows one query returns.
 const ROWS: i64 = 10_000;
 
@@ -33,8 +35,10 @@ const ROWS: i64 = 10_000;
 pub struct SweepReport {
     /// Rows that were pointed to the chat that lives on.
     pub moved: u64,
-    /// How many passes it took until one found nothing.
+    /// How many passes it took.
     pub passes: u64,
+    /// Whether somebody goes on writing to ended chats, faster than they can be swept.
+    pub goes_on: bool,
 }
 
 /// A chat that was merged, and into which.
@@ -81,10 +85,12 @@ impl Merged {
 }
 
 impl MongoMigrator {
-    /// Passes over all aliases until a pass finds nothing.
+    /// Passes over all aliases until a pass finds nothing, or no less than the one before: then somebody goes on writing to ended
+    /// chats, and only [`MongoMigrator::watch`] keeps up with that.
     pub async fn sweep(&self, lease: &Lease, control: &dyn Control) -> Result<SweepReport, MigrateError> {
         self.finish_interrupted(lease, control).await?;
         let mut report = SweepReport::default();
+        let mut last_found = u64::MAX;
         loop {
             let before = report.moved;
             let (mut done, mut last) = (0, None);
@@ -98,9 +104,12 @@ impl MongoMigrator {
                 control.advance("sweep", done, done);
             }
             report.passes += 1;
-            if report.moved == before {
+            let found = report.moved - before;
+            if found == 0 || found >= last_found || report.passes == MOST_PASSES {
+                report.goes_on = found > 0;
                 return Ok(report);
             }
+            last_found = found;
         }
     }
 

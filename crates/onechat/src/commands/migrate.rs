@@ -103,6 +103,7 @@ impl Migration<'_> {
         !matches!(arrival.ending, Ending::NothingToDo | Ending::Enforced)
             || arrival.account_holds == Some(false)
             || self.did.merge.blocked > 0
+            || self.did.sweep.goes_on
     }
 
     fn print(&self, arrival: Arrival) -> anyhow::Result<()> {
@@ -229,6 +230,7 @@ impl Steps for Migration<'_> {
         self.say(&format!("sweep: {}", words::sweep(&report)))?;
         self.did.sweep.moved += report.moved;
         self.did.sweep.passes += report.passes;
+        self.did.sweep.goes_on = report.goes_on;
         Ok(())
     }
 

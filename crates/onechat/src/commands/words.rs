@@ -117,7 +117,13 @@ pub(super) fn merge(report: &MergeReport) -> String {
 
 pub(super) fn sweep(report: &SweepReport) -> String {
     let passes = count(report.passes, "pass", "passes");
-    format!("{} of ended chats were pointed to the surviving ones, in {passes}", rows(report.moved))
+    let mut text =
+        format!("{} of ended chats were pointed to the surviving ones, in {passes}", rows(report.moved));
+    line(&mut text, u64::from(report.goes_on), || {
+        "somebody goes on writing to ended chats: `onechat watch` points that to the surviving ones"
+            .to_owned()
+    });
+    text
 }
 
 pub(super) fn enforce(report: &EnforceReport, dry_run: bool) -> String {

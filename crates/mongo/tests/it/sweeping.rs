@@ -161,3 +161,24 @@ async fn a_sweep_with_nothing_to_do_changes_nothing() {
     merged.sweep(0).await;
     assert_eq!(difference(&before, &dump(&merged.place.database).await), None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_who_goes_on_is_not_run_after_for_ever() {
+    let merged = Merged::on(shared_standalone().await).await;
+    let messages = merged.rows("messages");
+    let writer = tokio::spawn(async move {
+        loop {
+            messages.insert_one(doc! { "chatId": LOSER, "sender": "ann" }).await.expect("it answers");
+        }
+    });
+    // Something is there from the beginning.
+    while merged.migrator.unswept(&Uncontrolled).await.expect("it answers") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let report = merged.migrator.sweep(&merged.lease, &Uncontrolled).await.expect("it ends");
+    assert!(report.goes_on && report.moved > 0, "{report:?}");
+    writer.abort();
+    let report = merged.migrator.sweep(&merged.lease, &Uncontrolled).await.expect("it ends");
+    assert!(!report.goes_on, "{report:?}");
+    assert_eq!(merged.migrator.unswept(&Uncontrolled).await.expect("it answers"), 0);
+}

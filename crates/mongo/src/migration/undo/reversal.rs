@@ -131,12 +131,11 @@ impl Reversal {
         }
         for row in edited.into_rows() {
             let (before, after) = row.as_a_whole(now.document(&row.collection, &row.id));
-            match after {
-                Some(after) => reversal.replace(&row.collection, row.id, &before, &after, now),
-                None => {
-                    let insert = reversal.insert(&row.collection, &row.id, before, now);
-                    reversal.rows.extend(insert);
-                }
+            if let Some(after) = after {
+                reversal.replace(&row.collection, row.id, &before, &after, now);
+            } else {
+                let insert = reversal.insert(&row.collection, &row.id, before, now);
+                reversal.rows.extend(insert);
             }
         }
         for (id, before) in losers {

@@ -16,6 +16,8 @@ use crate::{
     index::simple,
 };
 
+/// How often a message is looked for that another unique index than ours seems to hold.
+const LOOKS_AFTER_REFUSAL: usize = 5;
 /// A field that a chat has for a moment only.
 const MARK: &str = "__onechat_mark";
 
@@ -82,8 +84,10 @@ impl Collections {
     ) -> Result<Sent, StoreError> {
         let document = self.codec.new_message(message, &chat.document_id)?;
         let mut pauses = Pauses::default();
-        let mut may_be_ours = false;
+        let (mut may_be_ours, mut looks) = (false, 0);
         loop {
+            looks += 1;
+            let mut refusal = None;
             let written =
                 self.insert(self.messages.name(), vec![document.clone()], deadline).await?.remove(0);
             let why = match written {
@@ -93,7 +97,10 @@ impl Collections {
                     return Ok(Sent { message: self.codec.message(&raw, &chat.chat.id)?, created: true });
                 }
                 Written::Refused(why) => return Err(StoreError::Refused(why)),
-                Written::Duplicate(fields) => format!("the index on {} holds the message", fields.join(", ")),
+                Written::Duplicate(fields) => {
+                    refusal = (!self.is_of_messages(&fields)).then(|| self.in_the_way(&fields));
+                    format!("the index on {} holds the message", fields.join(", "))
+                }
                 Written::Unknown(why) => {
                     may_be_ours = true;
                     why
@@ -104,12 +111,31 @@ impl Collections {
                 let created = may_be_ours && first.id == message.id;
                 return Ok(Sent { message: first, created });
             }
+            if let Some(refusal) = refusal.filter(|_| looks >= LOOKS_AFTER_REFUSAL) {
+                return Err(refusal);
+            }
             if deadline.has_passed() {
                 self.metrics.deadline_misses.inc();
                 return Err(StoreError::Unavailable(why));
             }
             pauses.pause(deadline).await;
         }
+    }
+
+    /// Whether these are the fields of the index that stores each message once. Or of `_id`: then an earlier try is there.
+    fn is_of_messages(&self, fields: &[String]) -> bool {
+        let names = &self.codec.mapping().message_fields;
+        let ours = [&names.chat, &names.sender, &names.client_message_id];
+        matches!(fields, [id] if id == "_id")
+            || fields.len() == ours.len() && ours.iter().all(|name| fields.contains(name))
+    }
+
+    fn in_the_way(&self, fields: &[String]) -> StoreError {
+        StoreError::Refused(format!(
+            "a unique index of {} on {} holds the values of the message already",
+            self.messages.name(),
+            fields.join(", ")
+        ))
     }
 
     async fn first(

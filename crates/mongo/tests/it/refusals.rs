@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use mongodb::{IndexModel, bson::doc, options::IndexOptions};
+use mongodb::{
+    IndexModel,
+    bson::{Document, doc},
+    options::IndexOptions,
+};
 use onechat_core::{ResolveError, StoreError, ports::ChatStore};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
@@ -91,4 +95,20 @@ async fn a_damaged_chat_hides_no_other() {
             (_, other) => panic!("call {n}: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn another_unique_index_on_messages_is_named_and_not_waited_for() {
+    let place = Place::fresh().await;
+    let (store, world) = (place.store().await, World::default());
+    let chat = store.create_or_get(world.proposal(&["ann", "bob"])).await.unwrap().chat;
+    let unique = IndexOptions::builder().unique(true).build();
+    let index = IndexModel::builder().keys(doc! { "sender": 1 }).options(unique).build();
+    place.database.collection::<Document>("messages").create_index(index).await.unwrap();
+    store.send(world.message(&chat.id, "ann", "m1")).await.unwrap().unwrap();
+    let again = store.send(world.message(&chat.id, "ann", "m1")).await.unwrap().unwrap();
+    assert!(!again.created, "a repeated message is answered, whatever index stopped it");
+    let refused = store.send(world.message(&chat.id, "ann", "m2")).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Refused(why) if why.contains("sender")), "{refused:?}");
+    store.send(world.message(&chat.id, "bob", "m1")).await.unwrap().unwrap();
 }

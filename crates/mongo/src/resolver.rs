@@ -5,13 +5,15 @@
 //! race for a new chat, they cost a find, an insert and a find. The unique index decides between servers. While a
 //! collection has chats without their key, what the key does not find is looked for by participants before.
 
+mod history;
+
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use mongodb::{bson::Document, options::ReadConcern};
+use mongodb::bson::Document;
 use onechat_core::{Chat, ParticipantsKey, Proposal, StoreError};
 use tokio::{
     sync::oneshot,
@@ -24,7 +26,7 @@ use crate::{
     error::{Written, code, code_of},
     gatherer::Gatherer,
     guard::Guard,
-    historic::{Historic, Wanted},
+    historic::Wanted,
     metrics::{Index, Metrics},
 };
 
@@ -173,107 +175,6 @@ impl Resolver {
             unfound = self.look_in_history(unfound, deadline).await;
         }
         self.open(unfound, deadline);
-    }
-
-    /// Answers what is found by participants. Returns the rest.
-    async fn look_in_history(self: &Arc<Self>, unfound: Vec<Unfound>, deadline: Deadline) -> Vec<Unfound> {
-        let adopts = self.guard.adopts();
-        let asked = unfound.iter().map(|unfound| {
-            let opens = unfound.waiters.iter().any(|waiter| waiter.proposal.is_some());
-            (&unfound.wanted, adopts && opens && unfound.stranger.is_none())
-        });
-        let found = self.historic_chats(asked.collect(), deadline).await;
-        let mut rest = Vec::new();
-        for unfound in unfound {
-            let answer = match &found {
-                Ok(found) => found.get(&unfound.wanted).cloned(),
-                Err(error) => Some(Err(error.clone())),
-            };
-            match answer {
-                Some(answer) => {
-                    let answer = answer.map(|chat| Some((chat, false)));
-                    self.answer(&unfound.wanted, unfound.waiters, &answer);
-                }
-                None => rest.push(unfound),
-            }
-        }
-        rest
-    }
-
-    /// The chats that the participants find, adopted where that is asked for. Of those who adopt one chat at once, and
-    /// of those who adopt and those who insert, the index lets one through: what stands under the key then is the
-    /// answer for all.
-    async fn historic_chats(
-        &self,
-        asked: Vec<(&Wanted, bool)>,
-        deadline: Deadline,
-    ) -> Result<HashMap<Wanted, Result<Arc<Chat>, StoreError>>, StoreError> {
-        let mut settled = HashMap::new();
-        let mut open = asked;
-        let mut pauses = Pauses::default();
-        while !open.is_empty() {
-            let sets: Vec<&Wanted> = open.iter().map(|(wanted, _)| *wanted).collect();
-            let mut found =
-                self.collections.by_participants(&sets, &ReadConcern::majority(), deadline).await?;
-            let mut orphans = Vec::new();
-            for (wanted, adopts) in open {
-                match found.remove(wanted) {
-                    Some(Ok(chat)) if adopts && !chat.is_keyed => orphans.push((wanted, chat)),
-                    Some(answer) => {
-                        settled.insert(wanted.clone(), answer.map(|found| found.chat));
-                    }
-                    None => {}
-                }
-            }
-            open = self.adopt(orphans, &mut settled, deadline).await?;
-            if !open.is_empty() {
-                if deadline.has_passed() {
-                    self.metrics.deadline_misses.inc();
-                    return Err(StoreError::Unavailable(
-                        "a chat of old could not be adopted in time".to_owned(),
-                    ));
-                }
-                pauses.pause(deadline).await;
-            }
-        }
-        Ok(settled)
-    }
-
-    /// Gives the chats their keys and settles what stands under the keys then. Returns what has to be looked for again.
-    async fn adopt<'a>(
-        &self,
-        orphans: Vec<(&'a Wanted, Historic)>,
-        settled: &mut HashMap<Wanted, Result<Arc<Chat>, StoreError>>,
-        deadline: Deadline,
-    ) -> Result<Vec<(&'a Wanted, bool)>, StoreError> {
-        if orphans.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (written, adopted) = self.collections.adopt(&orphans, deadline).await?;
-        if adopted > 0 {
-            self.metrics.adopted.inc_by(adopted);
-            tracing::info!(event = "adopted", chats = adopted, "chats of old were given their key");
-        }
-        let keys: Vec<_> = orphans.iter().map(|(wanted, _)| &wanted.key).collect();
-        let found = self.find(&keys, deadline).await?;
-        let mut open = Vec::new();
-        for ((wanted, orphan), written) in orphans.into_iter().zip(written) {
-            let answer = match (found.get(&wanted.key), written) {
-                (Some(chat), _) => chat.clone(),
-                // It is there, and creating another one would be wrong whatever keeps it from having its key.
-                (None, Written::Refused(why)) => {
-                    tracing::warn!(event = "not_adopted", chat = %orphan.chat.id, why, "a chat cannot be given its key");
-                    Ok(orphan.chat)
-                }
-                (None, Written::Duplicate(fields)) if !self.is_ours(&fields) => Err(self.in_the_way(&fields)),
-                _ => {
-                    open.push((wanted, true));
-                    continue;
-                }
-            };
-            settled.insert(wanted.clone(), answer);
-        }
-        Ok(open)
     }
 
     /// Whether nobody at all has a chat of the set, for those who were told that there is none.

@@ -156,6 +156,34 @@ async fn a_plan_is_reviewed_applied_and_found_out_when_it_is_stale_or_of_other_r
     assert_eq!(old.json(0, &["enforce", "--yes"])["is_unique"], true);
 }
 
+#[tokio::test]
+async fn what_a_later_run_has_built_on_waits_until_that_is_undone() {
+    let old = Old::new().await;
+    let before = old.all("chats").await;
+    let first = old.json(0, &["migrate", "--yes"])["run"].as_str().unwrap().to_owned();
+    // An old backend makes a duplicate of a chat that the first run has given its key.
+    let late = doc! { "_id": ObjectId::from_bytes([9; 12]), "participants": ["ann", "carol"] };
+    old.database.collection::<Document>("chats").insert_one(late.clone()).await.unwrap();
+    let second = old.json(0, &["migrate", "--yes"])["run"].as_str().unwrap().to_owned();
+    assert_ne!(first, second);
+    old.json(0, &["rollback", "--yes"]);
+
+    let undone = old.json(1, &["merge", "undo", "--yes", "--run", &first]);
+    let conflicts = undone["conflicts"].as_array().unwrap();
+    assert!(conflicts.iter().all(|line| line.as_str().unwrap().contains(&second)), "{undone}");
+    assert_eq!((conflicts.len(), &undone["groups"]), (1, &json!(1)), "{undone}");
+    let living = old.all("chats").await;
+    assert_eq!(
+        living[2].get_str("participantsKey").unwrap(),
+        "ann_carol",
+        "it is left as the later run has made it"
+    );
+
+    old.json(0, &["merge", "undo", "--yes", "--run", &second]);
+    old.json(0, &["merge", "undo", "--yes", "--run", &first]);
+    assert_eq!(old.all("chats").await, [before, vec![late]].concat());
+}
+
 async fn all_of_it_is_given_back(deployment: &Deployment) {
     let shape = Shape::of(600, 90, 3_000, 11);
     let (ours, as_it_was) =

@@ -46,6 +46,8 @@ pub(crate) struct Told {
     pub(crate) created: Vec<usize>,
     /// When a new chat or a message was refused because nothing kept it from being there twice.
     pub(crate) unguarded: Vec<Instant>,
+    /// When the peer, which trusts stored keys, handed out a chat of other people.
+    pub(crate) strangers: Vec<Instant>,
     /// Everything that should not have been said.
     pub(crate) wrong: Vec<String>,
 }
@@ -94,6 +96,7 @@ impl Crowd {
             all.ids.extend(told.ids);
             all.created.extend(told.created);
             all.unguarded.extend(told.unguarded);
+            all.strangers.extend(told.strangers);
             all.wrong.extend(told.wrong);
         }
         all
@@ -154,6 +157,10 @@ impl OneClient {
         }
         let wanted: BTreeSet<&str> = people.iter().copied().collect();
         let answered = set_of(&chat);
+        if self.service == Service::Peer && status.is_success() && answered != wanted {
+            self.told.strangers.push(Instant::now());
+            return None;
+        }
         let (Some(id), true, true) = (chat["id"].as_str(), status.is_success(), answered == wanted) else {
             self.told.wrong.push(format!("{people:?} were answered {status} {chat}"));
             return None;

@@ -54,7 +54,8 @@ async fn a_migration_under_load_loses_nothing_and_ends_with_one_chat_each() {
     crowd.join(Service::Peer, &peer.url, &friends, CLIENTS, 3);
     let old_backend = OldBackend::start(&old, &friends);
 
-    let (guarded, ended) = migrate(&old).await;
+    let (guarded, code) = migrate(&old).await;
+    let ended = Instant::now();
     println!("{:?} migrated, with everybody at work", began.elapsed());
     let keyed = recompute(&old.database, &old.shape).await.unwrap();
     println!("at the end of the migration, the old writers still at work: {keyed:?}");
@@ -72,8 +73,8 @@ async fn a_migration_under_load_loses_nothing_and_ends_with_one_chat_each() {
 
     let last = old.succeed(&["migrate", "--yes"]);
     println!("{:?} once more: {last}", began.elapsed());
-    assert_eq!(ended.map(|code| code <= 1), Some(true), "the migration under load did not come to its end");
-    judge_answers(&told, &friends, guarded);
+    assert_eq!(code.map(|code| code <= 1), Some(true), "the migration under load did not come to its end");
+    judge_answers(&told, &friends, guarded, ended);
     judge_data(&old, &acknowledged).await;
     judge_ids(&old, &told, &friends, &servers[0].url).await;
     let differences = old.differences(Strictness::Live).await;
@@ -179,9 +180,11 @@ async fn until_healed(old: &OldData, acknowledged: &[Acknowledged]) -> Recompute
     }
 }
 
-fn judge_answers(told: &Told, friends: &[Friends], guarded: Instant) {
+fn judge_answers(told: &Told, friends: &[Friends], guarded: Instant, ended: Instant) {
     let first: Vec<&String> = told.wrong.iter().take(20).collect();
     assert!(told.wrong.is_empty(), "{} answers were wrong: {first:#?}", told.wrong.len());
+    let strangers = told.strangers.iter().filter(|at| **at > ended).count();
+    assert_eq!(strangers, 0, "{strangers} chats have the key of other people after the migration");
     let late = told.unguarded.iter().filter(|at| **at > guarded + UNTIL_NOTICED).count();
     assert_eq!(late, 0, "{late} chats and messages were refused although the guard was on");
     let mut created: BTreeMap<usize, usize> = BTreeMap::new();

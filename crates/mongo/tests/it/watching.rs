@@ -63,6 +63,18 @@ impl Watching {
         Self { hand, work }
     }
 
+    /// Waits until it has noted where it is: what comes afterwards it sees in the stream.
+    async fn until_placed(&self, place: &Place) {
+        let notes = place.database.collection::<Document>("onechat_meta");
+        let began = Instant::now();
+        while notes.count_documents(doc! { "watch.place": { "$exists": true } }).await.expect("it answers")
+            == 0
+        {
+            assert!(began.elapsed() < PATIENCE, "it notes no place");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Returns what it did, and what it said.
     async fn stop(self) -> (WatchReport, Vec<String>) {
         self.hand.stop.store(true, Ordering::Relaxed);
@@ -123,6 +135,7 @@ async fn until_healed(place: &Place, chats: u64, messages: u64) {
 async fn what_an_old_writer_writes_is_healed() {
     let place = guarded(shared_replica_set().await).await;
     let watching = Watching::start(&place).await;
+    watching.until_placed(&place).await;
     let twin = old_write(&place, ["bob", "ann"]).await;
     until_healed(&place, 1, 1).await;
     // The old backend has the ended chat's id still in its memory.
@@ -139,6 +152,7 @@ async fn what_an_old_writer_writes_is_healed() {
 async fn it_goes_on_where_it_stopped() {
     let place = guarded(shared_replica_set().await).await;
     let watching = Watching::start(&place).await;
+    watching.until_placed(&place).await;
     old_write(&place, ["bob", "ann"]).await;
     until_healed(&place, 1, 1).await;
     watching.stop().await;
@@ -157,6 +171,7 @@ async fn where_the_oplog_does_not_go_back_so_far_a_full_pass_makes_up_for_it() {
     let deployment = setup.start().await.expect("it answers");
     let place = guarded(&deployment).await;
     let watching = Watching::start(&place).await;
+    watching.until_placed(&place).await;
     old_write(&place, ["bob", "ann"]).await;
     until_healed(&place, 1, 1).await;
     watching.stop().await;
@@ -178,6 +193,7 @@ async fn it_outlasts_a_step_down_and_a_killed_primary() {
     let deployment = Deployment::replica_set().await.expect("it answers");
     let place = guarded(&deployment).await;
     let watching = Watching::start(&place).await;
+    watching.until_placed(&place).await;
     old_write(&place, ["bob", "ann"]).await;
     until_healed(&place, 1, 1).await;
     deployment.step_down().await.expect("it answers");

@@ -18,6 +18,11 @@ pub(super) fn ms(number: f64) -> String {
     if number < 10.0 { format!("{number:.2}") } else { format!("{number:.1}") }
 }
 
+/// A row of a table.
+pub(super) fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(str::to_owned).into()
+}
+
 /// A table with aligned columns; the first row is its head, the first column is set to the left. Every row has as
 /// many cells as the head.
 pub(super) fn table(rows: &[Vec<String>]) -> String {

@@ -14,9 +14,10 @@ use onechat_mongod::{Deployment, Setup};
 use tokio::runtime::Runtime;
 
 use super::{
-    format::{count, table},
+    format::{count, row, table},
     programs::Programs,
     series::Series,
+    servers::peak_memory_kib,
     target::{Target, Verdicts},
 };
 
@@ -185,17 +186,10 @@ impl Bench<'_> {
 
 #[expect(clippy::cast_precision_loss, reason = "the memory of a process is far below 2^52 KiB")]
 fn peak_mib(child: &Child) -> Option<f64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib as f64 / 1024.0)
+    peak_memory_kib(child).map(|kib| kib as f64 / 1024.0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of chats are far below 2^52")]
 fn show(number: u64) -> String {
     count(number as f64)
-}
-
-fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
-    cells.map(str::to_owned).into()
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::{
     fill::fill,
-    format::{count, ms, table},
+    format::{count, ms, row, table},
     loads::{Loads, WARM_UP_S},
     phases::SMALL,
     programs::Programs,
@@ -235,8 +235,4 @@ fn line(name: &str, comparison: &Comparison, target: Option<Target>, verdicts: &
         target.map_or_else(|| "none".to_owned(), |target| target.to_string()),
         target.map_or_else(String::new, |target| verdicts.judge(target, ratios.median())),
     ]
-}
-
-fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
-    cells.map(str::to_owned).into()
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    format::{count, ms, table},
+    format::{count, ms, row, table},
     herd,
     loads::WARM_UP_S,
     phases::{BesideNull, SMALL, Scale},
@@ -143,10 +143,6 @@ fn latencies(beside_null: &BesideNull, scale: &Scale, few: &str, many: &str) -> 
 
 fn ranged(series: &Series, show: impl Fn(f64) -> String) -> String {
     format!("{} ({}–{})", show(series.median()), show(series.lowest()), show(series.highest()))
-}
-
-fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
-    cells.map(str::to_owned).into()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of chats are far below 2^52")]

@@ -125,11 +125,9 @@ impl Server {
         Outcomes::parse(&self.get("/metrics")?).context("the server's metrics are not as expected")
     }
 
-    /// The most memory that the process has had resident so far, in KiB. Only Linux tells.
+    /// See [`peak_memory_kib`].
     pub(super) fn peak_memory_kib(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.trim().strip_suffix(" kB")?.parse().ok()
+        peak_memory_kib(&self.child)
     }
 
     fn get(&self, path: &str) -> anyhow::Result<String> {
@@ -176,6 +174,13 @@ impl Outcomes {
 fn free_address() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("loopback has no free port")?;
     Ok(listener.local_addr()?)
+}
+
+/// The most memory that a process has had resident so far, in KiB. Only Linux tells.
+pub(super) fn peak_memory_kib(child: &Child) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 #[cfg(test)]

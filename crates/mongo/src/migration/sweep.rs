@@ -22,9 +22,7 @@ use crate::{
 };
 
 /// How many merged chats are looked after at once.
-const ALIASES_AT_ONCE: usize = 500;
-/// The same, as a limit of a query.
-const ALIASES_PAGE: i64 = 500;
+const ALIASES_AT_ONCE: u16 = 500;
 /// After how many passes a sweep stops to run after somebody who goes on, however slowly.
 const MOST_PASSES: u64 = 5;
 /// How many rows one query returns.
@@ -136,7 +134,7 @@ impl MongoMigrator {
         }
     }
 
-    /// Sweeps rows that name some merged chats, by the public ids that these had; as often as something is found.
+    /// Sweeps rows that name some merged chats, by the public ids that these had; a few times, if something is found.
     pub(super) async fn sweep_aliases(
         &self,
         lease: &Lease,
@@ -145,12 +143,13 @@ impl MongoMigrator {
     ) -> Result<u64, MigrateError> {
         let mut moved = 0;
         let collection = self.database.collection::<RawDocumentBuf>(ALIASES);
-        for names in aliases.chunks(ALIASES_AT_ONCE) {
+        for names in aliases.chunks(ALIASES_AT_ONCE.into()) {
             let page: Vec<RawDocumentBuf> = persist(|| async {
                 collection.find(doc! { "_id": { "$in": names } }).await?.try_collect().await
             })
             .await?;
-            loop {
+            // What somebody writes all the while is another change, and swept after that.
+            for _ in 0..MOST_PASSES {
                 let now = self.sweep_page(lease, &page, control).await?;
                 moved += now;
                 if now == 0 {
@@ -169,7 +168,7 @@ impl MongoMigrator {
         }
         persist(|| async {
             let find = aliases.find(filter.clone()).sort(doc! { "_id": 1 });
-            find.limit(ALIASES_PAGE).await?.try_collect().await
+            find.limit(ALIASES_AT_ONCE.into()).await?.try_collect().await
         })
         .await
     }

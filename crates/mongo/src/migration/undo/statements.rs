@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, raw::cstr, rawdoc};
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use onechat_core::StoreError;
 
-use super::super::{commands::COMMAND_BYTES, journal::JOURNAL};
+use super::super::{apply::replace, commands::COMMAND_BYTES, journal::JOURNAL};
 use super::{
     now::intention,
     reversal::{Insert, Point, Replacement, Reversal},
@@ -17,9 +17,6 @@ use crate::collections::ALIASES;
 const IDS: usize = 1000;
 /// How many lines an entry keeps of what could not be given back.
 const LINES: usize = 1000;
-/// A document that is larger is compared by its size alone: the command that names it whole would be too large.
-const COMPARED_BYTES: usize = 4 << 20;
-
 /// A command, and how many documents it has to match or insert; any number, if that is nothing.
 pub(super) struct Command {
     pub(super) command: RawDocumentBuf,
@@ -72,24 +69,10 @@ fn back(point: &Point, ids: &[Bson]) -> Result<RawDocumentBuf, StoreError> {
 pub(super) fn replacements(reversals: &[Reversal]) -> Result<Vec<Command>, StoreError> {
     let mut by_collection: BTreeMap<&str, Statements> = BTreeMap::new();
     for replacement in reversals.iter().flat_map(|reversal| &reversal.replacements) {
-        by_collection.entry(&replacement.collection).or_default().push(replace(replacement)?, 1);
+        let Replacement { collection, id, now, target } = replacement;
+        by_collection.entry(collection).or_default().push(replace(id, now, target, true)?, 1);
     }
     Ok(updates(by_collection))
-}
-
-fn replace(replacement: &Replacement) -> Result<RawDocumentBuf, StoreError> {
-    let now = replacement.now.as_bytes().len();
-    let is_the_same = if now > COMPARED_BYTES {
-        let bytes = i64::try_from(now).unwrap_or(i64::MAX);
-        rawdoc! { "$eq": [{ "$bsonSize": "$$ROOT" }, bytes] }
-    } else {
-        rawdoc! { "$eq": ["$$ROOT", { "$literal": replacement.now.clone() }] }
-    };
-    let mut query = raw(&doc! { "_id": replacement.id.clone() })?;
-    query.append(cstr!("$expr"), is_the_same);
-    let mut statement = rawdoc! { "q": query, "u": replacement.target.clone() };
-    statement.append(cstr!("collation"), rawdoc! { "locale": "simple" });
-    Ok(statement)
 }
 
 /// Lets the old ids be ids of chats again.

@@ -78,17 +78,15 @@ impl MongoMigrator {
         Ok(batch)
     }
 
-    /// Those of the ids that come after `last` in the order of `_id`.
+    /// Those of the ids that come after `last` in the order of `_id`, which goes through all types as `$expr` does.
     pub(super) async fn to_come(&self, ids: Vec<Bson>, last: &Bson) -> Result<Vec<Vec<u8>>, MigrateError> {
         let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
+        let filter = doc! { "_id": { "$in": ids }, "$expr": { "$gt": ["$_id", { "$literal": last.clone() }] } };
         let found: Vec<RawDocumentBuf> = persist(|| async {
-            let find = chats.find(doc! { "_id": { "$in": &ids } }).projection(doc! { "_id": 1 });
-            let find = find.hint(Hint::Keys(doc! { "_id": 1 })).min(doc! { "_id": last.clone() });
-            find.await?.try_collect().await
+            chats.find(filter.clone()).projection(doc! { "_id": 1 }).await?.try_collect().await
         })
         .await?;
-        let last = packed_value(last);
-        Ok(found.iter().map(|chat| id_of(chat)).filter(|id| *id != last).collect())
+        Ok(found.iter().map(|chat| id_of(chat)).collect())
     }
 
     pub(super) fn projection(&self) -> Document {

@@ -104,6 +104,7 @@ pub(crate) mod code {
     pub(crate) const NOT_A_REPLICA_SET: i32 = 123;
     pub(crate) const DOCUMENT_VALIDATION_FAILURE: i32 = 121;
     pub(crate) const INVALID_RESUME_TOKEN: i32 = 260;
+    pub(crate) const CONVERSION_FAILURE: i32 = 241;
     pub(crate) const CHANGE_STREAM_FATAL_ERROR: i32 = 280;
     pub(crate) const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
     pub(crate) const CANNOT_CONVERT_INDEX_TO_UNIQUE: i32 = 359;

@@ -147,15 +147,15 @@ impl MongoMigrator {
         Ok(found.iter().filter_map(id).collect())
     }
 
-    /// Looks for every row of the inventory.
+    /// Looks for every row of the inventory; those that are missing are in the report.
     pub(super) async fn compare(
         &self,
         run: &RunId,
         collection: &str,
         removed: &Removed,
-        report: &mut AccountReport,
         control: &dyn Control,
-    ) -> Result<Account, MigrateError> {
+    ) -> Result<(Account, AccountReport), MigrateError> {
+        let mut report = AccountReport::default();
         let mut account = Account {
             collection: collection.to_owned(),
             before: Tally::default(),
@@ -167,7 +167,7 @@ impl MongoMigrator {
         loop {
             let filter = doc! { "run": run.0, "collection": collection, "part": part };
             let Some(document) = persist(|| async { parts.find_one(filter.clone()).await }).await? else {
-                return Ok(account);
+                return Ok((account, report));
             };
             control.pace(0).await?;
             let (ids, there) = self.part(collection, &document, &mut after).await?;

@@ -10,6 +10,7 @@ mod lineage;
 mod removed;
 mod rows;
 
+use futures_util::future::try_join_all;
 use onechat_migrate::{Account, Control, Tally};
 use serde::Serialize;
 
@@ -33,6 +34,12 @@ pub struct AccountReport {
 }
 
 impl AccountReport {
+    fn add(&mut self, more: Self) {
+        self.missing_count += more.missing_count;
+        self.missing.extend(more.missing);
+        self.missing.truncate(EXAMPLES);
+    }
+
     fn miss(&mut self, what: impl FnOnce() -> String) {
         self.missing_count += 1;
         if self.missing.len() < EXAMPLES {
@@ -54,9 +61,8 @@ impl MongoMigrator {
         }
         lease.check().await?;
         self.forget_inventory(run).await?;
-        for collection in self.accounted() {
-            self.list(run, &collection, control).await?;
-        }
+        let collections = self.accounted();
+        try_join_all(collections.iter().map(|collection| self.list(run, collection, control))).await?;
         self.complete_inventory(run).await
     }
 
@@ -79,9 +85,11 @@ impl MongoMigrator {
                 report.miss(|| suspect.text);
             }
         }
-        for collection in self.accounted() {
-            let account = self.compare(run, &collection, &removed, &mut report, control).await?;
+        let collections = self.accounted();
+        let compared = collections.iter().map(|collection| self.compare(run, collection, &removed, control));
+        for (account, missing) in try_join_all(compared).await? {
             report.accounts.push(account);
+            report.add(missing);
         }
         let balanced = |account: &Account| sum(account.removed, account.after) == account.before;
         report.holds = report.missing_count == 0 && report.accounts.iter().all(balanced);

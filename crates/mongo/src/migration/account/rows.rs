@@ -1,13 +1,13 @@
 //! What the journal of a run names, row by row.
 
-use mongodb::bson::Bson;
+use mongodb::bson::{Bson, oid::ObjectId};
 use onechat_migrate::Control;
 
 use super::{
     super::{
         MigrateError, MongoMigrator, RunId,
         journal::{EntryState, Item, shown},
-        undo::{Loaded, Now, Recorded, value_at},
+        undo::{Loaded, Now, value_at},
     },
     AccountReport, Lineage, Removed,
     lineage::text,
@@ -16,7 +16,7 @@ use super::{
 /// How many bytes of images are looked at together.
 const BATCH_BYTES: usize = 4 << 20;
 /// How many entries are looked at together.
-const BATCH: usize = 100;
+const BATCH: i64 = 500;
 
 /// A row that is not there. A later merge may have removed it.
 pub(super) struct Suspect {
@@ -35,31 +35,33 @@ impl MongoMigrator {
         report: &mut AccountReport,
         control: &dyn Control,
     ) -> Result<(), MigrateError> {
-        let total = self.to_undo(run).await?;
+        let total = self.count_of_merges(run).await?;
         let (mut before, mut done, mut batch, mut bytes) = (None, 0, Vec::new(), 0);
         loop {
-            let page = self.page_of(run, before).await?;
-            let is_last = page.is_empty();
-            before = page.last().map(Recorded::order);
-            for recorded in page {
+            let page = self.merges_of(run, before, BATCH).await?;
+            let Some((_, last)) = page.last() else {
+                return Ok(());
+            };
+            before = Some(*last);
+            let ids: Vec<ObjectId> = page.iter().map(|(id, _)| *id).collect();
+            let mut entries = self.whole_entries(&ids).await?;
+            while let Some((entry, items)) = entries.next().await? {
                 done += 1;
-                let Recorded::Merge(entry) = recorded else { continue };
-                let loaded = self.load(*entry).await?;
+                let loaded = Loaded { entry, items };
                 self.note_removed(&loaded, removed);
                 if loaded.entry.state == EntryState::Done && suspects.is_some() {
                     bytes += loaded.bytes();
                     batch.push(loaded);
                 }
-                if bytes > BATCH_BYTES || batch.len() == BATCH {
+                if bytes > BATCH_BYTES {
                     self.check(std::mem::take(&mut batch), suspects.as_deref_mut(), report).await?;
                     bytes = 0;
                 }
             }
+            self.check(std::mem::take(&mut batch), suspects.as_deref_mut(), report).await?;
+            bytes = 0;
             control.pace(0).await?;
             control.advance("account of the journal", done, total.max(done));
-            if is_last {
-                return self.check(batch, suspects, report).await;
-            }
         }
     }
 
@@ -80,7 +82,7 @@ impl MongoMigrator {
         report: &mut AccountReport,
     ) -> Result<(), MigrateError> {
         let Some(suspects) = suspects.filter(|_| !batch.is_empty()) else { return Ok(()) };
-        let now = self.now_of(&batch).await?;
+        let now = self.stored_now(&batch).await?;
         let names = batch.iter().flat_map(|loaded| {
             let entry = &loaded.entry;
             let losers = entry.losers.iter().map(|(id, public)| (public.clone(), id.clone()));

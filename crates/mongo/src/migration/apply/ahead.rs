@@ -25,8 +25,9 @@ use crate::codec::{field, forms_of, text_of};
 const PORTION: i64 = 10_000;
 
 impl Work<'_> {
-    /// Points what can be pointed, if the group has very many rows.
-    pub(super) async fn ahead(&mut self, wanted: &Wanted) -> Result<(), MigrateError> {
+    /// Points what can be pointed, if the group has very many rows. How many were.
+    pub(super) async fn ahead(&self, wanted: &Wanted) -> Result<u64, MigrateError> {
+        let mut all = 0;
         let names: Vec<Bson> = wanted.ids.iter().flat_map(names).collect();
         let simple: Vec<usize> = (0..self.rules.references.len())
             .filter(|index| {
@@ -43,21 +44,22 @@ impl Work<'_> {
             if counted.await? <= MANY_ROWS as u64 {
                 continue;
             }
-            let Some(group) = self.outline(wanted).await? else { return Ok(()) };
-            self.portions(index, &reference, group, &names).await?;
+            let Some(group) = self.outline(wanted).await? else { break };
+            all += self.portions(index, &reference, group, &names).await?;
         }
-        Ok(())
+        Ok(all)
     }
 
     async fn portions(
-        &mut self,
+        &self,
         index: usize,
         reference: &Reference,
         mut group: Group,
         names: &[Bson],
-    ) -> Result<(), MigrateError> {
+    ) -> Result<u64, MigrateError> {
+        let mut all = 0;
         group.references.resize(self.rules.references.len(), ReferenceRows::default());
-        let Ok(outline) = onechat_migrate::plan(&self.rules, &group) else { return Ok(()) };
+        let Ok(outline) = onechat_migrate::plan(&self.rules, &group) else { return Ok(all) };
         let losers: Vec<Bson> = outline.losers.iter().flat_map(|loser| self::names(&loser.id)).collect();
         let mut left: Vec<Bson> = Vec::new();
         loop {
@@ -65,22 +67,22 @@ impl Work<'_> {
             let (free, held) = self.without_clashes(reference, portion, names).await?;
             left.extend(held);
             if free.is_empty() {
-                return Ok(());
+                return Ok(all);
             }
             let mut counted = group.clone();
             counted.references[index].counts =
                 by_value(&free, &reference.field).into_iter().map(|(from, _)| (from, 1)).collect();
-            let Ok(plan) = onechat_migrate::plan(&self.rules, &counted) else { return Ok(()) };
+            let Ok(plan) = onechat_migrate::plan(&self.rules, &counted) else { return Ok(all) };
             let moves: Vec<Move> =
                 plan.moves.iter().filter(|one| one.field == reference.field).cloned().collect();
             let merge = self.entry(&plan, &moves, &by_value(&free, &reference.field));
             let moved = merge.entry.moved.unsigned_abs();
             if moved == 0 {
-                return Ok(());
+                return Ok(all);
             }
             self.control.pace(moved).await?;
             self.move_ahead(merge).await?;
-            self.report.moved += moved;
+            all += moved;
         }
     }
 

@@ -25,7 +25,17 @@ pub(super) struct Work<'a> {
     pub(super) run: &'a RunId,
     pub(super) control: &'a dyn Control,
     pub(super) rules: MergeRules,
-    pub(super) report: MergeReport,
+}
+
+/// Rows that merges change one by one, by their collection.
+pub(super) type EditedRows = HashSet<(String, Vec<u8>)>;
+
+/// Merges that can be carried out together.
+pub(super) struct Planned {
+    pub(super) merges: Vec<Merge>,
+    pub(super) tally: Tally,
+    /// The rows that they change one by one.
+    pub(super) edited: EditedRows,
 }
 
 /// What came of a batch.
@@ -80,31 +90,29 @@ impl Tally {
 
 impl Work<'_> {
     /// Merges groups; those that cannot be are counted in the report.
-    pub(super) async fn merge(&mut self, wanted: Vec<Wanted>) -> Result<(), MigrateError> {
+    pub(super) async fn merge(&self, wanted: Vec<Wanted>) -> Result<MergeReport, MigrateError> {
+        let mut report = MergeReport::default();
         let mut batches = vec![wanted];
         while let Some(mut batch) = batches.pop() {
             if batch.is_empty() {
                 continue;
             }
             let chats: usize = batch.iter().map(|wanted| wanted.ids.len()).sum();
-            let moved = self.report.moved + self.report.edited;
             self.control.pace(chats as u64).await?;
+            let before = report.rows();
             if let [alone] = &batch[..] {
-                self.ahead(alone).await?;
+                report.moved += self.ahead(alone).await?;
             }
             let tries = if batch.len() > 1 { TRIES } else { TRIES_ALONE };
             let done = if self.migrator.is_replicated {
-                self.in_transaction(&batch, tries).await?
+                self.in_transaction(&batch, tries, &mut report).await?
             } else {
-                self.in_steps(&batch, tries).await?
+                self.in_steps(&batch, tries, &mut report).await?
             };
             match done {
                 Done::All(postponed) => {
                     batches.push(postponed);
-                    let rows = self.report.moved + self.report.edited - moved;
-                    if rows > 0 {
-                        self.control.pace(rows).await?;
-                    }
+                    self.pace_rows(report.rows() - before).await?;
                 }
                 Done::Spared(spared) => batches.extend(spared.into_iter().map(|wanted| vec![wanted])),
                 Done::Clash(fields) if batch.len() == 1 => {
@@ -113,7 +121,7 @@ impl Work<'_> {
                         "a unique index on {} refuses what it would become; `onechat audit` lists chats that share a key",
                         fields.join(", ")
                     );
-                    self.report.block(key.as_str(), &why);
+                    report.block(key.as_str(), &why);
                 }
                 Done::TooMuch | Done::Conflict | Done::Clash(_) => {
                     let half = batch.len() / 2;
@@ -122,20 +130,32 @@ impl Work<'_> {
                 }
             }
         }
+        Ok(report)
+    }
+
+    /// Waits for rows that are written already: how many there are shows only then.
+    pub(super) async fn pace_rows(&self, rows: u64) -> Result<(), MigrateError> {
+        if rows > 0 {
+            self.control.pace(rows).await?;
+        }
         Ok(())
     }
 
-    /// Plans what was read.
-    pub(super) fn planned(&self, read: Read, state: EntryState) -> Result<(Vec<Merge>, Tally), MigrateError> {
-        let (mut merges, mut tally) = (Vec::new(), Tally::default());
-        // A row that names chats of several groups can be changed for one of them at a time.
-        let mut edited: HashSet<(String, Vec<u8>)> = HashSet::new();
+    /// Plans what was read. Groups that change rows of `busy`, or those of others before them, are postponed.
+    pub(super) fn planned(
+        &self,
+        read: Read,
+        state: EntryState,
+        busy: &EditedRows,
+    ) -> Result<Planned, MigrateError> {
+        let (mut merges, mut tally, mut edited) = (Vec::new(), Tally::default(), EditedRows::new());
         for read in read.groups {
             match onechat_migrate::plan(&self.rules, &read.group) {
                 Ok(plan) => {
                     let rows: Vec<_> =
                         plan.edits.iter().map(|edit| (edit.collection.clone(), bytes_of(&edit.id))).collect();
-                    if rows.iter().any(|row| edited.contains(row)) {
+                    // A row that names chats of several groups can be changed for one of them at a time.
+                    if rows.iter().any(|row| edited.contains(row) || busy.contains(row)) {
                         tally.postponed.push(read.wanted);
                         continue;
                     }
@@ -153,7 +173,7 @@ impl Work<'_> {
                 Err(why) => tally.blocked.push((read.group.key.as_str().to_owned(), why)),
             }
         }
-        Ok((merges, tally))
+        Ok(Planned { merges, tally, edited })
     }
 
     /// One group without its rows, where these do not decide who survives.

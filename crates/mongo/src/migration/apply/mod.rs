@@ -4,6 +4,7 @@ mod ahead;
 mod batch;
 mod facts;
 mod ordered;
+mod pipeline;
 mod read;
 mod resume;
 mod statements;
@@ -22,10 +23,17 @@ pub(super) use self::{
 use self::{batch::Work, read::Reader};
 use super::{Lease, MigrateError, MongoMigrator, RunId};
 
-/// How many groups are merged at once.
-const GROUPS: usize = 100;
-/// How many chats that are, at most; a group of more is on its own.
-const CHATS: usize = 400;
+/// How much is merged at once: so many groups, of so many chats at most; a group of more is on its own.
+#[derive(Clone, Copy)]
+struct Size {
+    groups: usize,
+    chats: usize,
+}
+
+/// In a transaction, which others should not have to wait for.
+const TRANSACTION: Size = Size { groups: 100, chats: 400 };
+/// In steps: what is in one page of the database is changed at one go, as far as possible.
+const STEPS: Size = Size { groups: 500, chats: 2000 };
 /// How many times duplicates are looked for. Each pass ends what was there when it began, but for chats that somebody
 /// wrote to in that moment.
 const MOST_PASSES: u32 = 20;
@@ -56,6 +64,27 @@ pub struct MergeReport {
 }
 
 impl MergeReport {
+    fn of(run: &RunId) -> Self {
+        Self { run: Some(run.to_string()), ..Self::default() }
+    }
+
+    /// Rows that were written.
+    fn rows(&self) -> u64 {
+        self.moved + self.edited
+    }
+
+    fn add(&mut self, more: Self) {
+        self.groups += more.groups;
+        self.losers += more.losers;
+        self.moved += more.moved;
+        self.edited += more.edited;
+        self.conflicts += more.conflicts;
+        self.stale += more.stale;
+        self.blocked += more.blocked;
+        self.examples.extend(more.examples);
+        self.examples.truncate(EXAMPLES);
+    }
+
     fn block(&mut self, key: &str, why: &dyn std::fmt::Display) {
         self.blocked += 1;
         if self.examples.len() < EXAMPLES {
@@ -105,7 +134,7 @@ impl MongoMigrator {
         let (total, mut done) = (duplicates.groups(), 0);
         let mut summary = PlanSummary::default();
         loop {
-            let batch = next_batch(&mut duplicates)?;
+            let batch = next_batch(&mut duplicates, self.batch_size())?;
             if batch.is_empty() {
                 return Ok(summary);
             }
@@ -165,22 +194,21 @@ impl MongoMigrator {
     ) -> Result<MergeReport, MigrateError> {
         self.seal(lease, run, control).await?;
         self.finish_interrupted(lease, control).await?;
-        let mut work = self.work(lease, run, control).await?;
+        let work = self.work(lease, run, control).await?;
+        let mut report = MergeReport::of(run);
         for pass in 1.. {
-            let mut duplicates = self.duplicates(control).await?;
-            let (total, before) = (duplicates.groups(), work.report.groups);
-            (work.report.blocked, work.report.examples) = (0, Vec::new());
-            let mut done = 0;
-            loop {
-                let batch = next_batch(&mut duplicates)?;
-                if batch.is_empty() {
-                    break;
-                }
-                done += batch.len() as u64;
-                work.merge(batch).await?;
-                control.advance("merge", done, total);
-            }
-            if work.report.groups == before {
+            let mut duplicates = self.duplicates(control).await?.by_place()?;
+            let (total, mut done) = (duplicates.groups(), 0);
+            let merged = work
+                .merge_all(&mut || next_batch(&mut duplicates, self.batch_size()), &mut |groups| {
+                    done += groups;
+                    control.advance("merge", done, total);
+                })
+                .await?;
+            let is_over = merged.groups == 0;
+            (report.blocked, report.examples) = (0, Vec::new());
+            report.add(merged);
+            if is_over {
                 break;
             }
             if pass == MOST_PASSES {
@@ -189,7 +217,7 @@ impl MongoMigrator {
                 break;
             }
         }
-        Ok(work.report)
+        Ok(report)
     }
 
     /// Merges the groups of a plan that was made before. One that has changed since is planned anew.
@@ -202,28 +230,16 @@ impl MongoMigrator {
     ) -> Result<MergeReport, MigrateError> {
         self.seal(lease, run, control).await?;
         self.finish_interrupted(lease, control).await?;
-        let mut work = self.work(lease, run, control).await?;
-        let mut done = 0;
-        loop {
-            let mut batch = Vec::new();
-            for plan in plans.take(GROUPS) {
-                let unreadable = |why: &dyn std::fmt::Display| {
-                    MigrateError::Refused(format!("the plan cannot be read: {why}"))
-                };
-                let plan = plan.map_err(|error| unreadable(&error))?;
-                let set = ParticipantSet::parse(plan.participants.iter().map(String::as_str));
-                let set = set.map_err(|error| unreadable(&error))?;
-                let mut ids = vec![plan.survivor.clone()];
-                ids.extend(plan.losers.iter().map(|loser| loser.id.clone()));
-                batch.push(Wanted { set, ids, plan: Some(plan) });
-            }
-            if batch.is_empty() {
-                return Ok(work.report);
-            }
-            done += batch.len() as u64;
-            work.merge(batch).await?;
-            control.advance("merge", done, done);
-        }
+        let work = self.work(lease, run, control).await?;
+        let (mut report, mut done) = (MergeReport::of(run), 0);
+        let merged = work
+            .merge_all(&mut || planned_batch(plans, self.batch_size()), &mut |groups| {
+                done += groups;
+                control.advance("merge", done, done);
+            })
+            .await?;
+        report.add(merged);
+        Ok(report)
     }
 
     /// Merges groups that somebody has found.
@@ -235,13 +251,18 @@ impl MongoMigrator {
         control: &dyn Control,
     ) -> Result<MergeReport, MigrateError> {
         self.seal(lease, run, control).await?;
-        let mut work = self.work(lease, run, control).await?;
+        let work = self.work(lease, run, control).await?;
+        let mut report = MergeReport::of(run);
         let wanted: Vec<Wanted> =
             groups.into_iter().map(|(set, ids)| Wanted { set, ids, plan: None }).collect();
-        for batch in wanted.chunks(GROUPS) {
-            work.merge(batch.to_vec()).await?;
+        for batch in wanted.chunks(self.batch_size().groups) {
+            report.add(work.merge(batch.to_vec()).await?);
         }
-        Ok(work.report)
+        Ok(report)
+    }
+
+    fn batch_size(&self) -> Size {
+        if self.is_replicated { TRANSACTION } else { STEPS }
     }
 
     async fn work<'a>(
@@ -251,19 +272,40 @@ impl MongoMigrator {
         control: &'a dyn Control,
     ) -> Result<Work<'a>, MigrateError> {
         let rules = self.rules_with_facts().await?;
-        let report = MergeReport { run: Some(run.to_string()), ..MergeReport::default() };
-        Ok(Work { migrator: self, lease, run, control, rules, report })
+        Ok(Work { migrator: self, lease, run, control, rules })
     }
 }
 
 /// The next groups of duplicates that are handled together.
-fn next_batch(duplicates: &mut super::survey::Duplicates) -> Result<Vec<Wanted>, MigrateError> {
+fn next_batch(
+    duplicates: &mut super::survey::Duplicates,
+    size: Size,
+) -> Result<Vec<Wanted>, MigrateError> {
     let (mut batch, mut chats) = (Vec::new(), 0);
-    while batch.len() < GROUPS && chats < CHATS {
+    while batch.len() < size.groups && chats < size.chats {
         let Some(group) = duplicates.next() else { break };
         let (set, ids) = group?;
         chats += ids.len();
         batch.push(Wanted { set, ids, plan: None });
+    }
+    Ok(batch)
+}
+
+/// The next groups of a plan that was made before.
+fn planned_batch(
+    plans: &mut (dyn Iterator<Item = std::io::Result<GroupPlan>> + Send),
+    size: Size,
+) -> Result<Vec<Wanted>, MigrateError> {
+    let unreadable =
+        |why: &dyn std::fmt::Display| MigrateError::Refused(format!("the plan cannot be read: {why}"));
+    let mut batch = Vec::new();
+    for plan in plans.take(size.groups) {
+        let plan = plan.map_err(|error| unreadable(&error))?;
+        let set = ParticipantSet::parse(plan.participants.iter().map(String::as_str));
+        let set = set.map_err(|error| unreadable(&error))?;
+        let mut ids = vec![plan.survivor.clone()];
+        ids.extend(plan.losers.iter().map(|loser| loser.id.clone()));
+        batch.push(Wanted { set, ids, plan: Some(plan) });
     }
     Ok(batch)
 }

@@ -4,10 +4,11 @@
 //! only while it is what the journal says, and last the survivor gets what it is to be, its key included. Every step
 //! can be repeated, so going on after a crash is doing all of them again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, raw::cstr, rawdoc};
+use onechat_core::StoreError;
 use onechat_migrate::{Activity, ChatRow, Group, MergeRules, ReferenceRows, undo_document};
 
 use super::{
@@ -17,8 +18,8 @@ use super::{
         journal::{EntryState, Item, JOURNAL},
         survey::id_of,
     },
-    Wanted,
-    batch::{Done, Work},
+    MergeReport, Wanted,
+    batch::{Done, EditedRows, Planned, Tally, Work},
     read::{Reader, bytes_of},
     statements::{self, ALIAS_COLLECTION, Merge},
 };
@@ -26,29 +27,51 @@ use crate::error::{code, number};
 
 /// The most rows of one reference that are handled at once.
 const ROWS: usize = 20_000;
-/// How many survivors are written side by side.
-const LANES: usize = 16;
 /// How often a survivor is read anew because somebody else writes to it.
 const TRIES: usize = 50;
 
+/// Merges that are read and planned.
+pub(super) struct Prepared {
+    wanted: Vec<Wanted>,
+    merges: Vec<Merge>,
+    tally: Tally,
+}
+
 impl Work<'_> {
     /// Merges a batch, or says that it should be smaller. A group by itself that others write to is tried again.
-    pub(super) async fn in_steps(&mut self, wanted: &[Wanted], tries: usize) -> Result<Done, MigrateError> {
+    pub(super) async fn in_steps(
+        &self,
+        wanted: &[Wanted],
+        tries: usize,
+        report: &mut MergeReport,
+    ) -> Result<Done, MigrateError> {
         for _ in 1..tries {
-            match self.steps(wanted).await? {
+            match self.steps(wanted, report).await? {
                 Done::Spared(_) if wanted.len() == 1 => {}
                 done => return Ok(done),
             }
         }
-        match self.steps(wanted).await? {
+        match self.steps(wanted, report).await? {
             // The next pass may have more luck.
             Done::Spared(_) if wanted.len() == 1 => Ok(Done::All(Vec::new())),
             done => Ok(done),
         }
     }
 
-    async fn steps(&mut self, wanted: &[Wanted]) -> Result<Done, MigrateError> {
-        self.lease.check().await?;
+    async fn steps(&self, wanted: &[Wanted], report: &mut MergeReport) -> Result<Done, MigrateError> {
+        match self.prepare(wanted, &EditedRows::new()).await? {
+            Ok((prepared, _)) => self.carry(prepared, report).await,
+            Err(not) => Ok(not),
+        }
+    }
+
+    /// Reads and plans a batch, and says which rows it changes one by one; or says why it should be smaller. Groups that
+    /// change rows of `busy` are postponed.
+    pub(super) async fn prepare(
+        &self,
+        wanted: &[Wanted],
+        busy: &EditedRows,
+    ) -> Result<Result<(Prepared, EditedRows), Done>, MigrateError> {
         let most_rows = if wanted.len() > 1 { ROWS } else { usize::MAX };
         let read = persist(|| async {
             let mut reader = Reader { migrator: self.migrator, rules: &self.rules, session: None, most_rows };
@@ -56,25 +79,36 @@ impl Work<'_> {
         })
         .await?;
         if read.is_too_much {
-            return Ok(Done::TooMuch);
+            return Ok(Err(Done::TooMuch));
         }
-        let (merges, mut tally) = self.planned(read, EntryState::Applying)?;
+        let Planned { merges, tally, edited } = self.planned(read, EntryState::Applying, busy)?;
         // Before anything is written: a loser that has ended cannot wait until the key is free.
         if self.migrator.have_strangers_a_key(&merges).await? {
-            return Ok(Done::Clash(vec![self.migrator.codec.key_field().to_owned()]));
+            return Ok(Err(Done::Clash(vec![self.migrator.codec.key_field().to_owned()])));
         }
+        Ok(Ok((Prepared { wanted: wanted.to_vec(), merges, tally }, edited)))
+    }
+
+    /// Carries out what is planned.
+    pub(super) async fn carry(
+        &self,
+        prepared: Prepared,
+        report: &mut MergeReport,
+    ) -> Result<Done, MigrateError> {
+        let Prepared { wanted, merges, mut tally } = prepared;
         let mut spared = Vec::new();
         if !merges.is_empty() {
+            self.lease.check().await?;
             let carried = self.migrator.carry_out(self.lease, &self.rules, merges, false).await?;
             tally.spare(carried.groups, carried.losers);
             let is_spared =
-                |wanted: &&Wanted| carried.spared.iter().any(|survivor| wanted.ids.contains(survivor));
-            spared.extend(wanted.iter().filter(is_spared).cloned());
+                |wanted: &Wanted| carried.spared.iter().any(|survivor| wanted.ids.contains(survivor));
+            spared.extend(wanted.into_iter().filter(is_spared));
             for (key, why) in carried.notes {
                 self.control.note(&format!("{key:?}: {why}"));
             }
         }
-        let postponed = tally.add_to(&mut self.report);
+        let postponed = tally.add_to(report);
         if spared.is_empty() {
             return Ok(Done::All(postponed));
         }
@@ -108,17 +142,30 @@ impl MongoMigrator {
         if !is_journaled {
             self.insert_all(JOURNAL, statements::journal(chats, lease, &merges)?).await?;
         }
-        self.send("update", ALIAS_COLLECTION, statements::aliases(&merges)).await?;
-        for (collection, deletes) in statements::removals(&merges, true)? {
-            self.send("delete", &collection, deletes).await?;
-        }
-        for (collection, updates) in statements::rows(&merges, true)? {
-            // A row that somebody has changed meanwhile, or that clashes, is left to the sweep.
-            self.send("update", &collection, updates).await?;
-        }
-        self.send("delete", chats, statements::endings(&merges, true)?).await?;
+        // A row that somebody has changed meanwhile, or that clashes, is left to the sweep.
+        let (mut removals, mut rows) =
+            (statements::removals(&merges, true)?, statements::rows(&merges, true)?);
+        let collections: BTreeSet<String> = removals.keys().chain(rows.keys()).cloned().collect();
+        let of_rows = collections.into_iter().map(|collection| {
+            let removals = removals.remove(&collection).unwrap_or_default();
+            let rows = rows.remove(&collection).unwrap_or_default();
+            async move {
+                self.send("delete", &collection, removals).await?;
+                self.send("update", &collection, rows).await.map(drop)
+            }
+        });
+        let of_rows = futures_util::future::join_all(of_rows);
+        let of_aliases = self.send("update", ALIAS_COLLECTION, statements::aliases(&merges));
+        // All of them come to an end before an error of one does anything.
+        let (aliases, of_rows) = futures_util::join!(of_aliases, of_rows);
+        aliases?;
+        of_rows.into_iter().collect::<Result<(), MigrateError>>()?;
         let mut carried = Carried::default();
-        self.spare_the_changed(rules, &mut merges, &mut carried).await?;
+        let endings = statements::endings(&merges, true)?;
+        let losers = endings.len() as u64;
+        if self.send("delete", chats, endings).await?.matched < losers {
+            self.spare_the_changed(rules, &mut merges, &mut carried).await?;
+        }
         carried.notes = self.give(rules, &merges).await?;
         let entries: Vec<_> = merges.iter().map(|merge| merge.entry.id).collect();
         self.set_state(&entries, EntryState::Done).await?;
@@ -252,50 +299,59 @@ impl MongoMigrator {
         Ok(())
     }
 
-    /// Gives the survivors what they are to be, each by itself: so it is known whether somebody has written to one before, which
-    /// has to be taken in, or does so afterwards.
+    /// Gives the survivors what they are to be. Of each it is known whether somebody has written to it before, which has to be
+    /// taken in, or does so afterwards. What an operator should know.
     async fn give(
         &self,
         rules: &MergeRules,
         merges: &[Merge],
     ) -> Result<Vec<(String, String)>, MigrateError> {
-        let given: Vec<_> = merges.iter().map(|merge| self.give_one(rules, merge).boxed()).collect();
-        let given: Vec<Option<(String, String)>> =
-            futures_util::stream::iter(given).buffered(LANES).try_collect().await?;
-        Ok(given.into_iter().flatten().collect())
+        let changed: Vec<&Merge> = merges
+            .iter()
+            .filter(|merge| matches!(merge.items.first(), Some(Item::Survivor { after: Some(_), .. })))
+            .collect();
+        let statements = changed.iter().filter_map(|merge| survivor(merge)).filter_map(|(id, before, after)| {
+            after.map(|after| statements::replace_or_fail(id, before, after))
+        });
+        let mut notes = Vec::new();
+        let outcomes = self.offer(statements.collect::<Result<_, _>>()?).await?;
+        for (merge, outcome) in changed.into_iter().zip(outcomes) {
+            notes.extend(match outcome {
+                Given::Yes => None,
+                Given::Taken => Some(taken(&merge.entry.key)),
+                Given::Changed => self.give_anew(rules, merge).await?,
+            });
+        }
+        Ok(notes)
     }
 
-    /// What an operator should know.
-    async fn give_one(
+    /// Gives a survivor that somebody has written to what it is to be.
+    async fn give_anew(
         &self,
         rules: &MergeRules,
         merge: &Merge,
     ) -> Result<Option<(String, String)>, MigrateError> {
         let Some((id, before, Some(after))) = survivor(merge) else { return Ok(None) };
         let key = &merge.entry.key;
-        let (mut now, mut after) = (before.clone(), after.clone());
+        let mut after = after.clone();
         for _ in 0..TRIES {
-            let statement = statements::replace(id, &now, &after, true)?;
-            let (matched, is_taken) = self.send("update", self.chats_name(), vec![statement]).await?;
-            if matched == 1 {
-                return Ok(None);
-            }
-            if is_taken {
-                let why = "a chat of other people holds this key: the merged chat stays without";
-                return Ok(Some((key.clone(), why.to_owned())));
-            }
-            let Some(stored) = self.stored(std::slice::from_ref(id)).await?.pop() else { return Ok(None) };
+            let Some(now) = self.stored(std::slice::from_ref(id)).await?.pop() else { return Ok(None) };
             // An answer was lost, or the merge was cut off after it.
-            if stored.as_bytes() == after.as_bytes() {
+            if now.as_bytes() == after.as_bytes() {
                 return Ok(None);
             }
             // Of a merge that was cut off nobody knows whether what was written came before or after.
-            let planned = merge.seen.as_ref().and_then(|_| self.planned_anew(rules, merge, id, &stored));
+            let planned = if merge.seen.is_some() { self.planned_anew(rules, merge, id, &now) } else { None };
             let Some(planned) = planned else {
                 return self.reconcile(key, id, before, &after).await;
             };
-            (now, after) = (stored, planned);
+            after = planned;
             self.note_the_survivor(merge, &now, &after).await?;
+            match self.offer_one(id, &now, &after).await? {
+                Given::Yes => return Ok(None),
+                Given::Taken => return Ok(Some(taken(key))),
+                Given::Changed => {}
+            }
         }
         Err(busy(key))
     }
@@ -330,46 +386,71 @@ impl MongoMigrator {
             if made.document.as_bytes() == now.as_bytes() {
                 return Ok(note(key, &made.conflicts));
             }
-            let statement = statements::replace(id, &now, &made.document, true)?;
-            let (matched, is_taken) = self.send("update", self.chats_name(), vec![statement]).await?;
-            if matched == 1 {
-                return Ok(note(key, &made.conflicts));
-            }
-            if is_taken {
-                return Ok(Some((
-                    key.to_owned(),
-                    "a chat of other people holds this key: the merged chat stays without".to_owned(),
-                )));
+            match self.offer_one(id, &now, &made.document).await? {
+                Given::Yes => return Ok(note(key, &made.conflicts)),
+                Given::Taken => return Ok(Some(taken(key))),
+                Given::Changed => {}
             }
         }
         Err(busy(key))
     }
 
-    /// Carries statements out, each for itself; how many were, and whether a unique index refused one.
+    async fn offer_one(
+        &self,
+        id: &Bson,
+        now: &RawDocumentBuf,
+        after: &RawDocumentBuf,
+    ) -> Result<Given, MigrateError> {
+        let statement = statements::replace_or_fail(id, now, after)?;
+        Ok(self.offer(vec![statement]).await?.pop().unwrap_or(Given::Yes))
+    }
+
+    /// Replaces chats that are what they were when they were read; what came of each.
+    async fn offer(&self, statements: Vec<RawDocumentBuf>) -> Result<Vec<Given>, MigrateError> {
+        let mut given = vec![Given::Yes; statements.len()];
+        let sent = self.send("update", self.chats_name(), statements).await?;
+        for (index, error) in sent.refused {
+            given[index] = match error {
+                Refused::Taken => Given::Taken,
+                Refused::Changed => Given::Changed,
+            };
+        }
+        Ok(given)
+    }
+
+    /// Carries statements out, each for itself.
     async fn send(
         &self,
         verb: &str,
         collection: &str,
         statements: Vec<RawDocumentBuf>,
-    ) -> Result<(i64, bool), MigrateError> {
-        let (mut matched, mut is_taken) = (0, false);
-        for (mut command, _) in statements::commands(verb, collection, statements) {
+    ) -> Result<Sent, MigrateError> {
+        let (mut sent, mut first) = (Sent::default(), 0);
+        for (mut command, count) in statements::commands(verb, collection, statements) {
             command.append(cstr!("ordered"), false);
             command.append(cstr!("writeConcern"), rawdoc! { "w": "majority", "j": true });
             let reply: Document =
                 persist(|| async { self.database.run_raw_command(command.clone()).await }).await?;
-            matched += number(reply.get("n")).unwrap_or_default();
+            sent.matched += number(reply.get("n")).unwrap_or_default().unsigned_abs();
             let errors = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
             for error in errors.iter().filter_map(Bson::as_document) {
-                if number(error.get("code")) == Some(i64::from(code::DUPLICATE_KEY)) {
-                    is_taken = true;
-                } else {
-                    let why = error.get_str("errmsg").unwrap_or_default();
-                    return Err(MigrateError::Refused(format!("{collection} refuses a change: {why}")));
-                }
+                let index = number(error.get("index")).and_then(|index| usize::try_from(index).ok());
+                let index = index.filter(|index| *index < count).ok_or_else(|| {
+                    StoreError::Corrupt(format!("{collection} refuses a statement that was not sent"))
+                })?;
+                let refused = match number(error.get("code")).and_then(|code| i32::try_from(code).ok()) {
+                    Some(code::DUPLICATE_KEY) => Refused::Taken,
+                    Some(code::CONVERSION_FAILURE) => Refused::Changed,
+                    _ => {
+                        let why = error.get_str("errmsg").unwrap_or_default();
+                        return Err(MigrateError::Refused(format!("{collection} refuses a change: {why}")));
+                    }
+                };
+                sent.refused.push((first + index, refused));
             }
+            first += count;
         }
-        Ok((matched, is_taken))
+        Ok(sent)
     }
 
     /// The chats with these `_id`s.
@@ -381,6 +462,34 @@ impl MongoMigrator {
         persist(|| async { chats.find(doc! { "_id": { "$in": ids.to_vec() } }).await?.try_collect().await })
             .await
     }
+}
+
+/// What came of statements.
+#[derive(Default)]
+struct Sent {
+    /// How many documents they were for.
+    matched: u64,
+    /// Those that were refused, by their place.
+    refused: Vec<(usize, Refused)>,
+}
+
+#[derive(Clone, Copy)]
+enum Refused {
+    /// A unique index has what it would become.
+    Taken,
+    /// The document is not what it was: see [`statements::replace_or_fail`].
+    Changed,
+}
+
+/// Whether a survivor has become what it is to be.
+#[derive(Clone, Copy)]
+enum Given {
+    /// It has, or it is gone.
+    Yes,
+    /// Its key is another chat's.
+    Taken,
+    /// Somebody has written to it.
+    Changed,
 }
 
 /// The chat that lives on: its `_id`, what it was, and what it is to be.
@@ -396,6 +505,10 @@ fn image(document: &RawDocumentBuf) -> mongodb::bson::Binary {
         subtype: mongodb::bson::spec::BinarySubtype::Generic,
         bytes: document.as_bytes().to_vec(),
     }
+}
+
+fn taken(key: &str) -> (String, String) {
+    (key.to_owned(), "a chat of other people holds this key: the merged chat stays without".to_owned())
 }
 
 fn busy(key: &str) -> MigrateError {

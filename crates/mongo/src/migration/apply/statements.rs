@@ -231,20 +231,38 @@ pub(in crate::migration) fn delete(
     Ok(statement)
 }
 
+/// Replaces a document that is what it was when it was read. One that is not makes the statement an error, with the code
+/// [`code::CONVERSION_FAILURE`]: so one reply tells of many statements which of them came too late.
+pub(super) fn replace_or_fail(
+    id: &Bson,
+    before: &RawDocumentBuf,
+    after: &RawDocumentBuf,
+) -> Result<RawDocumentBuf, StoreError> {
+    // The name of a type is no number.
+    let fail = rawdoc! { "$toInt": { "$type": "$_id" } };
+    let replace =
+        rawdoc! { "$replaceWith": { "$cond": [is_as(before), { "$literal": after.clone() }, fail] } };
+    let mut statement = rawdoc! { "q": raw(&doc! { "_id": id.clone() })?, "u": [replace] };
+    statement.append(cstr!("collation"), rawdoc! { "locale": "simple" });
+    Ok(statement)
+}
+
 fn query(id: &Bson, before: &RawDocumentBuf, compared: bool) -> Result<RawDocumentBuf, StoreError> {
     let mut query = raw(&doc! { "_id": id.clone() })?;
     if compared {
-        let bytes = before.as_bytes().len();
-        query.append(
-            cstr!("$expr"),
-            if bytes > COMPARED_BYTES {
-                rawdoc! { "$eq": [{ "$bsonSize": "$$ROOT" }, i64::try_from(bytes).unwrap_or(i64::MAX)] }
-            } else {
-                rawdoc! { "$eq": ["$$ROOT", { "$literal": before.clone() }] }
-            },
-        );
+        query.append(cstr!("$expr"), is_as(before));
     }
     Ok(query)
+}
+
+/// Whether a document is what it was.
+fn is_as(before: &RawDocumentBuf) -> RawDocumentBuf {
+    let bytes = before.as_bytes().len();
+    if bytes > COMPARED_BYTES {
+        rawdoc! { "$eq": [{ "$bsonSize": "$$ROOT" }, i64::try_from(bytes).unwrap_or(i64::MAX)] }
+    } else {
+        rawdoc! { "$eq": ["$$ROOT", { "$literal": before.clone() }] }
+    }
 }
 
 fn update(query: Document, update: Document, upsert: bool) -> Option<RawDocumentBuf> {

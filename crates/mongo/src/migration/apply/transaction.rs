@@ -13,8 +13,8 @@ use super::{
         commands::{PATIENCE, may_pass},
         journal::{EntryState, JOURNAL},
     },
-    Wanted,
-    batch::{Done, Tally, Work},
+    MergeReport, Wanted,
+    batch::{Done, EditedRows, Planned, Tally, Work},
     read::Reader,
     statements::{self, ALIAS_COLLECTION, Merge},
 };
@@ -59,9 +59,10 @@ impl From<Error> for Failed {
 impl Work<'_> {
     /// Merges a batch, or says that it should be smaller.
     pub(super) async fn in_transaction(
-        &mut self,
+        &self,
         wanted: &[Wanted],
         tries: usize,
+        report: &mut MergeReport,
     ) -> Result<Done, MigrateError> {
         let deadline = Deadline::after(PATIENCE);
         let (mut pauses, mut tried) = (Pauses::default(), 0);
@@ -69,7 +70,7 @@ impl Work<'_> {
             tried += 1;
             match self.transaction(wanted).await {
                 Ok(tally) => {
-                    return Ok(Done::All(tally.add_to(&mut self.report)));
+                    return Ok(Done::All(tally.add_to(report)));
                 }
                 Err(Failed::TooMuch) => return Ok(Done::TooMuch),
                 Err(Failed::Clash(fields)) if tried >= tries => return Ok(Done::Clash(fields)),
@@ -128,7 +129,7 @@ impl Work<'_> {
         if read.is_too_much {
             return Err(Failed::TooMuch);
         }
-        let (merges, tally) = self.planned(read, EntryState::Done)?;
+        let Planned { merges, tally, .. } = self.planned(read, EntryState::Done, &EditedRows::new())?;
         if merges.is_empty() {
             return Ok((tally, Vec::new()));
         }

@@ -1,5 +1,7 @@
 //! A merged group in the journal.
 
+use std::collections::HashSet;
+
 use futures_util::TryStreamExt as _;
 use mongodb::{
     Cursor,
@@ -8,7 +10,7 @@ use mongodb::{
 use onechat_core::StoreError;
 
 use super::{
-    super::{MigrateError, MongoMigrator, RunId},
+    super::{MigrateError, MongoMigrator, RunId, commands::persist},
     EntrySummary, Item, JOURNAL,
     item::damaged,
 };
@@ -195,12 +197,8 @@ impl Items {
             else {
                 return Ok(None);
             };
-            if let Some(RawBsonRef::Array(items)) = field(&document, "items") {
-                let items = items.into_iter().map(|item| {
-                    let item = item.ok().and_then(RawBsonRef::as_document).ok_or_else(|| damaged("items"))?;
-                    Item::from_document(item)
-                });
-                self.ready = items.collect::<Result<Vec<_>, _>>()?.into_iter();
+            if field(&document, "items").is_some() {
+                self.ready = items_in(&document)?.into_iter();
                 continue;
             }
             let (
@@ -225,7 +223,56 @@ impl Items {
     }
 }
 
+/// The items that are in one document.
+fn items_in(document: &RawDocument) -> Result<Vec<Item>, StoreError> {
+    let items = field(document, "items").and_then(RawBsonRef::as_array).ok_or_else(|| damaged("items"))?;
+    let items = items.into_iter().map(|item| {
+        let item = item.ok().and_then(RawBsonRef::as_document).ok_or_else(|| damaged("items"))?;
+        Item::from_document(item)
+    });
+    items.collect()
+}
+
+/// Several entries with their items, one after the other, in no order.
+pub(in crate::migration) struct Entries<'a> {
+    migrator: &'a MongoMigrator,
+    headers: Cursor<RawDocumentBuf>,
+    /// Those whose items do not all fit into the header.
+    paged: HashSet<ObjectId>,
+}
+
+impl Entries<'_> {
+    pub(in crate::migration) async fn next(&mut self) -> Result<Option<(Entry, Vec<Item>)>, MigrateError> {
+        let header = self.headers.try_next().await.map_err(|error| MigrateError::driver(&error))?;
+        let Some(header) = header else { return Ok(None) };
+        let entry = Entry::from_document(&header)?;
+        let mut items = Vec::new();
+        if self.paged.contains(&entry.id) {
+            let mut stored = self.migrator.items(entry.id).await?;
+            while let Some(item) = stored.next().await? {
+                items.push(item);
+            }
+        } else {
+            items = items_in(&header)?;
+        }
+        Ok(Some((entry, items)))
+    }
+}
+
 impl MongoMigrator {
+    /// Entries with their items, for two queries and one more for each that is very large.
+    pub(in crate::migration) async fn whole_entries(&self, ids: &[ObjectId]) -> Result<Entries<'_>, MigrateError> {
+        let journal = self.journal();
+        let pages: Vec<RawDocumentBuf> = persist(|| async {
+            let find = journal.find(doc! { "entry": { "$in": ids } }).projection(doc! { "entry": 1, "_id": 0 });
+            find.await?.try_collect().await
+        })
+        .await?;
+        let paged = pages.iter().filter_map(|page| field(page, "entry")?.as_object_id()).collect();
+        let headers = persist(|| async { journal.find(doc! { "_id": { "$in": ids } }).await }).await?;
+        Ok(Entries { migrator: self, headers, paged })
+    }
+
     /// The header of an entry.
     pub(in crate::migration) async fn header(&self, entry: ObjectId) -> Result<Option<Entry>, MigrateError> {
         let filter = doc! { "_id": entry, "type": "merge", "chats": self.chats_name() };

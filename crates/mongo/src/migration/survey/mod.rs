@@ -22,16 +22,40 @@ use crate::codec::field;
 pub(crate) struct Duplicates {
     sets: Groups,
     groups: u64,
+    /// How many chats there were.
+    chats: u64,
+    /// How many bytes of the names of groups come before the set.
+    prefix: usize,
 }
 
 impl Duplicates {
     /// Reads all groups once to count them.
-    fn among(sets: &Spilled) -> io::Result<Self> {
+    fn among(sets: &Spilled, chats: u64) -> io::Result<Self> {
         let mut groups = 0;
         for group in sets.groups() {
             groups += u64::from(group?.items.len() > 1);
         }
-        Ok(Self { sets: sets.groups(), groups })
+        Ok(Self { sets: sets.groups(), groups, chats, prefix: 0 })
+    }
+
+    /// The same, in the order in which the first chats of the groups are stored: what is changed after one another is in
+    /// the same pages of the database then.
+    pub(crate) fn by_place(self) -> Result<Self, StoreError> {
+        let mut places = Spill::new();
+        for group in self.sets {
+            let group = group.map_err(|error| spill_failed(&error))?;
+            let Some((place, _)) = group.items.first().filter(|_| group.items.len() > 1).and_then(|item| placed(item))
+            else {
+                continue;
+            };
+            let name = [&place.to_be_bytes()[..], &group.name].concat();
+            for item in &group.items {
+                let share = (place, self.chats);
+                places.add_in_order(share, &name, item).map_err(|error| spill_failed(&error))?;
+            }
+        }
+        let sets = places.finish().groups();
+        Ok(Self { sets, groups: self.groups, chats: self.chats, prefix: size_of::<u64>() })
     }
 
     /// How many groups there are.
@@ -50,10 +74,16 @@ impl Iterator for Duplicates {
                 Ok(group) => group,
                 Err(error) => return Some(Err(spill_failed(&error).into())),
             };
-            let ids = group.items.iter().map(|id| unpacked(id)).collect();
-            return set(&group.name).map(|set| Ok((set, ids)));
+            let ids = group.items.iter().filter_map(|item| placed(item)).map(|(_, id)| unpacked(id)).collect();
+            return set(&group.name[self.prefix..]).map(|set| Ok((set, ids)));
         }
     }
+}
+
+/// The how-manyth chat of the pass it was, and its `_id`.
+fn placed(item: &[u8]) -> Option<(u64, &[u8])> {
+    let (place, id) = item.split_first_chunk()?;
+    Some((u64::from_le_bytes(*place), id))
 }
 
 impl MongoMigrator {
@@ -64,7 +94,8 @@ impl MongoMigrator {
         while pass.advance().await? {
             let document = pass.document();
             if let Ok(set) = self.codec.participants(document) {
-                sets.add(text(&set).as_bytes(), &id_of(document)).map_err(|error| spill_failed(&error))?;
+                let item = [&pass.done().to_le_bytes()[..], &id_of(document)].concat();
+                sets.add(text(&set).as_bytes(), &item).map_err(|error| spill_failed(&error))?;
             }
             if let Some((done, total)) = pass.milestone() {
                 control.advance("survey", done, total);
@@ -72,7 +103,7 @@ impl MongoMigrator {
             }
         }
         control.advance("survey", pass.done(), pass.done());
-        Ok(Duplicates::among(&sets.finish()).map_err(|error| spill_failed(&error))?)
+        Ok(Duplicates::among(&sets.finish(), pass.done()).map_err(|error| spill_failed(&error))?)
     }
 }
 

@@ -40,6 +40,23 @@ impl Spill {
         let mut hasher = DefaultHasher::new();
         hasher.write(group);
         let index = usize::try_from(hasher.finish() % BUCKETS as u64).expect("there are few buckets");
+        self.add_to(index, group, item)
+    }
+
+    /// The same, for names that sort as `place` does, of places up to `last`: groups come back in the order of their
+    /// names then. Not together with [`Spill::add`].
+    pub(crate) fn add_in_order(
+        &mut self,
+        (place, last): (u64, u64),
+        group: &[u8],
+        item: &[u8],
+    ) -> io::Result<()> {
+        let per_bucket = (last / BUCKETS as u64).saturating_add(1);
+        let index = usize::try_from(place / per_bucket).map_or(BUCKETS - 1, |index| index.min(BUCKETS - 1));
+        self.add_to(index, group, item)
+    }
+
+    fn add_to(&mut self, index: usize, group: &[u8], item: &[u8]) -> io::Result<()> {
         let bucket = &mut self.buckets[index];
         push(&mut bucket.rest, group);
         push(&mut bucket.rest, item);
@@ -179,6 +196,22 @@ fn take(bytes: &[u8], at: usize) -> (&[u8], usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_come_back_in_the_order_of_their_places() {
+        for last in [0, 1, 255, 256, 100_000] {
+            let mut spill = Spill::new();
+            for place in (0..=last).rev() {
+                for item in [b"one", b"two"] {
+                    spill.add_in_order((place, last), &place.to_be_bytes(), item).unwrap();
+                }
+            }
+            let groups: Vec<Group> = spill.finish().groups().collect::<io::Result<_>>().unwrap();
+            let places: Vec<Vec<u8>> = (0..=last).map(|place| place.to_be_bytes().to_vec()).collect();
+            assert_eq!(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>(), places);
+            assert!(groups.iter().all(|group| group.items == [b"one", b"two"]));
+        }
+    }
 
     #[test]
     fn groups_come_back_whole_and_in_order_whether_or_not_they_were_written_out() {

@@ -17,7 +17,6 @@ mod statements;
 mod write;
 
 pub(super) use now::{Now, value_at};
-pub(super) use order::Recorded;
 pub(super) use reversal::Loaded;
 
 use mongodb::bson::oid::ObjectId;

@@ -71,7 +71,15 @@ pub(super) fn intention(collection: &str, id: &Bson, target: &RawDocument) -> St
 }
 
 impl MongoMigrator {
-    pub(in crate::migration) async fn now_of(&self, batch: &[Loaded]) -> Result<Now, MigrateError> {
+    pub(super) async fn now_of(&self, batch: &[Loaded]) -> Result<Now, MigrateError> {
+        let mut now = self.stored_now(batch).await?;
+        self.read_intentions(batch, &mut now).await?;
+        self.count_since(batch, &mut now).await?;
+        Ok(now)
+    }
+
+    /// Documents and rows, and nothing of an undo.
+    pub(in crate::migration) async fn stored_now(&self, batch: &[Loaded]) -> Result<Now, MigrateError> {
         let mut now = Now::default();
         for (collection, ids) in whole(batch, self.chats_name()) {
             for ids in ids.chunks(IDS) {
@@ -91,8 +99,6 @@ impl MongoMigrator {
                 }
             }
         }
-        self.read_intentions(batch, &mut now).await?;
-        self.count_since(batch, &mut now).await?;
         Ok(now)
     }
 

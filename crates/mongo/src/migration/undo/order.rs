@@ -15,20 +15,20 @@ use crate::{codec::field, error::number};
 const PAGE: i64 = 100;
 
 /// Keys that were given together.
-pub(in crate::migration) struct Keys {
+pub(super) struct Keys {
     pub(super) id: ObjectId,
     pub(super) order: i64,
     pub(super) changes: Vec<KeyChange>,
 }
 
 /// Something in the journal that can be undone.
-pub(in crate::migration) enum Recorded {
+pub(super) enum Recorded {
     Merge(Box<Entry>),
     Keys(Keys),
 }
 
 impl Recorded {
-    pub(in crate::migration) fn order(&self) -> i64 {
+    pub(super) fn order(&self) -> i64 {
         match self {
             Self::Merge(entry) => entry.order,
             Self::Keys(keys) => keys.order,
@@ -74,13 +74,13 @@ pub(super) fn chats_of(entry: &Entry) -> impl Iterator<Item = &Bson> {
 
 impl MongoMigrator {
     /// How much of a run there is to undo.
-    pub(in crate::migration) async fn to_undo(&self, run: &RunId) -> Result<u64, MigrateError> {
+    pub(super) async fn to_undo(&self, run: &RunId) -> Result<u64, MigrateError> {
         let journal = self.journal();
         persist(|| async { journal.count_documents(self.of_run(run)).await }).await
     }
 
     /// What a run did, the last first, from before `before` on.
-    pub(in crate::migration) async fn page_of(
+    pub(super) async fn page_of(
         &self,
         run: &RunId,
         before: Option<i64>,
@@ -91,6 +91,32 @@ impl MongoMigrator {
         }
         let documents = self.journaled(filter, doc! { "order": -1 }, PAGE).await?;
         documents.iter().map(recorded).collect()
+    }
+
+    pub(in crate::migration) async fn count_of_merges(&self, run: &RunId) -> Result<u64, MigrateError> {
+        let journal = self.journal();
+        persist(|| async { journal.count_documents(self.merges_in(run)).await }).await
+    }
+
+    /// The names of merges of a run and their order, the last first, from before `before` on.
+    pub(in crate::migration) async fn merges_of(
+        &self,
+        run: &RunId,
+        before: Option<i64>,
+        most: i64,
+    ) -> Result<Vec<(ObjectId, i64)>, MigrateError> {
+        let mut filter = self.merges_in(run);
+        if let Some(before) = before {
+            filter.insert("order", doc! { "$lt": before });
+        }
+        let journal = self.database.collection::<Document>(JOURNAL);
+        let found: Vec<Document> = persist(|| async {
+            let find = journal.find(filter.clone()).sort(doc! { "order": -1 }).limit(most);
+            find.projection(doc! { "order": 1 }).await?.try_collect().await
+        })
+        .await?;
+        let named = |merge: &Document| Some((merge.get_object_id("_id").ok()?, number(merge.get("order"))?));
+        Ok(found.iter().filter_map(named).collect())
     }
 
     /// Entries, not undone, that came after one of these and have to do with the same chats. Not those of `except`.
@@ -156,6 +182,12 @@ impl MongoMigrator {
             find.projection(doc! { "items": 0 }).await?.try_collect().await
         })
         .await
+    }
+
+    fn merges_in(&self, run: &RunId) -> Document {
+        let mut filter = self.of_run(run);
+        filter.insert("type", "merge");
+        filter
     }
 
     fn of_run(&self, run: &RunId) -> Document {

@@ -1,0 +1,119 @@
+//! Batch after batch, with two of them under way.
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use super::{
+    super::MigrateError,
+    MergeReport, STEPS, Wanted,
+    batch::{Done, EditedRows, Work},
+    ordered::Prepared,
+};
+
+/// How many transactions run side by side. What one of them changes under the other makes that start anew.
+const TRANSACTIONS: usize = 2;
+
+/// Gives the next batch; an empty one is the end.
+pub(super) type Next<'a> = dyn FnMut() -> Result<Vec<Wanted>, MigrateError> + Send + 'a;
+
+impl Work<'_> {
+    /// Merges all that there is. `advance` is told of how many more groups were seen to.
+    pub(super) async fn merge_all(
+        &self,
+        next: &mut Next<'_>,
+        advance: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<MergeReport, MigrateError> {
+        if self.migrator.is_replicated {
+            self.side_by_side(next, advance).await
+        } else {
+            self.one_ahead(next, advance).await
+        }
+    }
+
+    async fn side_by_side(
+        &self,
+        next: &mut Next<'_>,
+        advance: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<MergeReport, MigrateError> {
+        let batches = std::iter::from_fn(|| match next() {
+            Ok(batch) if batch.is_empty() => None,
+            batch => Some(batch),
+        });
+        let merges = futures_util::stream::iter(batches).map(|batch| async {
+            let batch = batch?;
+            let groups = batch.len() as u64;
+            Ok::<_, MigrateError>((groups, self.merge(batch).await?))
+        });
+        let mut merges = std::pin::pin!(merges.buffer_unordered(TRANSACTIONS));
+        let mut report = MergeReport::default();
+        while let Some((groups, merged)) = merges.try_next().await? {
+            report.add(merged);
+            advance(groups);
+        }
+        Ok(report)
+    }
+
+    /// Reads and plans a batch while the one before it is written. A row that both change by itself would be planned from
+    /// what it is no more: such groups wait, as do those that cannot be merged together with others, until nothing is under
+    /// way.
+    async fn one_ahead(
+        &self,
+        next: &mut Next<'_>,
+        advance: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<MergeReport, MigrateError> {
+        let (mut report, mut ready) = (MergeReport::default(), None);
+        let mut left: Vec<Wanted> = Vec::new();
+        loop {
+            let batch = if left.len() < STEPS.groups { next()? } else { Vec::new() };
+            if batch.is_empty() && ready.is_none() {
+                if left.is_empty() {
+                    return Ok(report);
+                }
+                for batch in std::mem::take(&mut left).chunks(STEPS.groups) {
+                    report.add(self.merge(batch.to_vec()).await?);
+                }
+                continue;
+            }
+            let groups = batch.len() as u64;
+            let (prepared, busy) = ready.take().unzip();
+            let busy = busy.unwrap_or_default();
+            let written = self.write_ready(prepared, &mut report);
+            let (written, prepared) = futures_util::join!(written, self.read_ahead(&batch, &busy));
+            left.extend(written?);
+            match prepared? {
+                Some(prepared) => ready = Some(prepared),
+                None => left.extend(batch),
+            }
+            advance(groups);
+        }
+    }
+
+    /// Those that have to be tried again.
+    async fn write_ready(
+        &self,
+        ready: Option<Prepared>,
+        report: &mut MergeReport,
+    ) -> Result<Vec<Wanted>, MigrateError> {
+        let Some(ready) = ready else { return Ok(Vec::new()) };
+        let before = report.rows();
+        let again = match self.carry(ready, report).await? {
+            Done::All(again) | Done::Spared(again) => again,
+            Done::TooMuch | Done::Conflict | Done::Clash(_) => Vec::new(),
+        };
+        self.pace_rows(report.rows() - before).await?;
+        Ok(again)
+    }
+
+    /// Nothing if the batch cannot be merged as a whole.
+    async fn read_ahead(
+        &self,
+        batch: &[Wanted],
+        busy: &EditedRows,
+    ) -> Result<Option<(Prepared, EditedRows)>, MigrateError> {
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        let chats: usize = batch.iter().map(|wanted| wanted.ids.len()).sum();
+        self.control.pace(chats as u64).await?;
+        Ok(self.prepare(batch, busy).await?.ok())
+    }
+}

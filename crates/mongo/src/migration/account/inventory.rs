@@ -170,10 +170,9 @@ impl MongoMigrator {
                 return Ok((account, report));
             };
             control.pace(0).await?;
-            let (ids, there) = self.part(collection, &document, &mut after).await?;
-            for id in ids {
+            for (id, is_there) in self.part(collection, &document, &mut after).await? {
                 add(&mut account.before, &id);
-                if there.contains(&key(&id)) {
+                if is_there {
                     add(&mut account.after, &id);
                 } else if removed.has(collection, &id) {
                     add(&mut account.removed, &id);
@@ -186,21 +185,22 @@ impl MongoMigrator {
         }
     }
 
-    /// The ids of a part of the inventory, and which of them are there.
+    /// The ids of a part of the inventory, and whether they are there.
     async fn part(
         &self,
         collection: &str,
         document: &RawDocumentBuf,
         after: &mut Option<ObjectId>,
-    ) -> Result<(Vec<Bson>, HashSet<Vec<u8>>), MigrateError> {
+    ) -> Result<Vec<(Bson, bool)>, MigrateError> {
         if let Some(RawBsonRef::Binary(ids)) = field(document, "ids") {
             let ids = ids.bytes.chunks_exact(ID_BYTES).filter_map(|id| id.try_into().ok());
             let ids: Vec<ObjectId> = ids.map(ObjectId::from_bytes).collect();
             let last = ids.last().copied();
             let there = self.ids_between(collection, *after, last).await?;
             *after = last;
-            let there = there.into_iter().map(|id| key(&Bson::ObjectId(id))).collect();
-            return Ok((ids.into_iter().map(Bson::ObjectId).collect(), there));
+            // Both are in order.
+            let is_there = |id: &ObjectId| there.binary_search(id).is_ok();
+            return Ok(ids.into_iter().map(|id| (Bson::ObjectId(id), is_there(&id))).collect());
         }
         let others = field(document, "others").and_then(|others| Bson::try_from(others).ok());
         let others = others.and_then(|others| others.as_array().cloned()).unwrap_or_default();
@@ -210,8 +210,13 @@ impl MongoMigrator {
             find.await?.try_collect().await
         })
         .await?;
-        let there = found.iter().filter_map(|row| field(row, "_id")).map(packed).collect();
-        Ok((others, there))
+        let there: HashSet<Vec<u8>> =
+            found.iter().filter_map(|row| field(row, "_id")).map(packed).collect();
+        let with_them = others.into_iter().map(|id| {
+            let is_there = there.contains(&key(&id));
+            (id, is_there)
+        });
+        Ok(with_them.collect())
     }
 }
 

@@ -155,7 +155,7 @@ impl MongoMigrator {
             }
         });
         let of_rows = futures_util::future::join_all(of_rows);
-        let of_aliases = self.send("update", ALIAS_COLLECTION, statements::aliases(&merges));
+        let of_aliases = self.send("update", ALIAS_COLLECTION, statements::aliases(&merges)?);
         // All of them come to an end before an error of one does anything.
         let (aliases, of_rows) = futures_util::join!(of_aliases, of_rows);
         aliases?;

@@ -139,21 +139,18 @@ pub(super) fn journal(
 }
 
 /// The old ids, each standing for the survivor.
-pub(super) fn aliases(merges: &[Merge]) -> Vec<RawDocumentBuf> {
+pub(super) fn aliases(merges: &[Merge]) -> Result<Vec<RawDocumentBuf>, StoreError> {
     let mut updates = Vec::new();
     for entry in merges.iter().map(|merge| &merge.entry) {
         for (id, public) in entry.losers.iter().filter(|(_, public)| *public != entry.survivor_public_id) {
-            updates.push(update(
-                doc! { "_id": public },
-                doc! { "$set": {
-                    "chat": &entry.survivor_public_id, "from": id.clone(), "to": entry.survivor.clone(),
-                    "run": entry.run.0, "entry": entry.id,
-                } },
-                true,
-            ));
+            let alias = doc! { "$set": {
+                "chat": &entry.survivor_public_id, "from": id.clone(), "to": entry.survivor.clone(),
+                "run": entry.run.0, "entry": entry.id,
+            } };
+            updates.push(raw(&doc! { "q": { "_id": public }, "u": alias, "upsert": true })?);
         }
     }
-    updates.into_iter().flatten().collect()
+    Ok(updates)
 }
 
 /// Statements by collection.
@@ -170,24 +167,45 @@ pub(super) fn removals(merges: &[Merge], compared: bool) -> Result<ByCollection,
     Ok(deletes)
 }
 
-/// Changes rows one by one, and points others to the survivor.
+/// Points rows to the survivor, in the order of what they named, as an index on that has them; then changes others one by
+/// one.
 pub(super) fn rows(merges: &[Merge], compared: bool) -> Result<ByCollection, StoreError> {
-    let mut updates = ByCollection::new();
+    let (mut moves, mut edits) = (BTreeMap::<_, Vec<_>>::new(), ByCollection::new());
     for item in merges.iter().flat_map(|merge| &merge.items) {
         match item {
             Item::Edit { collection, id, before, after: Some(after), .. } => {
                 let statement = replace(id, before, after, compared)?;
-                updates.entry(collection.clone()).or_default().push(statement);
+                edits.entry(collection.clone()).or_default().push(statement);
             }
             Item::Moved { collection, field, from, to, ids } => {
                 let query = doc! { "_id": { "$in": ids.clone() }, field: from.clone() };
-                let statement = update(query, doc! { "$set": { field: to.clone() } }, false);
-                updates.entry(collection.clone()).or_default().extend(statement);
+                let mut statement =
+                    doc! { "q": query, "u": { "$set": { field: to.clone() } }, "multi": true };
+                statement.extend(by_id(ids));
+                moves.entry(collection.clone()).or_default().push((bytes_of(from), raw(&statement)?));
             }
             _ => {}
         }
     }
+    let mut updates = ByCollection::new();
+    for (collection, mut moves) in moves {
+        moves.sort_by(|(one, _), (other, _)| one.cmp(other));
+        updates.insert(collection, moves.into_iter().map(|(_, statement)| statement).collect());
+    }
+    for (collection, edits) in edits {
+        updates.entry(collection).or_default().extend(edits);
+    }
     Ok(updates)
+}
+
+/// Text is compared as it is. The index of ids is named, or the server weighs all indexes for each statement; but not for
+/// ids that are text: where a collection compares text by rules of its own, that index is in their order, and of no use.
+fn by_id(ids: &[Bson]) -> Document {
+    let mut options = doc! { "collation": { "locale": "simple" } };
+    if ids.iter().all(|id| matches!(id, Bson::ObjectId(_) | Bson::Int32(_) | Bson::Int64(_))) {
+        options.insert("hint", doc! { "_id": 1 });
+    }
+    options
 }
 
 /// Ends the losers.
@@ -196,7 +214,9 @@ pub(super) fn endings(merges: &[Merge], compared: bool) -> Result<Vec<RawDocumen
         Item::Loser { id, before } => Some((id, before)),
         _ => None,
     });
-    losers.map(|(id, before)| delete(id, before, compared)).collect()
+    let mut losers: Vec<_> = losers.collect();
+    losers.sort_by_cached_key(|(id, _)| bytes_of(id));
+    losers.into_iter().map(|(id, before)| delete(id, before, compared)).collect()
 }
 
 /// Gives the survivors what they are to be, in a transaction that has just read them.
@@ -263,15 +283,6 @@ fn is_as(before: &RawDocumentBuf) -> RawDocumentBuf {
     } else {
         rawdoc! { "$eq": ["$$ROOT", { "$literal": before.clone() }] }
     }
-}
-
-fn update(query: Document, update: Document, upsert: bool) -> Option<RawDocumentBuf> {
-    let mut statement =
-        doc! { "q": query, "u": update, "multi": !upsert, "collation": { "locale": "simple" } };
-    if upsert {
-        statement.insert("upsert", true);
-    }
-    raw(&statement).ok()
 }
 
 /// The commands that carry statements out, with how many documents there are in each.

@@ -136,7 +136,7 @@ impl Work<'_> {
         let chats = self.migrator.chats_name();
         let journal = statements::journal(chats, self.lease, &merges)?;
         self.send(session, "insert", JOURNAL, journal, None).await?;
-        self.send(session, "update", ALIAS_COLLECTION, statements::aliases(&merges), None).await?;
+        self.send(session, "update", ALIAS_COLLECTION, statements::aliases(&merges)?, None).await?;
         for (collection, deletes) in statements::removals(&merges, false)? {
             self.send(session, "delete", &collection, deletes, None).await?;
         }

@@ -24,10 +24,9 @@ use super::{
     super::{
         MigrateError, MongoMigrator, RunId,
         commands::persist,
-        journal::{RUNS, shown},
+        journal::RUNS,
         survey::{Pass, packed},
     },
-    AccountReport, Removed,
 };
 use crate::codec::field;
 
@@ -38,6 +37,38 @@ const IDS: usize = 50_000;
 const ID_BYTES: usize = 12;
 /// How many ids of other types, which may be long, one document has.
 const OTHERS: usize = 1000;
+
+/// An inventory, beside what is there now.
+pub(super) struct Compared {
+    /// Nothing is known yet of what was removed.
+    pub(super) account: Account,
+    pub(super) absent: Absent,
+}
+
+/// Rows that are not there. The usual ids take 12 bytes each.
+#[derive(Default)]
+pub(super) struct Absent {
+    ids: Vec<ObjectId>,
+    others: Vec<Bson>,
+}
+
+impl Absent {
+    fn push(&mut self, id: Bson) {
+        match id {
+            Bson::ObjectId(id) => self.ids.push(id),
+            other => self.others.push(other),
+        }
+    }
+}
+
+impl IntoIterator for Absent {
+    type Item = Bson;
+    type IntoIter = Box<dyn Iterator<Item = Bson>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Box::new(self.ids.into_iter().map(Bson::ObjectId).chain(self.others))
+    }
+}
 
 impl MongoMigrator {
     pub(super) async fn has_inventory(&self, run: &RunId) -> Result<bool, MigrateError> {
@@ -147,37 +178,34 @@ impl MongoMigrator {
         Ok(found.iter().filter_map(id).collect())
     }
 
-    /// Looks for every row of the inventory; those that are missing are in the report.
+    /// Looks for every row of the inventory.
     pub(super) async fn compare(
         &self,
         run: &RunId,
         collection: &str,
-        removed: &Removed,
         control: &dyn Control,
-    ) -> Result<(Account, AccountReport), MigrateError> {
-        let mut report = AccountReport::default();
+    ) -> Result<Compared, MigrateError> {
         let mut account = Account {
             collection: collection.to_owned(),
             before: Tally::default(),
             removed: Tally::default(),
             after: Tally::default(),
         };
+        let mut absent = Absent::default();
         let parts = self.database.collection::<RawDocumentBuf>(INVENTORY);
         let (mut part, mut after) = (0_i32, None);
         loop {
             let filter = doc! { "run": run.0, "collection": collection, "part": part };
             let Some(document) = persist(|| async { parts.find_one(filter.clone()).await }).await? else {
-                return Ok((account, report));
+                return Ok(Compared { account, absent });
             };
             control.pace(0).await?;
             for (id, is_there) in self.part(collection, &document, &mut after).await? {
                 add(&mut account.before, &id);
                 if is_there {
                     add(&mut account.after, &id);
-                } else if removed.has(collection, &id) {
-                    add(&mut account.removed, &id);
                 } else {
-                    report.miss(|| format!("{collection} {} is gone, and no merge removed it", shown(&id)));
+                    absent.push(id);
                 }
             }
             part += 1;
@@ -225,7 +253,7 @@ pub(super) fn key(id: &Bson) -> Vec<u8> {
     RawDocumentBuf::try_from(&doc! { "": id }).map(RawDocumentBuf::into_bytes).unwrap_or_default()
 }
 
-fn add(tally: &mut Tally, id: &Bson) {
+pub(super) fn add(tally: &mut Tally, id: &Bson) {
     let digest = Sha256::digest(key(id));
     let first = digest.iter().take(8).fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
     tally.count += 1;

@@ -14,8 +14,8 @@ use futures_util::future::try_join_all;
 use onechat_migrate::{Account, Control, Tally};
 use serde::Serialize;
 
-use self::{lineage::Lineage, removed::Removed};
-use super::{Lease, MigrateError, MongoMigrator, RunId};
+use self::{inventory::Compared, lineage::Lineage, removed::Removed};
+use super::{Lease, MigrateError, MongoMigrator, RunId, journal::shown};
 
 /// How many examples a report has.
 const EXAMPLES: usize = 20;
@@ -34,12 +34,6 @@ pub struct AccountReport {
 }
 
 impl AccountReport {
-    fn add(&mut self, more: Self) {
-        self.missing_count += more.missing_count;
-        self.missing.extend(more.missing);
-        self.missing.truncate(EXAMPLES);
-    }
-
     fn miss(&mut self, what: impl FnOnce() -> String) {
         self.missing_count += 1;
         if self.missing.len() < EXAMPLES {
@@ -76,20 +70,32 @@ impl MongoMigrator {
         let mut report = AccountReport::default();
         let mut removed = Removed::default();
         let mut suspects = Vec::new();
-        for one in self.runs_since(run).await? {
-            let rows = (one == *run).then_some(&mut suspects);
-            self.read_journal(&one, &mut removed, rows, &mut report, control).await?;
-        }
+        let runs = self.runs_since(run).await?;
+        let journal = async {
+            for one in runs {
+                let rows = (one == *run).then_some(&mut suspects);
+                self.read_journal(&one, &mut removed, rows, &mut report, control).await?;
+            }
+            Ok::<_, MigrateError>(())
+        };
+        let collections = self.accounted();
+        let compared = collections.iter().map(|collection| self.compare(run, collection, control));
+        let ((), compared) = futures_util::try_join!(journal, try_join_all(compared))?;
         for suspect in suspects {
             if !removed.has(&suspect.collection, &suspect.id) {
                 report.miss(|| suspect.text);
             }
         }
-        let collections = self.accounted();
-        let compared = collections.iter().map(|collection| self.compare(run, collection, &removed, control));
-        for (account, missing) in try_join_all(compared).await? {
+        for Compared { mut account, absent } in compared {
+            for id in absent {
+                if removed.has(&account.collection, &id) {
+                    inventory::add(&mut account.removed, &id);
+                } else {
+                    let collection = &account.collection;
+                    report.miss(|| format!("{collection} {} is gone, and no merge removed it", shown(&id)));
+                }
+            }
             report.accounts.push(account);
-            report.add(missing);
         }
         let balanced = |account: &Account| sum(account.removed, account.after) == account.before;
         report.holds = report.missing_count == 0 && report.accounts.iter().all(balanced);

@@ -27,6 +27,9 @@ use crate::error::{code, number};
 
 /// The most rows of one reference that are handled at once.
 const ROWS: usize = 20_000;
+/// How many commands are sent side by side, and of how many statements each is worth it.
+const LANES: usize = 2;
+const FEW: usize = 100;
 /// How often a survivor is read anew because somebody else writes to it.
 const TRIES: usize = 50;
 
@@ -143,15 +146,19 @@ impl MongoMigrator {
             self.insert_all(JOURNAL, statements::journal(chats, lease, &merges)?).await?;
         }
         // A row that somebody has changed meanwhile, or that clashes, is left to the sweep.
-        let (mut removals, mut rows) =
-            (statements::removals(&merges, true)?, statements::rows(&merges, true)?);
-        let collections: BTreeSet<String> = removals.keys().chain(rows.keys()).cloned().collect();
+        let mut removals = statements::removals(&merges, true)?;
+        let (mut moves, mut edits) = (statements::moves(&merges)?, statements::edits(&merges, true)?);
+        let collections: BTreeSet<String> =
+            removals.keys().chain(moves.keys()).chain(edits.keys()).cloned().collect();
         let of_rows = collections.into_iter().map(|collection| {
             let removals = removals.remove(&collection).unwrap_or_default();
-            let rows = rows.remove(&collection).unwrap_or_default();
+            let moves = moves.remove(&collection).unwrap_or_default();
+            let edits = edits.remove(&collection).unwrap_or_default();
             async move {
                 self.send("delete", &collection, removals).await?;
-                self.send("update", &collection, rows).await.map(drop)
+                self.send("update", &collection, moves).await?;
+                // Of two rows of one group, a unique index may allow the second only after the first.
+                self.send_in_order("update", &collection, edits).await.map(drop)
             }
         });
         let of_rows = futures_util::future::join_all(of_rows);
@@ -418,8 +425,33 @@ impl MongoMigrator {
         Ok(given)
     }
 
-    /// Carries statements out, each for itself.
+    /// Carries out statements of which none depends on another, on several connections.
     async fn send(
+        &self,
+        verb: &str,
+        collection: &str,
+        statements: Vec<RawDocumentBuf>,
+    ) -> Result<Sent, MigrateError> {
+        let part = statements.len().div_ceil(LANES).max(FEW);
+        let mut rest = statements;
+        let mut parts = Vec::new();
+        while !rest.is_empty() {
+            let after = rest.split_off(part.min(rest.len()));
+            parts.push(std::mem::replace(&mut rest, after));
+        }
+        let parts = parts.into_iter().map(|part| self.send_in_order(verb, collection, part));
+        let mut sent = Sent::default();
+        // All of them come to an end before an error of one does anything.
+        for (lane, of_part) in futures_util::future::join_all(parts).await.into_iter().enumerate() {
+            let of_part = of_part?;
+            sent.matched += of_part.matched;
+            sent.refused.extend(of_part.refused.into_iter().map(|(at, why)| (lane * part + at, why)));
+        }
+        Ok(sent)
+    }
+
+    /// Carries statements out, one after the other, each for itself.
+    async fn send_in_order(
         &self,
         verb: &str,
         collection: &str,

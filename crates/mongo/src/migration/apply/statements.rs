@@ -167,35 +167,34 @@ pub(super) fn removals(merges: &[Merge], compared: bool) -> Result<ByCollection,
     Ok(deletes)
 }
 
-/// Points rows to the survivor, in the order of what they named, as an index on that has them; then changes others one by
-/// one.
-pub(super) fn rows(merges: &[Merge], compared: bool) -> Result<ByCollection, StoreError> {
-    let (mut moves, mut edits) = (BTreeMap::<_, Vec<_>>::new(), ByCollection::new());
+/// Points rows to the survivor, in the order of what they named, as an index on that has them.
+pub(super) fn moves(merges: &[Merge]) -> Result<ByCollection, StoreError> {
+    let mut moves = BTreeMap::<String, Vec<_>>::new();
     for item in merges.iter().flat_map(|merge| &merge.items) {
-        match item {
-            Item::Edit { collection, id, before, after: Some(after), .. } => {
-                let statement = replace(id, before, after, compared)?;
-                edits.entry(collection.clone()).or_default().push(statement);
-            }
-            Item::Moved { collection, field, from, to, ids } => {
-                let query = doc! { "_id": { "$in": ids.clone() }, field: from.clone() };
-                let mut statement =
-                    doc! { "q": query, "u": { "$set": { field: to.clone() } }, "multi": true };
-                statement.extend(by_id(ids));
-                moves.entry(collection.clone()).or_default().push((bytes_of(from), raw(&statement)?));
-            }
-            _ => {}
+        if let Item::Moved { collection, field, from, to, ids } = item {
+            let query = doc! { "_id": { "$in": ids.clone() }, field: from.clone() };
+            let mut statement = doc! { "q": query, "u": { "$set": { field: to.clone() } }, "multi": true };
+            statement.extend(by_id(ids));
+            moves.entry(collection.clone()).or_default().push((bytes_of(from), raw(&statement)?));
         }
     }
-    let mut updates = ByCollection::new();
-    for (collection, mut moves) in moves {
+    let in_order = moves.into_iter().map(|(collection, mut moves)| {
         moves.sort_by(|(one, _), (other, _)| one.cmp(other));
-        updates.insert(collection, moves.into_iter().map(|(_, statement)| statement).collect());
+        (collection, moves.into_iter().map(|(_, statement)| statement).collect())
+    });
+    Ok(in_order.collect())
+}
+
+/// Changes rows one by one, after what is pointed.
+pub(super) fn edits(merges: &[Merge], compared: bool) -> Result<ByCollection, StoreError> {
+    let mut edits = ByCollection::new();
+    for item in merges.iter().flat_map(|merge| &merge.items) {
+        if let Item::Edit { collection, id, before, after: Some(after), .. } = item {
+            let statement = replace(id, before, after, compared)?;
+            edits.entry(collection.clone()).or_default().push(statement);
+        }
     }
-    for (collection, edits) in edits {
-        updates.entry(collection).or_default().extend(edits);
-    }
-    Ok(updates)
+    Ok(edits)
 }
 
 /// Text is compared as it is. The index of ids is named, or the server weighs all indexes for each statement; but not for

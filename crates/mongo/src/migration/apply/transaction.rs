@@ -140,7 +140,8 @@ impl Work<'_> {
         for (collection, deletes) in statements::removals(&merges, false)? {
             self.send(session, "delete", &collection, deletes, None).await?;
         }
-        for (collection, updates) in statements::rows(&merges, false)? {
+        let (moves, edits) = (statements::moves(&merges)?, statements::edits(&merges, false)?);
+        for (collection, updates) in moves.into_iter().chain(edits) {
             self.send(session, "update", &collection, updates, None).await?;
         }
         let endings = statements::endings(&merges, false)?;
@@ -178,7 +179,7 @@ impl Work<'_> {
         self.lease.read_check(&reply)?;
         let journal = statements::journal(self.migrator.chats_name(), self.lease, merges)?;
         self.send(&mut session, "insert", JOURNAL, journal, None).await?;
-        for (collection, updates) in statements::rows(merges, false)? {
+        for (collection, updates) in statements::moves(merges)? {
             self.send(&mut session, "update", &collection, updates, None).await?;
         }
         self.commit(&mut session, merges.iter().map(|merge| merge.entry.id).collect()).await

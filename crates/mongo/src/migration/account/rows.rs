@@ -6,7 +6,7 @@ use onechat_migrate::Control;
 use super::{
     super::{
         MigrateError, MongoMigrator, RunId,
-        journal::{EntryState, Item, shown},
+        journal::{Entries, EntryState, Item, shown},
         undo::{Loaded, Now, value_at},
     },
     AccountReport, Lineage, Removed,
@@ -16,13 +16,50 @@ use super::{
 /// How many bytes of images are looked at together.
 const BATCH_BYTES: usize = 4 << 20;
 /// How many entries are looked at together.
-const BATCH: i64 = 500;
+const PAGE: i64 = 500;
 
 /// A row that is not there. A later merge may have removed it.
 pub(super) struct Suspect {
     pub(super) collection: String,
     pub(super) id: Bson,
     pub(super) text: String,
+}
+
+/// The merges of a run, the last first.
+struct Reading<'a> {
+    migrator: &'a MongoMigrator,
+    run: &'a RunId,
+    before: Option<i64>,
+    entries: Option<Entries<'a>>,
+}
+
+impl Reading<'_> {
+    /// Some of them; none at the end.
+    async fn next(&mut self) -> Result<Vec<Loaded>, MigrateError> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        loop {
+            let Some(entries) = &mut self.entries else {
+                let page = self.migrator.merges_of(self.run, self.before, PAGE).await?;
+                let Some((_, last)) = page.last() else { return Ok(batch) };
+                self.before = Some(*last);
+                let ids: Vec<ObjectId> = page.iter().map(|(id, _)| *id).collect();
+                self.entries = Some(self.migrator.whole_entries(&ids).await?);
+                continue;
+            };
+            while let Some((entry, items)) = entries.next().await? {
+                let loaded = Loaded { entry, items };
+                bytes += loaded.bytes();
+                batch.push(loaded);
+                if bytes > BATCH_BYTES {
+                    return Ok(batch);
+                }
+            }
+            self.entries = None;
+            if !batch.is_empty() {
+                return Ok(batch);
+            }
+        }
+    }
 }
 
 impl MongoMigrator {
@@ -36,33 +73,23 @@ impl MongoMigrator {
         control: &dyn Control,
     ) -> Result<(), MigrateError> {
         let total = self.count_of_merges(run).await?;
-        let (mut before, mut done, mut batch, mut bytes) = (None, 0, Vec::new(), 0);
-        loop {
-            let page = self.merges_of(run, before, BATCH).await?;
-            let Some((_, last)) = page.last() else {
-                return Ok(());
-            };
-            before = Some(*last);
-            let ids: Vec<ObjectId> = page.iter().map(|(id, _)| *id).collect();
-            let mut entries = self.whole_entries(&ids).await?;
-            while let Some((entry, items)) = entries.next().await? {
-                done += 1;
-                let loaded = Loaded { entry, items };
-                self.note_removed(&loaded, removed);
-                if loaded.entry.state == EntryState::Done && suspects.is_some() {
-                    bytes += loaded.bytes();
-                    batch.push(loaded);
-                }
-                if bytes > BATCH_BYTES {
-                    self.check(std::mem::take(&mut batch), suspects.as_deref_mut(), report).await?;
-                    bytes = 0;
-                }
+        let mut reading = Reading { migrator: self, run, before: None, entries: None };
+        let (mut done, mut batch) = (0, reading.next().await?);
+        while !batch.is_empty() {
+            done += batch.len() as u64;
+            for loaded in &batch {
+                self.note_removed(loaded, removed);
             }
-            self.check(std::mem::take(&mut batch), suspects.as_deref_mut(), report).await?;
-            bytes = 0;
+            let is_asked = suspects.is_some();
+            batch.retain(|loaded| is_asked && loaded.entry.state == EntryState::Done);
+            let check = self.check(batch, suspects.as_deref_mut(), report);
+            let (checked, next) = futures_util::join!(check, reading.next());
+            checked?;
+            batch = next?;
             control.pace(0).await?;
             control.advance("account of the journal", done, total.max(done));
         }
+        Ok(())
     }
 
     fn note_removed(&self, loaded: &Loaded, removed: &mut Removed) {

@@ -70,7 +70,7 @@ mod item;
 mod keys;
 mod runs;
 
-pub(super) use entry::{Entry, EntryState, MovedField, shown};
+pub(super) use entry::{Entries, Entry, EntryState, MovedField, shown};
 pub(super) use item::{Item, paged, raw};
 pub(super) use keys::KeyChange;
 pub use runs::{EntryDetails, EntrySummary, RunId, RunKind, RunSummary};

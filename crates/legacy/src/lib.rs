@@ -32,6 +32,6 @@ pub use expected::{Expected, ExpectedIds, ExpectedSet, Kept, Record, Totals};
 pub use generate::{connect, generate};
 pub use old_writer::{Acknowledged, Keys, OldWriter, Written};
 pub use population::{Piece, Place, Population};
-pub use raw_writes::RawWrites;
+pub use raw_writes::{RawWrites, same_indexes};
 pub use recipe::{IndexOutcome, backfill, clean, create_index};
 pub use shape::{People, PublicIds, Shape};

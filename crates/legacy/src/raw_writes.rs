@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use futures_util::TryStreamExt as _;
 use mongodb::{
-    Database,
+    Database, IndexModel,
     bson::{Bson, Document, RawDocumentBuf, doc},
 };
 
@@ -13,33 +13,30 @@ use crate::LegacyError;
 /// How many statements go into one command.
 const STATEMENTS: usize = 1000;
 
-/// Statements that make one database what another one is, a document at a time and by `_id`, in the largest commands that
-/// scripts use.
+/// Statements that make one database what another one is, a document at a time, by `_id` and in its order, in the largest
+/// commands that scripts use.
 pub struct RawWrites(Vec<Document>);
 
 impl RawWrites {
     /// What has to be written to `one` to have in it what is in `other`. Collections of onechat's own are left out.
     pub async fn between(one: &Database, other: &Database) -> Result<Self, LegacyError> {
-        let mut names = BTreeSet::new();
-        for database in [one, other] {
-            names.extend(database.list_collection_names().await?);
-        }
-        names.retain(|name| !name.starts_with("onechat_") && !name.starts_with("system."));
         let mut commands = Vec::new();
-        for name in names {
-            let mut before = documents(one, &name).await?;
-            let after = documents(other, &name).await?;
+        for name in collections(&[one, other]).await? {
+            let mut after: HashMap<Vec<u8>, RawDocumentBuf> =
+                documents(other, &name).await?.into_iter().collect();
             let (mut updates, mut deletes) = (Vec::new(), Vec::new());
-            for (id, after) in &after {
-                match before.remove(id) {
-                    Some(before) if before != *after => updates.push(update(&before, after)?),
+            for (id, before) in documents(one, &name).await? {
+                match after.remove(&id) {
+                    Some(after) if before != after => updates.push(update(&before, &after)?),
                     Some(_) => {}
-                    None => return Err(LegacyError::Shape(format!("{name} has a new document"))),
+                    None => {
+                        let id = before.get("_id")?.and_then(|id| Bson::try_from(id).ok());
+                        deletes.push(doc! { "q": { "_id": id }, "limit": 1 });
+                    }
                 }
             }
-            for gone in before.into_values() {
-                let id = gone.get("_id")?.and_then(|id| Bson::try_from(id).ok());
-                deletes.push(doc! { "q": { "_id": id }, "limit": 1 });
+            if !after.is_empty() {
+                return Err(LegacyError::Shape(format!("{name} has a new document")));
             }
             // A unique index may allow what comes only after what goes.
             for chunk in deletes.chunks(STATEMENTS) {
@@ -77,12 +74,44 @@ impl RawWrites {
     }
 }
 
-async fn documents(database: &Database, name: &str) -> Result<HashMap<Vec<u8>, RawDocumentBuf>, LegacyError> {
-    let mut documents = HashMap::new();
-    let mut found = database.collection::<RawDocumentBuf>(name).find(doc! {}).await?;
+/// Gives `one` the indexes that only `other` has. None of the new ones is unique: statements by hand come in no order that
+/// such an index would bear.
+pub async fn same_indexes(one: &Database, other: &Database) -> Result<(), LegacyError> {
+    for name in collections(&[other]).await? {
+        let collection = one.collection::<Document>(&name);
+        let known = collection.list_index_names().await?;
+        let mut indexes = other.collection::<Document>(&name).list_indexes().await?;
+        while let Some(index) = indexes.try_next().await? {
+            let mut options = index.options.unwrap_or_default();
+            if options.name.as_ref().is_some_and(|name| known.contains(name)) {
+                continue;
+            }
+            (options.unique, options.version) = (None, None);
+            let index = IndexModel::builder().keys(index.keys).options(options).build();
+            collection.create_index(index).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The names of collections that are not onechat's own.
+async fn collections(databases: &[&Database]) -> Result<BTreeSet<String>, LegacyError> {
+    let mut names = BTreeSet::new();
+    for database in databases {
+        names.extend(database.list_collection_names().await?);
+    }
+    names.retain(|name| !name.starts_with("onechat_") && !name.starts_with("system."));
+    Ok(names)
+}
+
+/// In the order of `_id`, which comes first.
+async fn documents(database: &Database, name: &str) -> Result<Vec<(Vec<u8>, RawDocumentBuf)>, LegacyError> {
+    let mut documents = Vec::new();
+    let collection = database.collection::<RawDocumentBuf>(name);
+    let mut found = collection.find(doc! {}).sort(doc! { "_id": 1 }).await?;
     while let Some(document) = found.try_next().await? {
         let id = document.get("_id")?.map(|id| format!("{id:?}").into_bytes()).unwrap_or_default();
-        documents.insert(id, document);
+        documents.push((id, document));
     }
     Ok(documents)
 }

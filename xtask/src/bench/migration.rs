@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use onechat_legacy::{Database, RawWrites, Shape, configuration, connect, generate};
+use onechat_legacy::{Database, RawWrites, Shape, configuration, connect, generate, same_indexes};
 use onechat_mongod::{Deployment, Setup};
 use tokio::runtime::Runtime;
 
@@ -125,6 +125,7 @@ impl Bench<'_> {
         let (ours, url) = self.old(&format!("ours-{round}"), chats).await?;
         let (by_hand, _) = self.old(&format!("by-hand-{round}"), chats).await?;
         self.onechat(&url, &["guard", "on"])?;
+        same_indexes(&by_hand, &ours).await?;
         for (step, pair) in [&["backfill"][..], &["merge", "apply"]].into_iter().zip(steps) {
             let (took, _) = self.onechat(&url, step)?;
             let writes = RawWrites::between(&by_hand, &ours).await?;

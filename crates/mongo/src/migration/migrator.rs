@@ -7,6 +7,7 @@ use onechat_migrate::MergeRules;
 use crate::{MongoOptions, OpenError, codec::Codec, connection::Connection, meta, metrics::Pool};
 
 /// The steps of a migration, on one collection of chats. Each can be repeated, and resumes where it was cut off.
+#[derive(Clone)]
 pub struct MongoMigrator {
     pub(super) database: Database,
     pub(super) codec: Codec,

@@ -1,13 +1,13 @@
 //! A batch of groups, made smaller while it does not go through.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
-use onechat_migrate::{Blocked, Control, Group, MergeRules};
+use onechat_migrate::{Blocked, Control, Group, GroupPlan, MergeRules};
 
 use super::{
     super::{Lease, MigrateError, MongoMigrator, RunId, journal::EntryState},
     MergeReport, Wanted,
-    read::{Read, Reader, bytes_of},
+    read::{Read, ReadGroup, Reader, bytes_of},
     statements::{self, Merge},
 };
 
@@ -24,7 +24,19 @@ pub(super) struct Work<'a> {
     pub(super) lease: &'a Lease,
     pub(super) run: &'a RunId,
     pub(super) control: &'a dyn Control,
-    pub(super) rules: MergeRules,
+    pub(super) rules: Arc<MergeRules>,
+}
+
+/// A group that was read, and what is to be done with it.
+pub(super) type Decided = (ReadGroup, Result<GroupPlan, Blocked>);
+
+/// Plans what was read.
+pub(super) fn decide(rules: &MergeRules, read: Read) -> Vec<Decided> {
+    let decided = read.groups.into_iter().map(|read| {
+        let plan = onechat_migrate::plan(rules, &read.group);
+        (read, plan)
+    });
+    decided.collect()
 }
 
 /// Rows that merges change one by one, by their collection.
@@ -141,16 +153,17 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Plans what was read. Groups that change rows of `busy`, or those of others before them, are postponed.
+    /// Puts together what can be carried out at once. Groups that change rows of `busy`, or those of others before them, are
+    /// postponed.
     pub(super) fn planned(
         &self,
-        read: Read,
+        decided: Vec<Decided>,
         state: EntryState,
         busy: &EditedRows,
     ) -> Result<Planned, MigrateError> {
         let (mut merges, mut tally, mut edited) = (Vec::new(), Tally::default(), EditedRows::new());
-        for read in read.groups {
-            match onechat_migrate::plan(&self.rules, &read.group) {
+        for (read, plan) in decided {
+            match plan {
                 Ok(plan) => {
                     let rows: Vec<_> =
                         plan.edits.iter().map(|edit| (edit.collection.clone(), bytes_of(&edit.id))).collect();
@@ -178,7 +191,7 @@ impl Work<'_> {
 
     /// One group without its rows, where these do not decide who survives.
     pub(super) async fn outline(&self, wanted: &Wanted) -> Result<Option<Group>, MigrateError> {
-        let mut rules = self.rules.clone();
+        let mut rules = MergeRules::clone(&self.rules);
         if !rules.needs_activity() {
             rules.references.clear();
         }

@@ -10,6 +10,8 @@ mod resume;
 mod statements;
 mod transaction;
 
+use std::sync::Arc;
+
 use mongodb::bson::Bson;
 use onechat_core::ParticipantSet;
 use onechat_migrate::{Control, GroupPlan, MergeRules};
@@ -271,7 +273,7 @@ impl MongoMigrator {
         run: &'a RunId,
         control: &'a dyn Control,
     ) -> Result<Work<'a>, MigrateError> {
-        let rules = self.rules_with_facts().await?;
+        let rules = Arc::new(self.rules_with_facts().await?);
         Ok(Work { migrator: self, lease, run, control, rules })
     }
 }

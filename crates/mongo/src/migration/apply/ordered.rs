@@ -4,7 +4,10 @@
 //! only while it is what the journal says, and last the survivor gets what it is to be, its key included. Every step
 //! can be repeated, so going on after a crash is doing all of them again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, raw::cstr, rawdoc};
@@ -19,7 +22,7 @@ use super::{
         survey::id_of,
     },
     MergeReport, Wanted,
-    batch::{Done, EditedRows, Planned, Tally, Work},
+    batch::{Done, EditedRows, Planned, Tally, Work, decide},
     read::{Reader, bytes_of},
     statements::{self, ALIAS_COLLECTION, Merge},
 };
@@ -75,21 +78,29 @@ impl Work<'_> {
         wanted: &[Wanted],
         busy: &EditedRows,
     ) -> Result<Result<(Prepared, EditedRows), Done>, MigrateError> {
-        let most_rows = if wanted.len() > 1 { ROWS } else { usize::MAX };
-        let read = persist(|| async {
-            let mut reader = Reader { migrator: self.migrator, rules: &self.rules, session: None, most_rows };
-            reader.groups(wanted).await
-        })
-        .await?;
-        if read.is_too_much {
-            return Ok(Err(Done::TooMuch));
-        }
-        let Planned { merges, tally, edited } = self.planned(read, EntryState::Applying, busy)?;
+        let (migrator, rules, wanted) =
+            (self.migrator.clone(), Arc::clone(&self.rules), wanted.to_vec());
+        // A task of its own: to take rows apart and to plan keeps a processor busy, while another batch waits for answers.
+        let deciding = tokio::spawn(async move {
+            let most_rows = if wanted.len() > 1 { ROWS } else { usize::MAX };
+            let read = persist(|| async {
+                let mut reader = Reader { migrator: &migrator, rules: &rules, session: None, most_rows };
+                reader.groups(&wanted).await
+            })
+            .await?;
+            Ok::<_, MigrateError>((!read.is_too_much).then(|| (decide(&rules, read), wanted)))
+        });
+        let decided = deciding.await.unwrap_or_else(|failed| match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(cancelled) => Err(StoreError::Unavailable(cancelled.to_string()).into()),
+        });
+        let Some((decided, wanted)) = decided? else { return Ok(Err(Done::TooMuch)) };
+        let Planned { merges, tally, edited } = self.planned(decided, EntryState::Applying, busy)?;
         // Before anything is written: a loser that has ended cannot wait until the key is free.
         if self.migrator.have_strangers_a_key(&merges).await? {
             return Ok(Err(Done::Clash(vec![self.migrator.codec.key_field().to_owned()])));
         }
-        Ok(Ok((Prepared { wanted: wanted.to_vec(), merges, tally }, edited)))
+        Ok(Ok((Prepared { wanted, merges, tally }, edited)))
     }
 
     /// Carries out what is planned.

@@ -53,54 +53,57 @@ impl Work<'_> {
     }
 
     /// Reads and plans a batch while the one before it is written. A row that both change by itself would be planned from
-    /// what it is no more: such groups wait, as do those that cannot be merged together with others, until nothing is under
-    /// way.
+    /// what it is no more: such groups go to the batch after. Those that cannot be merged together with others wait until
+    /// nothing is under way.
     async fn one_ahead(
         &self,
         next: &mut Next<'_>,
         advance: &mut (dyn FnMut(u64) + Send),
     ) -> Result<MergeReport, MigrateError> {
         let (mut report, mut ready) = (MergeReport::default(), None);
-        let mut left: Vec<Wanted> = Vec::new();
+        let (mut postponed, mut alone) = (Vec::new(), Vec::new());
         loop {
-            let batch = if left.len() < STEPS.groups { next()? } else { Vec::new() };
+            let mut batch = std::mem::take(&mut postponed);
+            if batch.len() < STEPS.groups && alone.len() < STEPS.groups {
+                let more = next()?;
+                advance(more.len() as u64);
+                batch.extend(more);
+            }
             if batch.is_empty() && ready.is_none() {
-                if left.is_empty() {
+                if alone.is_empty() {
                     return Ok(report);
                 }
-                for batch in std::mem::take(&mut left).chunks(STEPS.groups) {
+                for batch in std::mem::take(&mut alone).chunks(STEPS.groups) {
                     report.add(self.merge(batch.to_vec()).await?);
                 }
                 continue;
             }
-            let groups = batch.len() as u64;
             let (prepared, busy) = ready.take().unzip();
             let busy = busy.unwrap_or_default();
             let written = self.write_ready(prepared, &mut report);
             let (written, prepared) = futures_util::join!(written, self.read_ahead(&batch, &busy));
-            left.extend(written?);
+            match written? {
+                Done::All(again) => postponed.extend(again),
+                Done::Spared(again) => alone.extend(again),
+                Done::TooMuch | Done::Conflict | Done::Clash(_) => {}
+            }
             match prepared? {
                 Some(prepared) => ready = Some(prepared),
-                None => left.extend(batch),
+                None => alone.extend(batch),
             }
-            advance(groups);
         }
     }
 
-    /// Those that have to be tried again.
     async fn write_ready(
         &self,
         ready: Option<Prepared>,
         report: &mut MergeReport,
-    ) -> Result<Vec<Wanted>, MigrateError> {
-        let Some(ready) = ready else { return Ok(Vec::new()) };
+    ) -> Result<Done, MigrateError> {
+        let Some(ready) = ready else { return Ok(Done::All(Vec::new())) };
         let before = report.rows();
-        let again = match self.carry(ready, report).await? {
-            Done::All(again) | Done::Spared(again) => again,
-            Done::TooMuch | Done::Conflict | Done::Clash(_) => Vec::new(),
-        };
+        let done = self.carry(ready, report).await?;
         self.pace_rows(report.rows() - before).await?;
-        Ok(again)
+        Ok(done)
     }
 
     /// Nothing if the batch cannot be merged as a whole.

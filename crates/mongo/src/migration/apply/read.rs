@@ -85,8 +85,9 @@ impl Reader<'_> {
                 read.groups.push(ReadGroup { group, wanted: wanted.clone(), movable: Vec::new() });
             }
         }
+        let owners = owners(self.migrator, &read.groups);
         for reference in &self.rules.references {
-            if self.reference(reference, &mut read.groups).await? {
+            if self.reference(reference, &owners, &mut read.groups).await? {
                 return Ok(Read { groups: Vec::new(), is_too_much: true });
             }
         }
@@ -94,12 +95,15 @@ impl Reader<'_> {
     }
 
     /// The rows of one reference; whether there are too many.
-    async fn reference(&mut self, reference: &Reference, groups: &mut [ReadGroup]) -> Result<bool, Error> {
-        let owners = owners(self.migrator, groups);
-        let forms: Vec<Bson> = owners.forms();
+    async fn reference(
+        &mut self,
+        reference: &Reference,
+        owners: &Owners,
+        groups: &mut [ReadGroup],
+    ) -> Result<bool, Error> {
         let whole = reference.state.is_some() || !reference.unique.is_empty();
         let projection = (!whole).then(|| projection(reference));
-        let filter = doc! { &reference.field: { "$in": forms.clone() } };
+        let filter = doc! { &reference.field: { "$in": owners.forms().to_vec() } };
         let rows = self.find(&reference.collection, filter, projection, self.most_rows).await?;
         if rows.len() >= self.most_rows {
             return Ok(true);
@@ -122,7 +126,7 @@ impl Reader<'_> {
             }
         }
         if reference.messages.is_some() {
-            self.repeated(reference, &owners, &mut sorted).await?;
+            self.repeated(reference, owners, &mut sorted).await?;
         }
         for (group, sorted) in groups.iter_mut().zip(sorted) {
             sorted.into_group(reference, group, self.rules.needs_messages());
@@ -232,8 +236,8 @@ fn owners(migrator: &MongoMigrator, groups: &[ReadGroup]) -> Owners {
 }
 
 impl Owners {
-    fn forms(&self) -> Vec<Bson> {
-        self.1.clone()
+    fn forms(&self) -> &[Bson] {
+        &self.1
     }
 
     fn of(&self, value: RawBsonRef<'_>) -> Option<(usize, usize)> {

@@ -14,7 +14,7 @@ use super::{
         journal::{EntryState, JOURNAL},
     },
     MergeReport, Wanted,
-    batch::{Done, EditedRows, Planned, Tally, Work},
+    batch::{Done, EditedRows, Planned, Tally, Work, decide},
     read::Reader,
     statements::{self, ALIAS_COLLECTION, Merge},
 };
@@ -129,7 +129,8 @@ impl Work<'_> {
         if read.is_too_much {
             return Err(Failed::TooMuch);
         }
-        let Planned { merges, tally, .. } = self.planned(read, EntryState::Done, &EditedRows::new())?;
+        let decided = decide(&self.rules, read);
+        let Planned { merges, tally, .. } = self.planned(decided, EntryState::Done, &EditedRows::new())?;
         if merges.is_empty() {
             return Ok((tally, Vec::new()));
         }

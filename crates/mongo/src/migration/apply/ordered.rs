@@ -173,7 +173,7 @@ impl MongoMigrator {
             }
         });
         let of_rows = futures_util::future::join_all(of_rows);
-        let of_aliases = self.send("update", ALIAS_COLLECTION, statements::aliases(&merges)?);
+        let of_aliases = self.write_aliases(&merges, is_journaled);
         // All of them come to an end before an error of one does anything.
         let (aliases, of_rows) = futures_util::join!(of_aliases, of_rows);
         aliases?;
@@ -188,6 +188,16 @@ impl MongoMigrator {
         let entries: Vec<_> = merges.iter().map(|merge| merge.entry.id).collect();
         self.set_state(&entries, EntryState::Done).await?;
         Ok(carried)
+    }
+
+    async fn write_aliases(&self, merges: &[Merge], may_be_there: bool) -> Result<(), MigrateError> {
+        if !may_be_there {
+            let sent = self.send("insert", ALIAS_COLLECTION, statements::new_aliases(merges)?).await?;
+            if sent.refused.is_empty() {
+                return Ok(());
+            }
+        }
+        self.send("update", ALIAS_COLLECTION, statements::aliases(merges)?).await.map(drop)
     }
 
     /// Whether a chat of other people has a key that a survivor is to have, and the index keeps it from both.

@@ -25,6 +25,9 @@ use crate::codec::{field, forms_of, text_of};
 /// How many bytes of chats are read at once; more is cut into smaller batches.
 const BYTES: usize = 16 << 20;
 
+/// How many documents the server sends at once.
+const BATCH: u32 = 10_000;
+
 /// Reads on the primary, in a transaction if there is a session.
 pub(super) struct Reader<'a> {
     pub(super) migrator: &'a MongoMigrator,
@@ -175,7 +178,7 @@ impl Reader<'_> {
         most: usize,
     ) -> Result<Vec<RawDocumentBuf>, Error> {
         let collection = self.migrator.database.collection::<RawDocumentBuf>(collection);
-        let mut find = collection.find(filter).collation(crate::index::simple());
+        let mut find = collection.find(filter).collation(crate::index::simple()).batch_size(BATCH);
         if let Some(projection) = projection {
             find = find.projection(projection);
         }

@@ -58,6 +58,16 @@ where
     }
 }
 
+/// Does it in a task of its own: what keeps a processor busy does not hold up what waits for answers.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl Future<Output = Result<T, MigrateError>> + Send + 'static,
+) -> Result<T, MigrateError> {
+    tokio::spawn(work).await.unwrap_or_else(|failed| match failed.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(cancelled) => Err(StoreError::Unavailable(cancelled.to_string()).into()),
+    })
+}
+
 /// Whether it is of the kind that passes: the network, an election, another's transaction.
 pub(super) fn may_pass(error: &Error) -> bool {
     use mongodb::error::ErrorKind;

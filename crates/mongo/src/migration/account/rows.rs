@@ -6,6 +6,7 @@ use onechat_migrate::Control;
 use super::{
     super::{
         MigrateError, MongoMigrator, RunId,
+        commands::aside,
         journal::{Entries, EntryState, Item, shown},
         undo::{Loaded, Now, value_at},
     },
@@ -26,21 +27,21 @@ pub(super) struct Suspect {
 }
 
 /// The merges of a run, the last first.
-struct Reading<'a> {
-    migrator: &'a MongoMigrator,
-    run: &'a RunId,
+struct Reading {
+    migrator: MongoMigrator,
+    run: RunId,
     before: Option<i64>,
-    entries: Option<Entries<'a>>,
+    entries: Option<Entries>,
 }
 
-impl Reading<'_> {
+impl Reading {
     /// Some of them; none at the end.
-    async fn next(&mut self) -> Result<Vec<Loaded>, MigrateError> {
+    async fn next(mut self) -> Result<(Self, Vec<Loaded>), MigrateError> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         loop {
             let Some(entries) = &mut self.entries else {
-                let page = self.migrator.merges_of(self.run, self.before, PAGE).await?;
-                let Some((_, last)) = page.last() else { return Ok(batch) };
+                let page = self.migrator.merges_of(&self.run, self.before, PAGE).await?;
+                let Some((_, last)) = page.last() else { return Ok((self, batch)) };
                 self.before = Some(*last);
                 let ids: Vec<ObjectId> = page.iter().map(|(id, _)| *id).collect();
                 self.entries = Some(self.migrator.whole_entries(&ids).await?);
@@ -51,12 +52,12 @@ impl Reading<'_> {
                 bytes += loaded.bytes();
                 batch.push(loaded);
                 if bytes > BATCH_BYTES {
-                    return Ok(batch);
+                    return Ok((self, batch));
                 }
             }
             self.entries = None;
             if !batch.is_empty() {
-                return Ok(batch);
+                return Ok((self, batch));
             }
         }
     }
@@ -73,8 +74,9 @@ impl MongoMigrator {
         control: &dyn Control,
     ) -> Result<(), MigrateError> {
         let total = self.count_of_merges(run).await?;
-        let mut reading = Reading { migrator: self, run, before: None, entries: None };
-        let (mut done, mut batch) = (0, reading.next().await?);
+        let reading = Reading { migrator: self.clone(), run: run.clone(), before: None, entries: None };
+        let (mut reading, mut batch) = reading.next().await?;
+        let mut done = 0;
         while !batch.is_empty() {
             done += batch.len() as u64;
             for loaded in &batch {
@@ -83,9 +85,7 @@ impl MongoMigrator {
             let is_asked = suspects.is_some();
             batch.retain(|loaded| is_asked && loaded.entry.state == EntryState::Done);
             let check = self.check(batch, suspects.as_deref_mut(), report);
-            let (checked, next) = futures_util::join!(check, reading.next());
-            checked?;
-            batch = next?;
+            ((), (reading, batch)) = futures_util::try_join!(check, aside(reading.next()))?;
             control.pace(0).await?;
             control.advance("account of the journal", done, total.max(done));
         }

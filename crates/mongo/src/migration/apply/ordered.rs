@@ -17,7 +17,7 @@ use onechat_migrate::{Activity, ChatRow, Group, MergeRules, ReferenceRows, undo_
 use super::{
     super::{
         Lease, MigrateError, MongoMigrator,
-        commands::persist,
+        commands::{aside, persist},
         journal::{EntryState, Item, JOURNAL},
         survey::id_of,
     },
@@ -80,21 +80,16 @@ impl Work<'_> {
     ) -> Result<Result<(Prepared, EditedRows), Done>, MigrateError> {
         let (migrator, rules, wanted) =
             (self.migrator.clone(), Arc::clone(&self.rules), wanted.to_vec());
-        // A task of its own: to take rows apart and to plan keeps a processor busy, while another batch waits for answers.
-        let deciding = tokio::spawn(async move {
+        let decided = aside(async move {
             let most_rows = if wanted.len() > 1 { ROWS } else { usize::MAX };
             let read = persist(|| async {
                 let mut reader = Reader { migrator: &migrator, rules: &rules, session: None, most_rows };
                 reader.groups(&wanted).await
             })
             .await?;
-            Ok::<_, MigrateError>((!read.is_too_much).then(|| (decide(&rules, read), wanted)))
+            Ok((!read.is_too_much).then(|| (decide(&rules, read), wanted)))
         });
-        let decided = deciding.await.unwrap_or_else(|failed| match failed.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(cancelled) => Err(StoreError::Unavailable(cancelled.to_string()).into()),
-        });
-        let Some((decided, wanted)) = decided? else { return Ok(Err(Done::TooMuch)) };
+        let Some((decided, wanted)) = decided.await? else { return Ok(Err(Done::TooMuch)) };
         let Planned { merges, tally, edited } = self.planned(decided, EntryState::Applying, busy)?;
         // Before anything is written: a loser that has ended cannot wait until the key is free.
         if self.migrator.have_strangers_a_key(&merges).await? {

@@ -234,14 +234,14 @@ fn items_in(document: &RawDocument) -> Result<Vec<Item>, StoreError> {
 }
 
 /// Several entries with their items, one after the other, in no order.
-pub(in crate::migration) struct Entries<'a> {
-    migrator: &'a MongoMigrator,
+pub(in crate::migration) struct Entries {
+    migrator: MongoMigrator,
     headers: Cursor<RawDocumentBuf>,
     /// Those whose items do not all fit into the header.
     paged: HashSet<ObjectId>,
 }
 
-impl Entries<'_> {
+impl Entries {
     pub(in crate::migration) async fn next(&mut self) -> Result<Option<(Entry, Vec<Item>)>, MigrateError> {
         let header = self.headers.try_next().await.map_err(|error| MigrateError::driver(&error))?;
         let Some(header) = header else { return Ok(None) };
@@ -261,7 +261,7 @@ impl Entries<'_> {
 
 impl MongoMigrator {
     /// Entries with their items, for two queries and one more for each that is very large.
-    pub(in crate::migration) async fn whole_entries(&self, ids: &[ObjectId]) -> Result<Entries<'_>, MigrateError> {
+    pub(in crate::migration) async fn whole_entries(&self, ids: &[ObjectId]) -> Result<Entries, MigrateError> {
         let journal = self.journal();
         let pages: Vec<RawDocumentBuf> = persist(|| async {
             let find = journal.find(doc! { "entry": { "$in": ids } }).projection(doc! { "entry": 1, "_id": 0 });
@@ -270,7 +270,7 @@ impl MongoMigrator {
         .await?;
         let paged = pages.iter().filter_map(|page| field(page, "entry")?.as_object_id()).collect();
         let headers = persist(|| async { journal.find(doc! { "_id": { "$in": ids } }).await }).await?;
-        Ok(Entries { migrator: self, headers, paged })
+        Ok(Entries { migrator: self.clone(), headers, paged })
     }
 
     /// The header of an entry.

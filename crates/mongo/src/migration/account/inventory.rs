@@ -20,13 +20,11 @@ use onechat_core::StoreError;
 use onechat_migrate::{Account, Control, Tally};
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    super::{
-        MigrateError, MongoMigrator, RunId,
-        commands::persist,
-        journal::RUNS,
-        survey::{Pass, packed},
-    },
+use super::super::{
+    MigrateError, MongoMigrator, RunId,
+    commands::persist,
+    journal::RUNS,
+    survey::{Pass, packed},
 };
 use crate::codec::field;
 
@@ -238,8 +236,7 @@ impl MongoMigrator {
             find.await?.try_collect().await
         })
         .await?;
-        let there: HashSet<Vec<u8>> =
-            found.iter().filter_map(|row| field(row, "_id")).map(packed).collect();
+        let there: HashSet<Vec<u8>> = found.iter().filter_map(|row| field(row, "_id")).map(packed).collect();
         let with_them = others.into_iter().map(|id| {
             let is_there = there.contains(&key(&id));
             (id, is_there)

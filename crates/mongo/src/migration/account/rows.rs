@@ -109,13 +109,12 @@ impl MongoMigrator {
         report: &mut AccountReport,
     ) -> Result<(), MigrateError> {
         let Some(suspects) = suspects.filter(|_| !batch.is_empty()) else { return Ok(()) };
-        let now = self.stored_now(&batch).await?;
         let names = batch.iter().flat_map(|loaded| {
             let entry = &loaded.entry;
             let losers = entry.losers.iter().map(|(id, public)| (public.clone(), id.clone()));
             losers.chain([(entry.survivor_public_id.clone(), entry.survivor.clone())])
         });
-        let lineage = self.lineage(names.collect()).await?;
+        let (now, lineage) = futures_util::try_join!(self.stored_now(&batch), self.lineage(names.collect()))?;
         self.check_old_ids(&batch, &lineage, report).await?;
         for loaded in &batch {
             self.check_entry(loaded, &now, &lineage, suspects, report);

@@ -187,7 +187,8 @@ impl Work<'_> {
             self.carry_in_transaction(merge).await
         } else {
             self.lease.check().await?;
-            self.migrator.carry_out(self.lease, &self.rules, vec![merge], false).await.map(drop)
+            self.migrator.note_merges(self.lease, std::slice::from_ref(&merge)).await?;
+            self.migrator.carry_out(&self.rules, vec![merge], false).await.map(drop)
         }
     }
 }

@@ -279,10 +279,7 @@ impl MongoMigrator {
 }
 
 /// The next groups of duplicates that are handled together.
-fn next_batch(
-    duplicates: &mut super::survey::Duplicates,
-    size: Size,
-) -> Result<Vec<Wanted>, MigrateError> {
+fn next_batch(duplicates: &mut super::survey::Duplicates, size: Size) -> Result<Vec<Wanted>, MigrateError> {
     let (mut batch, mut chats) = (Vec::new(), 0);
     while batch.len() < size.groups && chats < size.chats {
         let Some(group) = duplicates.next() else { break };

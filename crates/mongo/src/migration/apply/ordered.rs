@@ -31,12 +31,12 @@ use crate::error::{code, number};
 /// The most rows of one reference that are handled at once.
 const ROWS: usize = 20_000;
 /// How many commands are sent side by side, and of how many statements each is worth it.
-const LANES: usize = 2;
+const LANES: usize = 3;
 const FEW: usize = 100;
 /// How often a survivor is read anew because somebody else writes to it.
 const TRIES: usize = 50;
 
-/// Merges that are read and planned.
+/// Merges that are read, planned and in the journal.
 pub(super) struct Prepared {
     wanted: Vec<Wanted>,
     merges: Vec<Merge>,
@@ -71,15 +71,14 @@ impl Work<'_> {
         }
     }
 
-    /// Reads and plans a batch, and says which rows it changes one by one; or says why it should be smaller. Groups that
-    /// change rows of `busy` are postponed.
+    /// Reads, plans and journals a batch, and says which rows it changes one by one; or says why it should be smaller. Groups
+    /// that change rows of `busy` are postponed.
     pub(super) async fn prepare(
         &self,
         wanted: &[Wanted],
         busy: &EditedRows,
     ) -> Result<Result<(Prepared, EditedRows), Done>, MigrateError> {
-        let (migrator, rules, wanted) =
-            (self.migrator.clone(), Arc::clone(&self.rules), wanted.to_vec());
+        let (migrator, rules, wanted) = (self.migrator.clone(), Arc::clone(&self.rules), wanted.to_vec());
         let decided = aside(async move {
             let most_rows = if wanted.len() > 1 { ROWS } else { usize::MAX };
             let read = persist(|| async {
@@ -95,10 +94,12 @@ impl Work<'_> {
         if self.migrator.have_strangers_a_key(&merges).await? {
             return Ok(Err(Done::Clash(vec![self.migrator.codec.key_field().to_owned()])));
         }
+        self.lease.check().await?;
+        self.migrator.note_merges(self.lease, &merges).await?;
         Ok(Ok((Prepared { wanted, merges, tally }, edited)))
     }
 
-    /// Carries out what is planned.
+    /// Carries out what is in the journal.
     pub(super) async fn carry(
         &self,
         prepared: Prepared,
@@ -108,7 +109,7 @@ impl Work<'_> {
         let mut spared = Vec::new();
         if !merges.is_empty() {
             self.lease.check().await?;
-            let carried = self.migrator.carry_out(self.lease, &self.rules, merges, false).await?;
+            let carried = self.migrator.carry_out(&self.rules, merges, false).await?;
             tally.spare(carried.groups, carried.losers);
             let is_spared =
                 |wanted: &Wanted| carried.spared.iter().any(|survivor| wanted.ids.contains(survivor));
@@ -139,18 +140,19 @@ pub(super) struct Carried {
 }
 
 impl MongoMigrator {
-    /// Carries merges out, or goes on with them if they are in the journal already.
+    /// Writes merges to the journal, before anything else is written of them.
+    pub(super) async fn note_merges(&self, lease: &Lease, merges: &[Merge]) -> Result<(), MigrateError> {
+        self.insert_all(JOURNAL, statements::journal(self.chats_name(), lease, merges)?).await
+    }
+
+    /// Carries out merges that are in the journal, or goes on with those that an earlier run may have begun with.
     pub(super) async fn carry_out(
         &self,
-        lease: &Lease,
         rules: &MergeRules,
         mut merges: Vec<Merge>,
-        is_journaled: bool,
+        may_be_begun: bool,
     ) -> Result<Carried, MigrateError> {
         let chats = self.chats_name();
-        if !is_journaled {
-            self.insert_all(JOURNAL, statements::journal(chats, lease, &merges)?).await?;
-        }
         // A row that somebody has changed meanwhile, or that clashes, is left to the sweep.
         let mut removals = statements::removals(&merges, true)?;
         let (mut moves, mut edits) = (statements::moves(&merges)?, statements::edits(&merges, true)?);
@@ -168,7 +170,7 @@ impl MongoMigrator {
             }
         });
         let of_rows = futures_util::future::join_all(of_rows);
-        let of_aliases = self.write_aliases(&merges, is_journaled);
+        let of_aliases = self.write_aliases(&merges, may_be_begun);
         // All of them come to an end before an error of one does anything.
         let (aliases, of_rows) = futures_util::join!(of_aliases, of_rows);
         aliases?;
@@ -333,9 +335,10 @@ impl MongoMigrator {
             .iter()
             .filter(|merge| matches!(merge.items.first(), Some(Item::Survivor { after: Some(_), .. })))
             .collect();
-        let statements = changed.iter().filter_map(|merge| survivor(merge)).filter_map(|(id, before, after)| {
-            after.map(|after| statements::replace_or_fail(id, before, after))
-        });
+        let statements =
+            changed.iter().filter_map(|merge| survivor(merge)).filter_map(|(id, before, after)| {
+                after.map(|after| statements::replace_or_fail(id, before, after))
+            });
         let mut notes = Vec::new();
         let outcomes = self.offer(statements.collect::<Result<_, _>>()?).await?;
         for (merge, outcome) in changed.into_iter().zip(outcomes) {

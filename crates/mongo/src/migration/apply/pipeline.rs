@@ -52,7 +52,7 @@ impl Work<'_> {
         Ok(report)
     }
 
-    /// Reads and plans a batch while the one before it is written. A row that both change by itself would be planned from
+    /// Reads, plans and journals a batch while the one before it is written. A row that both change by itself would be planned from
     /// what it is no more: such groups go to the batch after. Those that cannot be merged together with others wait until
     /// nothing is under way.
     async fn one_ahead(
@@ -82,10 +82,18 @@ impl Work<'_> {
             let busy = busy.unwrap_or_default();
             let written = self.write_ready(prepared, &mut report);
             let (written, prepared) = futures_util::join!(written, self.read_ahead(&batch, &busy));
-            match written? {
-                Done::All(again) => postponed.extend(again),
-                Done::Spared(again) => alone.extend(again),
-                Done::TooMuch | Done::Conflict | Done::Clash(_) => {}
+            match written {
+                Ok(Done::All(again)) => postponed.extend(again),
+                Ok(Done::Spared(again)) => alone.extend(again),
+                Ok(Done::TooMuch | Done::Conflict | Done::Clash(_)) => {}
+                Err(stopped @ MigrateError::Stopped(_)) => {
+                    // What is in the journal is not left half done.
+                    if let Ok(Some((prepared, _))) = prepared {
+                        self.carry(prepared, &mut report).await?;
+                    }
+                    return Err(stopped);
+                }
+                Err(error) => return Err(error),
             }
             match prepared? {
                 Some(prepared) => ready = Some(prepared),

@@ -42,7 +42,7 @@ impl MongoMigrator {
                 items.push(item);
             }
             items.sort_by_key(|item| !matches!(item, super::super::journal::Item::Survivor { .. }));
-            self.carry_out(lease, &rules, vec![Merge { entry, items, seen: None }], true).await?;
+            self.carry_out(&rules, vec![Merge { entry, items, seen: None }], true).await?;
         }
         Ok(())
     }

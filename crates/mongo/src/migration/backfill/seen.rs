@@ -81,7 +81,8 @@ impl MongoMigrator {
     /// Those of the ids that come after `last` in the order of `_id`, which goes through all types as `$expr` does.
     pub(super) async fn to_come(&self, ids: Vec<Bson>, last: &Bson) -> Result<Vec<Vec<u8>>, MigrateError> {
         let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
-        let filter = doc! { "_id": { "$in": ids }, "$expr": { "$gt": ["$_id", { "$literal": last.clone() }] } };
+        let filter =
+            doc! { "_id": { "$in": ids }, "$expr": { "$gt": ["$_id", { "$literal": last.clone() }] } };
         let found: Vec<RawDocumentBuf> = persist(|| async {
             chats.find(filter.clone()).projection(doc! { "_id": 1 }).await?.try_collect().await
         })

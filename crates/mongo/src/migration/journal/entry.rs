@@ -261,10 +261,14 @@ impl Entries {
 
 impl MongoMigrator {
     /// Entries with their items, for two queries and one more for each that is very large.
-    pub(in crate::migration) async fn whole_entries(&self, ids: &[ObjectId]) -> Result<Entries, MigrateError> {
+    pub(in crate::migration) async fn whole_entries(
+        &self,
+        ids: &[ObjectId],
+    ) -> Result<Entries, MigrateError> {
         let journal = self.journal();
         let pages: Vec<RawDocumentBuf> = persist(|| async {
-            let find = journal.find(doc! { "entry": { "$in": ids } }).projection(doc! { "entry": 1, "_id": 0 });
+            let find =
+                journal.find(doc! { "entry": { "$in": ids } }).projection(doc! { "entry": 1, "_id": 0 });
             find.await?.try_collect().await
         })
         .await?;

@@ -44,7 +44,8 @@ impl Duplicates {
         let mut places = Spill::new();
         for group in self.sets {
             let group = group.map_err(|error| spill_failed(&error))?;
-            let Some((place, _)) = group.items.first().filter(|_| group.items.len() > 1).and_then(|item| placed(item))
+            let Some((place, _)) =
+                group.items.first().filter(|_| group.items.len() > 1).and_then(|item| placed(item))
             else {
                 continue;
             };
@@ -74,7 +75,8 @@ impl Iterator for Duplicates {
                 Ok(group) => group,
                 Err(error) => return Some(Err(spill_failed(&error).into())),
             };
-            let ids = group.items.iter().filter_map(|item| placed(item)).map(|(_, id)| unpacked(id)).collect();
+            let ids =
+                group.items.iter().filter_map(|item| placed(item)).map(|(_, id)| unpacked(id)).collect();
             return set(&group.name[self.prefix..]).map(|set| Ok((set, ids)));
         }
     }

@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
 };
 
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, oid::ObjectId};
 use sha2::{Digest as _, Sha256};
 
@@ -16,8 +16,9 @@ use super::super::{
 };
 use super::reversal::{Loaded, journaled_rows};
 
-/// How many ids one query names.
+/// How many ids one query names, and how many queries are under way.
 const IDS: usize = 1000;
+const QUERIES: usize = 2;
 
 /// What is there now.
 #[derive(Default)]
@@ -81,21 +82,31 @@ impl MongoMigrator {
     /// Documents and rows, and nothing of an undo.
     pub(in crate::migration) async fn stored_now(&self, batch: &[Loaded]) -> Result<Now, MigrateError> {
         let mut now = Now::default();
-        for (collection, ids) in whole(batch, self.chats_name()) {
-            for ids in ids.chunks(IDS) {
-                for document in self.with_ids(&collection, ids, None).await? {
-                    if let Some(id) = id_of(&document) {
-                        now.documents.insert((collection.clone(), id_key(&id)), document);
-                    }
+        let (whole, rows) = (whole(batch, self.chats_name()), rows(batch));
+        let documents = whole.iter().flat_map(|(collection, ids)| {
+            ids.chunks(IDS).map(move |ids| async move {
+                Ok::<_, MigrateError>((collection, self.with_ids(collection, ids, None).await?))
+            })
+        });
+        let rows = rows.iter().flat_map(|((collection, field), ids)| {
+            ids.chunks(IDS).map(move |ids| async move {
+                let rows = self.with_ids(collection, ids, Some(field)).await?;
+                Ok::<_, MigrateError>((collection, field, rows))
+            })
+        });
+        let mut documents = futures_util::stream::iter(documents).buffer_unordered(QUERIES);
+        let mut rows = futures_util::stream::iter(rows).buffer_unordered(QUERIES);
+        while let Some((collection, found)) = documents.try_next().await? {
+            for document in found {
+                if let Some(id) = id_of(&document) {
+                    now.documents.insert((collection.clone(), id_key(&id)), document);
                 }
             }
         }
-        for ((collection, field), ids) in rows(batch) {
-            for ids in ids.chunks(IDS) {
-                for row in self.with_ids(&collection, ids, Some(&field)).await? {
-                    if let Some(id) = id_of(&row) {
-                        now.rows.insert((collection.clone(), field.clone(), id_key(&id)), row);
-                    }
+        while let Some((collection, field, found)) = rows.try_next().await? {
+            for row in found {
+                if let Some(id) = id_of(&row) {
+                    now.rows.insert((collection.clone(), field.clone(), id_key(&id)), row);
                 }
             }
         }

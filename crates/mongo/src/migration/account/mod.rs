@@ -80,7 +80,7 @@ impl MongoMigrator {
         };
         let collections = self.accounted();
         let compared = collections.iter().map(|collection| self.compare(run, collection, control));
-        let ((), compared) = futures_util::try_join!(journal, try_join_all(compared))?;
+        let ((), compared) = futures_util::try_join!(Box::pin(journal), try_join_all(compared))?;
         for suspect in suspects {
             if !removed.has(&suspect.collection, &suspect.id) {
                 report.miss(|| suspect.text);

@@ -23,9 +23,9 @@ impl Work<'_> {
         advance: &mut (dyn FnMut(u64) + Send),
     ) -> Result<MergeReport, MigrateError> {
         if self.migrator.is_replicated {
-            self.side_by_side(next, advance).await
+            Box::pin(self.side_by_side(next, advance)).await
         } else {
-            self.one_ahead(next, advance).await
+            Box::pin(self.one_ahead(next, advance)).await
         }
     }
 

@@ -114,13 +114,13 @@ impl Work<'_> {
         Ok(done)
     }
 
-    /// Nothing if the batch cannot be merged as a whole.
+    /// Nothing if the batch cannot be merged as a whole. A group by itself may have very many rows, which are pointed ahead.
     async fn read_ahead(
         &self,
         batch: &[Wanted],
         busy: &EditedRows,
     ) -> Result<Option<(Prepared, EditedRows)>, MigrateError> {
-        if batch.is_empty() {
+        if batch.len() < 2 {
             return Ok(None);
         }
         let chats: usize = batch.iter().map(|wanted| wanted.ids.len()).sum();

@@ -11,6 +11,7 @@ mod error;
 mod gatherer;
 mod guard;
 mod historic;
+mod hold;
 mod index;
 mod mapping;
 mod meta;

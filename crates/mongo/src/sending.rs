@@ -11,15 +11,14 @@ use crate::{
     attempt::{Deadline, Pauses, until},
     codec::{StoredChat, date, id_value},
     collections::{Collections, MOST_HOPS},
-    error::{Written, code, code_of},
+    error::{Written, code, code_of, number},
     guard::Guard,
+    hold,
     index::simple,
 };
 
 /// How often a message is looked for that another unique index than ours seems to hold.
 const LOOKS_AFTER_REFUSAL: usize = 5;
-/// A field that a chat has for a moment only.
-const MARK: &str = "__onechat_mark";
 
 /// What became of pointing a message to another chat.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -206,13 +205,36 @@ impl Collections {
         let (fields, at) = (&self.codec.mapping().fields, date(sent.message.created_at));
         let touch = doc! { "$max": { &fields.last_message_at: at.clone(), &fields.updated_at: at } };
         let touched = self.change(chat, touch, deadline).await?;
-        if touched.matched_count == 0 || touched.modified_count > 0 || !(merges && sent.created) {
-            return Ok(touched.matched_count > 0);
+        let is_there = touched.matched_count > 0;
+        // Something later was there already, so nothing was written that a merge would run into.
+        if is_there && touched.modified_count == 0 && merges && sent.created && self.is_replicated {
+            return self.mark(chat, deadline).await;
         }
-        // Something later was there already, so nothing was written that a merge would run into. This is.
-        let marked = self.change(chat, doc! { "$set": { MARK: true } }, deadline).await?;
-        self.change(chat, doc! { "$unset": { MARK: "" } }, deadline).await?;
-        Ok(marked.matched_count > 0)
+        Ok(is_there)
+    }
+
+    /// Writes to the chat without changing it: a merge that has read it before fails, and looks again. Whether the chat is there.
+    ///
+    /// Both halves are one transaction: a mark that others could see would be no write to the next who makes one, and a merge
+    /// could take it over.
+    async fn mark(&self, chat: &StoredChat, deadline: Deadline) -> Result<bool, StoreError> {
+        let command = hold::command(self.chats.name(), &doc! { "_id": chat.document_id.clone() });
+        until(deadline, &self.metrics, || async {
+            let mut session = self.database.client().start_session().await?;
+            session.start_transaction().await?;
+            let marked = self.database.run_command(command.clone()).session(&mut session).await;
+            let marked = match marked {
+                // A rule of the collection forbids the mark: the sweep finds what a merge has missed.
+                Err(error) if code_of(&error) == Some(code::DOCUMENT_VALIDATION_FAILURE) => return Ok(true),
+                marked => marked?,
+            };
+            if marked.contains_key("writeErrors") {
+                return Ok(true);
+            }
+            session.commit_transaction().await?;
+            Ok(number(marked.get("n")).is_some_and(|n| n > 0))
+        })
+        .await
     }
 
     async fn change(

@@ -30,7 +30,8 @@ struct Old {
 
 fn id(kind: u8, group: usize, index: usize) -> ObjectId {
     let seconds = 1_600_000_000 + u32::try_from(index).expect("few chats");
-    ObjectId::from_parts(seconds, [kind; 5], [kind, u8::try_from(group).expect("few groups"), 0])
+    let [high, low] = u16::try_from(group).expect("few groups").to_be_bytes();
+    ObjectId::from_parts(seconds, [kind; 5], [kind, high, low])
 }
 
 /// The chats of group `group`, the oldest first.
@@ -314,6 +315,38 @@ async fn a_large_group_takes_several_steps_on_a_standalone() {
 #[tokio::test]
 async fn a_large_group_takes_several_transactions_on_a_replica_set() {
     a_large_group(shared_replica_set().await).await;
+}
+
+/// Rows that two groups change which are so far apart that they are merged in different batches, of which two are under way
+/// at a time.
+async fn shared_rows(deployment: &Deployment, apart: usize) {
+    let old = Old::on(deployment).await;
+    let shared = 100;
+    old.fill(apart + shared, 2).await;
+    let named = |row: usize| [row, row + apart];
+    let bookmarks = (0..shared).map(|row| {
+        let chats = named(row).into_iter().flat_map(|group| [chat(group, 0), chat(group, 1)]);
+        doc! { "_id": id(5, row, 0), "chats": chats.collect::<Vec<_>>() }
+    });
+    old.insert("bookmarks", bookmarks.collect()).await;
+    let report = old.merge().await;
+    assert_eq!((report.groups, report.blocked), ((apart + shared) as u64, 0), "{report:?}");
+    let bookmarks = old.place.database.collection::<Document>("bookmarks");
+    for row in 0..shared {
+        let found = bookmarks.find_one(doc! { "_id": id(5, row, 0) }).await.expect("it answers");
+        let chats = named(row).map(|group| Bson::ObjectId(chat(group, 0))).to_vec();
+        assert_eq!(found.expect("it is there").get_array("chats").ok(), Some(&chats), "row {row}");
+    }
+}
+
+#[tokio::test]
+async fn rows_of_groups_in_different_batches_are_changed_for_both_on_a_standalone() {
+    shared_rows(shared_standalone().await, 1000).await;
+}
+
+#[tokio::test]
+async fn rows_of_groups_in_different_batches_are_changed_for_both_on_a_replica_set() {
+    shared_rows(shared_replica_set().await, 100).await;
 }
 
 /// Rows that clash in an index that nobody has said anything about keep their group from being merged, and only that.

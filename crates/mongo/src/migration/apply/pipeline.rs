@@ -4,13 +4,17 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::{
     super::MigrateError,
-    MergeReport, STEPS, Wanted,
+    MergeReport, STEPS, TRANSACTION, Wanted,
     batch::{Done, EditedRows, Work},
     ordered::Prepared,
 };
 
 /// How many transactions run side by side. What one of them changes under the other makes that start anew.
 const TRANSACTIONS: usize = 2;
+
+/// So many groups that wait for each other have a row in common that many change: only one of them can be merged at a time,
+/// and all the others should not be read again for it.
+const MANY_POSTPONED: usize = STEPS.groups / 4;
 
 /// Gives the next batch; an empty one is the end.
 pub(super) type Next<'a> = dyn FnMut() -> Result<Vec<Wanted>, MigrateError> + Send + 'a;
@@ -73,7 +77,7 @@ impl Work<'_> {
                 if alone.is_empty() {
                     return Ok(report);
                 }
-                for batch in std::mem::take(&mut alone).chunks(STEPS.groups) {
+                for batch in std::mem::take(&mut alone).chunks(TRANSACTION.groups) {
                     report.add(self.merge(batch.to_vec()).await?);
                 }
                 continue;
@@ -83,8 +87,8 @@ impl Work<'_> {
             let written = self.write_ready(prepared, &mut report);
             let (written, prepared) = futures_util::join!(written, self.read_ahead(&batch, &busy));
             match written {
-                Ok(Done::All(again)) => postponed.extend(again),
-                Ok(Done::Spared(again)) => alone.extend(again),
+                Ok(Done::All(again)) if again.len() < MANY_POSTPONED => postponed.extend(again),
+                Ok(Done::All(again) | Done::Spared(again)) => alone.extend(again),
                 Ok(Done::TooMuch | Done::Conflict | Done::Clash(_)) => {}
                 Err(stopped @ MigrateError::Stopped(_)) => {
                     // What is in the journal is not left half done.

@@ -68,7 +68,9 @@ impl Work<'_> {
         let (mut pauses, mut tried) = (Pauses::default(), 0);
         loop {
             tried += 1;
-            match self.transaction(wanted).await {
+            // Others write to it: from here on they wait.
+            let holds = wanted.len() == 1 && tried > 1;
+            match self.transaction(wanted, holds).await {
                 Ok(tally) => {
                     return Ok(Done::All(tally.add_to(report)));
                 }
@@ -94,14 +96,14 @@ impl Work<'_> {
         }
     }
 
-    async fn transaction(&self, wanted: &[Wanted]) -> Result<Tally, Failed> {
+    async fn transaction(&self, wanted: &[Wanted], holds: bool) -> Result<Tally, Failed> {
         let mut session = self.migrator.database.client().start_session().await?;
         session
             .start_transaction()
             .read_concern(ReadConcern::snapshot())
             .write_concern(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build())
             .await?;
-        let written = self.write(&mut session, wanted).await;
+        let written = self.write(&mut session, wanted, holds).await;
         let (tally, entries) = match written {
             Ok(written) => written,
             Err(failed) => {
@@ -118,8 +120,12 @@ impl Work<'_> {
         &self,
         session: &mut ClientSession,
         wanted: &[Wanted],
+        holds: bool,
     ) -> Result<(Tally, Vec<mongodb::bson::oid::ObjectId>), Failed> {
         let database = &self.migrator.database;
+        if holds {
+            self.hold(session, wanted).await?;
+        }
         let reply = database.run_command(self.lease.fence_check()).session(&mut *session).await?;
         self.lease.read_check(&reply)?;
         let most_rows = if wanted.len() > 1 { ROWS } else { usize::MAX };
@@ -152,6 +158,17 @@ impl Work<'_> {
         let living = survivors.len();
         self.send(session, "update", chats, survivors, Some(living)).await?;
         Ok((tally, merges.iter().map(|merge: &Merge| merge.entry.id).collect()))
+    }
+
+    /// Makes everybody else who writes to these chats wait until the transaction ends. Without it, writers who are quick enough
+    /// would keep them from being merged for ever: each write that falls between the reading and the end makes it fail.
+    async fn hold(&self, session: &mut ClientSession, wanted: &[Wanted]) -> Result<(), Failed> {
+        let ids: Vec<_> = wanted.iter().flat_map(|wanted| wanted.ids.iter().cloned()).collect();
+        let mut command = crate::hold::command(self.migrator.chats_name(), &doc! { "_id": { "$in": ids } });
+        // A rule of the collection has no say in what nobody will see.
+        command.insert("bypassDocumentValidation", true);
+        let reply = self.migrator.database.run_command(command).session(session).await?;
+        refused(self.migrator.chats_name(), &reply).map_or(Ok(()), Err)
     }
 
     /// Points rows ahead of a merge: the entry and its rows, in a transaction of their own.

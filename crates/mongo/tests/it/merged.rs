@@ -66,7 +66,7 @@ async fn a_ring_of_aliases_ends() {
 async fn sent_during_merges(deployment: &Deployment, sweeps: bool) {
     const GROUPS: usize = 30;
     let place = Place::on(deployment).await;
-    place.database.create_collection("onechat_aliases").await.unwrap();
+    place.database.create_collection("onechat_aliases").await.expect("it answers");
     let later = DateTime::from_millis(4_000_000_000_000);
     let (mut groups, mut chats) = (Vec::new(), Vec::new());
     for n in 0..GROUPS {
@@ -78,17 +78,17 @@ async fn sent_during_merges(deployment: &Deployment, sweeps: bool) {
         );
         groups.push((survivor, loser));
     }
-    place.chats().insert_many(&chats).await.unwrap();
+    place.chats().insert_many(&chats).await.expect("it answers");
     let (store, world) = (place.store().await, Arc::new(World::default()));
     let migrator = migrator(&place).await;
-    let lease = migrator.lease("test").await.unwrap();
-    let run = migrator.begin_run(&lease, RunKind::Merge).await.unwrap();
+    let lease = migrator.lease("test").await.expect("it answers");
+    let run = migrator.begin_run(&lease, RunKind::Merge).await.expect("it answers");
     let mut plans = BTreeMap::new();
     let mut keep = |plan: GroupPlan| {
-        plans.insert(plan.survivor.as_object_id().unwrap(), plan);
+        plans.insert(plan.survivor.as_object_id().expect("an ObjectId"), plan);
         Ok(())
     };
-    migrator.plan(&Uncontrolled, &mut keep).await.unwrap();
+    migrator.plan(&Uncontrolled, &mut keep).await.expect("it answers");
 
     let mut acknowledged = Vec::new();
     for (survivor, loser) in groups {
@@ -106,7 +106,7 @@ async fn sent_during_merges(deployment: &Deployment, sweeps: bool) {
                         let answer = store
                             .send(message)
                             .await
-                            .unwrap()
+                            .expect("it answers")
                             .expect("the chat is there, under one id or the other");
                         assert!(answer.created);
                         sent.push((answer.message.id, name));
@@ -115,29 +115,33 @@ async fn sent_during_merges(deployment: &Deployment, sweeps: bool) {
                 })
             })
             .collect();
-        let mut plan = std::iter::once(Ok(plans.remove(&survivor).unwrap()));
-        let report = migrator.apply(&lease, &run, &mut plan, &Uncontrolled).await.unwrap();
+        let mut plan = std::iter::once(Ok(plans.remove(&survivor).expect("a plan for each")));
+        let report = migrator.apply(&lease, &run, &mut plan, &Uncontrolled).await.expect("it answers");
         assert_eq!((report.groups, report.losers), (1, 1), "{report:?}");
         is_merged.store(true, Ordering::Release);
         for sent in join_all(senders).await {
-            acknowledged.extend(sent.unwrap().into_iter().map(|sent| (survivor, sent)));
+            acknowledged.extend(sent.expect("a sender ends").into_iter().map(|sent| (survivor, sent)));
         }
     }
     if sweeps {
-        migrator.sweep(&lease, &Uncontrolled).await.unwrap();
+        migrator.sweep(&lease, &Uncontrolled).await.expect("it answers");
     }
     let messages = place.database.collection::<Document>("messages");
-    assert_eq!(messages.count_documents(doc! {}).await.unwrap(), acknowledged.len() as u64);
+    assert_eq!(messages.count_documents(doc! {}).await.expect("it answers"), acknowledged.len() as u64);
     for (survivor, (message, name)) in acknowledged {
         let filter = doc! { "clientMessageId": &name };
-        let stored = messages.find_one(filter).await.unwrap().expect("it was acknowledged");
-        assert_eq!(stored.get_object_id("_id").unwrap().to_hex(), message.as_str());
-        assert_eq!(stored.get_object_id("chatId").unwrap(), survivor, "{name} is not where its chat is");
+        let stored = messages.find_one(filter).await.expect("it answers").expect("it was acknowledged");
+        assert_eq!(stored.get_object_id("_id").expect("an id").to_hex(), message.as_str());
+        assert_eq!(
+            stored.get_object_id("chatId").expect("a chat"),
+            survivor,
+            "{name} is not where its chat is"
+        );
     }
     let survivors: Vec<Document> = chats.into_iter().step_by(2).collect();
     let chats = place.chats();
     let find = chats.find(doc! {}).sort(doc! { "_id": 1 });
-    let left: Vec<Document> = find.await.unwrap().try_collect().await.unwrap();
+    let left: Vec<Document> = find.await.expect("it answers").try_collect().await.expect("it answers");
     assert_eq!(left, survivors, "no trace stays in a chat");
 }
 

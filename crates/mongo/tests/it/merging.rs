@@ -317,20 +317,20 @@ async fn a_large_group_takes_several_transactions_on_a_replica_set() {
     a_large_group(shared_replica_set().await).await;
 }
 
-/// Rows that two groups change which are so far apart that they are merged in different batches, of which two are under way
-/// at a time.
-async fn shared_rows(deployment: &Deployment, apart: usize) {
+/// Rows that the last groups of one batch and the first ones of the next change both: on a standalone server the second batch is
+/// read while the first is written.
+async fn shared_rows(deployment: &Deployment, batch: usize) {
     let old = Old::on(deployment).await;
     let shared = 100;
-    old.fill(apart + shared, 2).await;
-    let named = |row: usize| [row, row + apart];
+    old.fill(batch + shared, 2).await;
+    let named = |row: usize| [batch - shared + row, batch + row];
     let bookmarks = (0..shared).map(|row| {
         let chats = named(row).into_iter().flat_map(|group| [chat(group, 0), chat(group, 1)]);
         doc! { "_id": id(5, row, 0), "chats": chats.collect::<Vec<_>>() }
     });
     old.insert("bookmarks", bookmarks.collect()).await;
     let report = old.merge().await;
-    assert_eq!((report.groups, report.blocked), ((apart + shared) as u64, 0), "{report:?}");
+    assert_eq!((report.groups, report.blocked), ((batch + shared) as u64, 0), "{report:?}");
     let bookmarks = old.place.database.collection::<Document>("bookmarks");
     for row in 0..shared {
         let found = bookmarks.find_one(doc! { "_id": id(5, row, 0) }).await.expect("it answers");

@@ -1,6 +1,4 @@
-//! Batch after batch, with two of them under way.
-
-use futures_util::{StreamExt as _, TryStreamExt as _};
+//! Batch after batch; without transactions the next is read while one is written.
 
 use super::{
     super::MigrateError,
@@ -8,9 +6,6 @@ use super::{
     batch::{Done, EditedRows, Work},
     ordered::Prepared,
 };
-
-/// How many transactions run side by side. What one of them changes under the other makes that start anew.
-const TRANSACTIONS: usize = 2;
 
 /// So many groups that wait for each other have a row in common that many change: only one of them can be merged at a time,
 /// and all the others should not be read again for it.
@@ -27,33 +22,28 @@ impl Work<'_> {
         advance: &mut (dyn FnMut(u64) + Send),
     ) -> Result<MergeReport, MigrateError> {
         if self.migrator.is_replicated {
-            Box::pin(self.side_by_side(next, advance)).await
+            Box::pin(self.one_by_one(next, advance)).await
         } else {
             Box::pin(self.one_ahead(next, advance)).await
         }
     }
 
-    async fn side_by_side(
+    /// Of two transactions at a time one would fail at once: each writes to the fence of the lease.
+    async fn one_by_one(
         &self,
         next: &mut Next<'_>,
         advance: &mut (dyn FnMut(u64) + Send),
     ) -> Result<MergeReport, MigrateError> {
-        let batches = std::iter::from_fn(|| match next() {
-            Ok(batch) if batch.is_empty() => None,
-            batch => Some(batch),
-        });
-        let merges = futures_util::stream::iter(batches).map(|batch| async {
-            let batch = batch?;
-            let groups = batch.len() as u64;
-            Ok::<_, MigrateError>((groups, self.merge(batch).await?))
-        });
-        let mut merges = std::pin::pin!(merges.buffer_unordered(TRANSACTIONS));
         let mut report = MergeReport::default();
-        while let Some((groups, merged)) = merges.try_next().await? {
-            report.add(merged);
+        loop {
+            let batch = next()?;
+            if batch.is_empty() {
+                return Ok(report);
+            }
+            let groups = batch.len() as u64;
+            report.add(self.merge(batch).await?);
             advance(groups);
         }
-        Ok(report)
     }
 
     /// Reads, plans and journals a batch while the one before it is written. A row that both change by itself would be planned from

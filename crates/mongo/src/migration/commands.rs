@@ -19,6 +19,8 @@ use crate::{
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 /// The most bytes of documents or statements in one command; the server's limit is 16 MiB.
 pub(super) const COMMAND_BYTES: usize = 8 << 20;
+/// How many documents the server sends at once, if they are not too large. Its own first answer would have 101.
+pub(super) const ANSWER: u32 = 10_000;
 /// How long to wait before the next try.
 const PAUSE: Duration = Duration::from_millis(100);
 

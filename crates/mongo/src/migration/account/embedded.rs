@@ -11,7 +11,7 @@ use super::{
         MigrateError, MongoMigrator,
         commands::persist,
         journal::{Item, shown},
-        survey::packed,
+        survey::{bytes_of, packed},
         undo::{Loaded, Now, value_at},
     },
     AccountReport, Lineage,
@@ -86,7 +86,7 @@ fn elements(document: &RawDocument, array: &EmbeddedArray) -> Vec<(Vec<u8>, Bson
         let id = array.id.as_deref().and_then(|path| value_at(value.as_document()?, path));
         let owned = Bson::try_from(value).ok()?;
         let key = match &id {
-            Some(id) => super::inventory::key(id),
+            Some(id) => bytes_of(id),
             None => packed(value),
         };
         Some((key, owned))
@@ -97,7 +97,7 @@ fn elements(document: &RawDocument, array: &EmbeddedArray) -> Vec<(Vec<u8>, Bson
 fn is_recorded(dropped: &[&Conflict], array: &EmbeddedArray, key: &[u8], element: &Bson) -> bool {
     let is_it = |value: &Bson| {
         let id = array.id.as_ref().and_then(|id| value.as_document()?.get(id));
-        value == element || id.is_some_and(|id| super::inventory::key(id) == key)
+        value == element || id.is_some_and(|id| bytes_of(id) == key)
     };
     dropped.iter().flat_map(|conflict| &conflict.dropped).any(|(_, value)| is_it(value))
 }

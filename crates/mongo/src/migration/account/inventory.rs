@@ -22,9 +22,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::{
     MigrateError, MongoMigrator, RunId,
-    commands::persist,
+    commands::{ANSWER, persist},
     journal::RUNS,
-    survey::{Pass, packed},
+    survey::{Pass, bytes_of, packed},
 };
 use crate::codec::field;
 
@@ -167,13 +167,16 @@ impl MongoMigrator {
             bounds.insert("$lte", last);
         }
         let limit = if last.is_some() { 0 } else { i64::try_from(IDS).unwrap_or(i64::MAX) };
-        let found: Vec<RawDocumentBuf> = persist(|| async {
+        persist(|| async {
             let find = rows.find(doc! { "_id": bounds.clone() }).projection(doc! { "_id": 1 });
-            find.sort(doc! { "_id": 1 }).limit(limit).await?.try_collect().await
+            let mut found = find.sort(doc! { "_id": 1 }).limit(limit).batch_size(ANSWER).await?;
+            let mut ids = Vec::new();
+            while found.advance().await? {
+                ids.extend(field(found.current(), "_id").and_then(RawBsonRef::as_object_id));
+            }
+            Ok(ids)
         })
-        .await?;
-        let id = |row: &RawDocumentBuf| field(row, "_id").and_then(RawBsonRef::as_object_id);
-        Ok(found.iter().filter_map(id).collect())
+        .await
     }
 
     /// Looks for every row of the inventory.
@@ -199,9 +202,10 @@ impl MongoMigrator {
             };
             control.pace(0).await?;
             for (id, is_there) in self.part(collection, &document, &mut after).await? {
-                add(&mut account.before, &id);
+                let checksum = checksum(&id);
+                add(&mut account.before, checksum);
                 if is_there {
-                    add(&mut account.after, &id);
+                    add(&mut account.after, checksum);
                 } else {
                     absent.push(id);
                 }
@@ -233,26 +237,25 @@ impl MongoMigrator {
         let rows = self.database.collection::<RawDocumentBuf>(collection);
         let found: Vec<RawDocumentBuf> = persist(|| async {
             let find = rows.find(doc! { "_id": { "$in": &others } }).projection(doc! { "_id": 1 });
-            find.await?.try_collect().await
+            find.batch_size(ANSWER).await?.try_collect().await
         })
         .await?;
         let there: HashSet<Vec<u8>> = found.iter().filter_map(|row| field(row, "_id")).map(packed).collect();
         let with_them = others.into_iter().map(|id| {
-            let is_there = there.contains(&key(&id));
+            let is_there = there.contains(&bytes_of(&id));
             (id, is_there)
         });
         Ok(with_them.collect())
     }
 }
 
-/// An `_id` as something that can be looked up.
-pub(super) fn key(id: &Bson) -> Vec<u8> {
-    RawDocumentBuf::try_from(&doc! { "": id }).map(RawDocumentBuf::into_bytes).unwrap_or_default()
+/// Sums of these tell sets of ids apart.
+pub(super) fn checksum(id: &Bson) -> u64 {
+    let digest = Sha256::digest(bytes_of(id));
+    digest.iter().take(8).fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte))
 }
 
-pub(super) fn add(tally: &mut Tally, id: &Bson) {
-    let digest = Sha256::digest(key(id));
-    let first = digest.iter().take(8).fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+pub(super) fn add(tally: &mut Tally, checksum: u64) {
     tally.count += 1;
-    tally.checksum = tally.checksum.wrapping_add(first);
+    tally.checksum = tally.checksum.wrapping_add(checksum);
 }

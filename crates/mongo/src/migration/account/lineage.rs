@@ -1,12 +1,15 @@
 //! Which chat lives on for one that was merged, and for one that was merged into that.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use onechat_core::ChatId;
 
-use super::super::{MigrateError, MongoMigrator, commands::persist};
+use super::super::{
+    MigrateError, MongoMigrator,
+    commands::{ANSWER, persist},
+};
 use crate::{
     codec::{field, text_of},
     collections::ALIASES,
@@ -53,6 +56,7 @@ impl MongoMigrator {
     /// Follows the aliases of these names, all together, hop by hop.
     pub(super) async fn lineage(&self, names: Vec<(String, Bson)>) -> Result<Lineage, MigrateError> {
         let mut lineage = Lineage::default();
+        let mut asked: HashSet<String> = names.iter().map(|(name, _)| name.clone()).collect();
         let mut open = names;
         for _ in 0..HOPS {
             if open.is_empty() {
@@ -63,7 +67,9 @@ impl MongoMigrator {
                 for alias in self.aliases_of(names).await? {
                     let Ok(public) = alias.get_str("chat").map(str::to_owned) else { continue };
                     let to = alias.get("to").cloned().unwrap_or_else(|| Bson::String(public.clone()));
-                    further.push((public.clone(), to.clone()));
+                    if asked.insert(public.clone()) {
+                        further.push((public.clone(), to.clone()));
+                    }
                     let own = alias.get_str("_id").map(str::to_owned).ok();
                     let from = alias.get("from").map(text);
                     for name in own.into_iter().chain(from) {
@@ -81,11 +87,11 @@ impl MongoMigrator {
         let texts: Vec<&String> = names.iter().map(|(text, _)| text).collect();
         let ids: Vec<&Bson> = names.iter().map(|(_, id)| id).collect();
         let filter = doc! { "$or": [{ "_id": { "$in": texts } }, { "from": { "$in": ids } }] };
-        persist(|| async { aliases.find(filter.clone()).await?.try_collect().await }).await
+        persist(|| async { aliases.find(filter.clone()).batch_size(ANSWER).await?.try_collect().await }).await
     }
 
     /// Which of these public ids are those of chats that live.
-    pub(super) async fn living(&self, ids: &[String]) -> Result<Vec<String>, MigrateError> {
+    pub(super) async fn living(&self, ids: &[String]) -> Result<HashSet<String>, MigrateError> {
         let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
         let id_field = self.codec.id_field();
         let values = ids.iter().filter_map(|id| ChatId::new(id.as_str()).ok());
@@ -93,7 +99,7 @@ impl MongoMigrator {
         let filter = doc! { id_field: { "$in": values } };
         let found: Vec<RawDocumentBuf> = persist(|| async {
             let find = chats.find(filter.clone()).projection(doc! { id_field: 1 });
-            find.await?.try_collect().await
+            find.batch_size(ANSWER).await?.try_collect().await
         })
         .await?;
         Ok(found.iter().filter_map(|chat| field(chat, id_field).and_then(text_of)).collect())

@@ -89,7 +89,7 @@ impl MongoMigrator {
         for Compared { mut account, absent } in compared {
             for id in absent {
                 if removed.has(&account.collection, &id) {
-                    inventory::add(&mut account.removed, &id);
+                    inventory::add(&mut account.removed, inventory::checksum(&id));
                 } else {
                     let collection = &account.collection;
                     report.miss(|| format!("{collection} {} is gone, and no merge removed it", shown(&id)));

@@ -5,10 +5,7 @@ use std::collections::{HashMap, HashSet};
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
 
-use super::{
-    super::{MigrateError, MongoMigrator, RunId, commands::persist, journal::RUNS},
-    inventory::key,
-};
+use super::super::{MigrateError, MongoMigrator, RunId, commands::persist, journal::RUNS, survey::bytes_of};
 
 /// Ids, by collection.
 #[derive(Default)]
@@ -25,7 +22,7 @@ impl Removed {
                 self.ids.entry(collection.to_owned()).or_default().insert(*id);
             }
             other => {
-                self.others.entry(collection.to_owned()).or_default().insert(key(other));
+                self.others.entry(collection.to_owned()).or_default().insert(bytes_of(other));
             }
         }
     }
@@ -33,7 +30,7 @@ impl Removed {
     pub(super) fn has(&self, collection: &str, id: &Bson) -> bool {
         match id {
             Bson::ObjectId(id) => self.ids.get(collection).is_some_and(|ids| ids.contains(id)),
-            other => self.others.get(collection).is_some_and(|ids| ids.contains(&key(other))),
+            other => self.others.get(collection).is_some_and(|ids| ids.contains(&bytes_of(other))),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::{collections::HashSet, sync::Arc};
 use onechat_migrate::{Blocked, Control, Group, GroupPlan, MergeRules};
 
 use super::{
-    super::{Lease, MigrateError, MongoMigrator, RunId, journal::EntryState},
+    super::{Lease, MigrateError, MongoMigrator, RunId, journal::EntryState, survey::bytes_of},
     MergeReport, Wanted,
-    read::{Read, ReadGroup, Reader, bytes_of},
+    read::{Read, ReadGroup, Reader},
     statements::{self, Merge},
 };
 

@@ -19,11 +19,11 @@ use super::{
         Lease, MigrateError, MongoMigrator,
         commands::{aside, persist},
         journal::{EntryState, Item, JOURNAL},
-        survey::id_of,
+        survey::{bytes_of, id_of},
     },
     MergeReport, Wanted,
     batch::{Done, EditedRows, Planned, Tally, Work, decide},
-    read::{Reader, bytes_of},
+    read::Reader,
     statements::{self, ALIAS_COLLECTION, Merge},
 };
 use crate::error::{code, number};

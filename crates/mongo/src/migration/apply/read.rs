@@ -14,8 +14,8 @@ use onechat_migrate::{Activity, ChatRow, Group, MergeRules, MessageFieldsOfRows,
 use super::{
     super::{
         MongoMigrator,
-        journal::raw,
-        survey::{id_of, packed},
+        commands::ANSWER,
+        survey::{bytes_of, id_of, packed},
         watch::values_at,
     },
     Wanted,
@@ -24,9 +24,6 @@ use crate::codec::{field, forms_of, text_of};
 
 /// How many bytes of chats are read at once; more is cut into smaller batches.
 const BYTES: usize = 16 << 20;
-
-/// How many documents the server sends at once.
-const BATCH: u32 = 10_000;
 
 /// Reads on the primary, in a transaction if there is a session.
 pub(super) struct Reader<'a> {
@@ -70,7 +67,7 @@ impl Reader<'_> {
             return Ok(Read { groups: Vec::new(), is_too_much: true });
         }
         let mut by_id: HashMap<Vec<u8>, RawDocumentBuf> =
-            found.into_iter().map(|chat| (id_bytes(&chat), chat)).collect();
+            found.into_iter().map(|chat| (id_of(&chat), chat)).collect();
         let mut read = Read::default();
         for wanted in wanted {
             let documents = wanted.ids.iter().filter_map(|id| by_id.remove(&bytes_of(id)));
@@ -151,7 +148,7 @@ impl Reader<'_> {
             }
         }
         for row in self.by_ids(&reference.collection, &wanted).await? {
-            let is_new = |sorted: &Sorted| sorted.rows.iter().all(|known| id_bytes(known) != id_bytes(&row));
+            let is_new = |sorted: &Sorted| sorted.rows.iter().all(|known| id_of(known) != id_of(&row));
             if let Some((group, _)) = scalar(&row, &reference.field).and_then(|value| owners.of(value)) {
                 // With other unique indexes all rows are there already.
                 if is_new(&sorted[group]) {
@@ -178,7 +175,7 @@ impl Reader<'_> {
         most: usize,
     ) -> Result<Vec<RawDocumentBuf>, Error> {
         let collection = self.migrator.database.collection::<RawDocumentBuf>(collection);
-        let mut find = collection.find(filter).collation(crate::index::simple()).batch_size(BATCH);
+        let mut find = collection.find(filter).collation(crate::index::simple()).batch_size(ANSWER);
         if let Some(projection) = projection {
             find = find.projection(projection);
         }
@@ -329,12 +326,4 @@ impl Sorted {
         });
         group.movable.extend(movable);
     }
-}
-
-pub(super) fn bytes_of(value: &Bson) -> Vec<u8> {
-    raw(value).map(|value| packed(value.as_raw_bson_ref())).unwrap_or_default()
-}
-
-pub(super) fn id_bytes(document: &RawDocument) -> Vec<u8> {
-    id_of(document)
 }

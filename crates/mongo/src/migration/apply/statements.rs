@@ -11,8 +11,9 @@ use super::{
         Lease, RunId,
         commands::chunks,
         journal::{Entry, EntryState, Item, MovedField, paged},
+        survey::{bytes_of, id_of},
     },
-    read::{ReadGroup, bytes_of, id_bytes},
+    read::ReadGroup,
 };
 use crate::collections::ALIASES;
 
@@ -39,7 +40,7 @@ pub(super) fn merge(
 ) -> Result<Merge, StoreError> {
     let seen = (state == EntryState::Applying).then(|| without_rows(&read.group));
     let mut documents: HashMap<Vec<u8>, RawDocumentBuf> =
-        read.group.chats.into_iter().map(|chat| (id_bytes(&chat.document), chat.document)).collect();
+        read.group.chats.into_iter().map(|chat| (id_of(&chat.document), chat.document)).collect();
     let mut take = |id: &Bson| {
         let found = documents.remove(&bytes_of(id));
         found.ok_or_else(|| StoreError::Corrupt(format!("the plan names a chat {id} that was not read")))

@@ -7,7 +7,7 @@ mod spill;
 
 use std::io;
 
-use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf};
+use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 use onechat_core::{ParticipantSet, StoreError};
 use onechat_migrate::Control;
 
@@ -119,6 +119,11 @@ pub(crate) fn packed(value: RawBsonRef<'_>) -> Vec<u8> {
     let mut document = RawDocumentBuf::new();
     document.append(mongodb::bson::raw::cstr!(""), value);
     document.into_bytes()
+}
+
+/// The same.
+pub(crate) fn bytes_of(value: &Bson) -> Vec<u8> {
+    RawBson::try_from(value.clone()).map(|value| packed(value.as_raw_bson_ref())).unwrap_or_default()
 }
 
 /// The value back from its bytes.

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf};
 
-use super::{
-    now::{id_key, value_at},
-    reversal::Point,
-};
+use super::super::survey::bytes_of;
+use super::{now::value_at, reversal::Point};
 
 /// The rows, in the order in which they were changed first.
 #[derive(Default)]
@@ -39,7 +37,7 @@ impl EditedRows {
         before: RawDocumentBuf,
         after: Option<RawDocumentBuf>,
     ) {
-        let place = *self.places.entry((collection.clone(), id_key(&id))).or_insert_with(|| {
+        let place = *self.places.entry((collection.clone(), bytes_of(&id))).or_insert_with(|| {
             self.rows.push(EditedRow { collection, id, edits: Vec::new(), moves: Vec::new() });
             self.rows.len() - 1
         });
@@ -48,7 +46,7 @@ impl EditedRows {
 
     /// Takes the rows that were changed in other ways too out of those that are pointed back.
     pub(super) fn without_edited(&mut self, mut point: Point) -> Point {
-        point.ids.retain(|id| match self.places.get(&(point.collection.clone(), id_key(id))) {
+        point.ids.retain(|id| match self.places.get(&(point.collection.clone(), bytes_of(id))) {
             Some(place) => {
                 let moved = (point.field.clone(), point.target.clone(), point.now.clone());
                 self.rows[*place].moves.push(moved);

@@ -7,10 +7,11 @@ use mongodb::bson::{Bson, RawDocumentBuf};
 use super::super::{
     MigrateError,
     journal::{Item, KeyChange},
+    survey::bytes_of,
 };
 use super::{
     Undo,
-    now::{id_key, value_at},
+    now::value_at,
     reversal::{Loaded, Reversal},
 };
 
@@ -24,12 +25,12 @@ pub(super) struct Foreseen {
 
 impl Foreseen {
     fn knows(&self, loaded: &Loaded) -> bool {
-        images(loaded).any(|(id, _)| self.keys.contains_key(&id_key(id)))
+        images(loaded).any(|(id, _)| self.keys.contains_key(&bytes_of(id)))
     }
 
     fn give_back(&mut self, loaded: &Loaded, key_field: &str) {
         for (id, before) in images(loaded) {
-            self.keys.insert(id_key(id), value_at(before, key_field));
+            self.keys.insert(bytes_of(id), value_at(before, key_field));
         }
         self.rows.extend(loaded.edited_rows());
     }
@@ -37,7 +38,7 @@ impl Foreseen {
     /// A row that names chats of two groups was changed twice, and the later change would be undone by now.
     fn leave_out_rows(&self, loaded: &mut Loaded) {
         loaded.items.retain(|item| match item {
-            Item::Edit { collection, id, .. } => !self.rows.contains(&(collection.clone(), id_key(id))),
+            Item::Edit { collection, id, .. } => !self.rows.contains(&(collection.clone(), bytes_of(id))),
             _ => true,
         });
     }
@@ -47,7 +48,7 @@ impl Foreseen {
         if self.keys.is_empty() {
             return;
         }
-        for id in changes.iter().map(|change| id_key(&change.id)) {
+        for id in changes.iter().map(|change| bytes_of(&change.id)) {
             if let Some(key) = self.keys.get(&id) {
                 now.insert(id, key.clone());
             }
@@ -57,7 +58,7 @@ impl Foreseen {
     /// A key may have been given twice in a run.
     pub(super) fn keys_taken_back(&mut self, changes: &[KeyChange]) {
         for change in changes {
-            self.keys.insert(id_key(&change.id), change.before.clone());
+            self.keys.insert(bytes_of(&change.id), change.before.clone());
         }
     }
 }

@@ -9,10 +9,11 @@ use super::super::{
     MigrateError, RunId,
     commands::persist,
     journal::{Entry, JOURNAL, KeyChange, shown},
+    survey::bytes_of,
 };
 use super::{
     Undo,
-    now::{id_key, id_of, value_at},
+    now::{id_of, value_at},
     order::{Keys, chats_of},
 };
 use crate::error::number;
@@ -26,7 +27,7 @@ impl Undo<'_> {
         self.foreseen.keys_of(&keys.changes, &mut now);
         let mut statements = Vec::new();
         for change in &keys.changes {
-            match now.get(&id_key(&change.id)) {
+            match now.get(&bytes_of(&change.id)) {
                 Some(key) if is_as_written(change, key.as_ref()) => statements.push(self.statement(change)),
                 // It was never given, or is taken back already.
                 Some(key) if *key == change.before => {}
@@ -63,11 +64,11 @@ impl Undo<'_> {
         let later = self.migrator.merged_after(keys.order, &ids, within).await?;
         let mut merged: HashMap<Vec<u8>, &Entry> = HashMap::new();
         for entry in &later {
-            merged.extend(chats_of(entry).map(|chat| (id_key(chat), entry)));
+            merged.extend(chats_of(entry).map(|chat| (bytes_of(chat), entry)));
         }
         let before = keys.changes.len();
         keys.changes.retain(|change| {
-            let Some(entry) = merged.get(&id_key(&change.id)) else { return true };
+            let Some(entry) = merged.get(&bytes_of(&change.id)) else { return true };
             self.report.conflicts.push(format!(
                 "{} {}: its key is not taken back, since the entry {} of the run {} came later and has to do with this chat; \
                  undo that first",
@@ -90,7 +91,7 @@ impl Undo<'_> {
             find.await?.try_collect().await
         })
         .await?;
-        let found = found.iter().filter_map(|chat| Some((id_key(&id_of(chat)?), value_at(chat, key))));
+        let found = found.iter().filter_map(|chat| Some((bytes_of(&id_of(chat)?), value_at(chat, key))));
         Ok(found.collect())
     }
 

@@ -11,8 +11,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::{
     MigrateError, MongoMigrator,
-    commands::persist,
+    commands::{ANSWER, persist},
     journal::{Entry, Item, JOURNAL},
+    survey::bytes_of,
 };
 use super::reversal::{Loaded, journaled_rows};
 
@@ -35,7 +36,7 @@ pub(in crate::migration) struct Now {
 
 impl Now {
     pub(in crate::migration) fn document(&self, collection: &str, id: &Bson) -> Option<&RawDocumentBuf> {
-        self.documents.get(&(collection.to_owned(), id_key(id)))
+        self.documents.get(&(collection.to_owned(), bytes_of(id)))
     }
 
     pub(in crate::migration) fn row(
@@ -44,7 +45,7 @@ impl Now {
         field: &str,
         id: &Bson,
     ) -> Option<&RawDocumentBuf> {
-        self.rows.get(&(collection.to_owned(), field.to_owned(), id_key(id)))
+        self.rows.get(&(collection.to_owned(), field.to_owned(), bytes_of(id)))
     }
 
     pub(super) fn is_intended(
@@ -99,14 +100,14 @@ impl MongoMigrator {
         while let Some((collection, found)) = documents.try_next().await? {
             for document in found {
                 if let Some(id) = id_of(&document) {
-                    now.documents.insert((collection.clone(), id_key(&id)), document);
+                    now.documents.insert((collection.clone(), bytes_of(&id)), document);
                 }
             }
         }
         while let Some((collection, field, found)) = rows.try_next().await? {
             for row in found {
                 if let Some(id) = id_of(&row) {
-                    now.rows.insert((collection.clone(), field.clone(), id_key(&id)), row);
+                    now.rows.insert((collection.clone(), field.clone(), bytes_of(&id)), row);
                 }
             }
         }
@@ -121,7 +122,7 @@ impl MongoMigrator {
     ) -> Result<Vec<RawDocumentBuf>, MigrateError> {
         let rows = self.database.collection::<RawDocumentBuf>(collection);
         persist(|| async {
-            let find = rows.find(doc! { "_id": { "$in": ids } });
+            let find = rows.find(doc! { "_id": { "$in": ids } }).batch_size(ANSWER);
             let find = match field {
                 Some(field) => find.projection(doc! { field: 1 }),
                 None => find,
@@ -170,7 +171,7 @@ impl MongoMigrator {
                 };
                 let is_younger = |entry: &Entry| id.timestamp() > entry.id.timestamp();
                 let of = targets.iter().find(|(to, entry)| *to == value && is_younger(entry));
-                if let Some((_, entry)) = of.filter(|_| !journaled.contains(&id_key(&Bson::ObjectId(id)))) {
+                if let Some((_, entry)) = of.filter(|_| !journaled.contains(&bytes_of(&Bson::ObjectId(id)))) {
                     *now.since.entry(entry.id).or_default() += 1;
                 }
             }
@@ -215,11 +216,6 @@ fn targets(batch: &[Loaded]) -> HashMap<(String, String), Vec<(Bson, &Entry)>> {
         }
     }
     targets
-}
-
-/// An `_id` as something that can be looked up.
-pub(super) fn id_key(id: &Bson) -> Vec<u8> {
-    RawDocumentBuf::try_from(&doc! { "": id }).map(RawDocumentBuf::into_bytes).unwrap_or_default()
 }
 
 pub(super) fn id_of(document: &RawDocument) -> Option<Bson> {

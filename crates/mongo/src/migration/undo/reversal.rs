@@ -6,10 +6,11 @@ use onechat_migrate::undo_document;
 use super::super::{
     MigrateError, MongoMigrator,
     journal::{Entry, Item, shown},
+    survey::bytes_of,
 };
 use super::{
     edited::EditedRows,
-    now::{Now, id_key, value_at},
+    now::{Now, value_at},
 };
 
 /// What it takes to undo one entry. Every part names what it expects to find.
@@ -73,7 +74,7 @@ impl Loaded {
     /// Rows that were changed one by one.
     pub(super) fn edited_rows(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
         self.items.iter().filter_map(|item| match item {
-            Item::Edit { collection, id, .. } => Some((collection.clone(), id_key(id))),
+            Item::Edit { collection, id, .. } => Some((collection.clone(), bytes_of(id))),
             _ => None,
         })
     }
@@ -233,7 +234,7 @@ fn in_short(value: &Bson) -> String {
 /// Which rows of the entry's references its journal names, so that others are told from them.
 pub(super) fn journaled_rows(items: &[Item]) -> impl Iterator<Item = Vec<u8>> {
     items.iter().flat_map(|item| match item {
-        Item::Moved { ids, .. } => ids.iter().map(id_key).collect(),
+        Item::Moved { ids, .. } => ids.iter().map(bytes_of).collect(),
         _ => Vec::new(),
     })
 }

@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::{
     MigrateError, MongoMigrator, RunId,
-    commands::{ANSWER, persist},
+    commands::{ANSWER, aside, persist},
     journal::RUNS,
     survey::{Pass, bytes_of, packed},
 };
@@ -33,6 +33,27 @@ pub(super) const INVENTORY: &str = "onechat_inventory";
 /// How many ids one document has.
 const IDS: usize = 50_000;
 const ID_BYTES: usize = 12;
+/// Every other type that an `_id` may have, by the server's names: it finds them by its index, and what is *not* of a type by
+/// reading all documents.
+const OTHER_TYPES: [&str; 17] = [
+    "double",
+    "string",
+    "object",
+    "binData",
+    "bool",
+    "date",
+    "null",
+    "dbPointer",
+    "javascript",
+    "symbol",
+    "javascriptWithScope",
+    "int",
+    "timestamp",
+    "long",
+    "decimal",
+    "minKey",
+    "maxKey",
+];
 /// How many ids of other types, which may be long, one document has.
 const OTHERS: usize = 1000;
 
@@ -55,6 +76,28 @@ impl Absent {
         match id {
             Bson::ObjectId(id) => self.ids.push(id),
             other => self.others.push(other),
+        }
+    }
+}
+
+/// A part of an inventory, beside what is there now.
+#[derive(Default)]
+struct Part {
+    before: Tally,
+    after: Tally,
+    absent: Absent,
+    /// The last of the usual ids so far.
+    last: Option<ObjectId>,
+}
+
+impl Part {
+    fn add(&mut self, id: Bson, is_there: bool) {
+        let checksum = checksum(&id);
+        add(&mut self.before, checksum);
+        if is_there {
+            add(&mut self.after, checksum);
+        } else {
+            self.absent.push(id);
         }
     }
 }
@@ -123,7 +166,7 @@ impl MongoMigrator {
         mut part: i32,
         control: &dyn Control,
     ) -> Result<(), MigrateError> {
-        let filter = doc! { "_id": { "$not": { "$type": "objectId" } } };
+        let filter = doc! { "_id": { "$type": &OTHER_TYPES[..] } };
         let mut pass = Pass::over_some(&self.database, collection, filter, doc! { "_id": 1 }).await?;
         let mut others = Vec::new();
         loop {
@@ -201,36 +244,35 @@ impl MongoMigrator {
                 return Ok(Compared { account, absent });
             };
             control.pace(0).await?;
-            for (id, is_there) in self.part(collection, &document, &mut after).await? {
-                let checksum = checksum(&id);
-                add(&mut account.before, checksum);
-                if is_there {
-                    add(&mut account.after, checksum);
-                } else {
-                    absent.push(id);
-                }
-            }
-            part += 1;
+            let (migrator, of) = (self.clone(), collection.to_owned());
+            let looked = aside(async move { migrator.part(&of, &document, after).await }).await?;
+            account.before = sum(account.before, looked.before);
+            account.after = sum(account.after, looked.after);
+            absent.ids.extend(looked.absent.ids);
+            absent.others.extend(looked.absent.others);
+            (part, after) = (part + 1, looked.last);
             control.advance("account", account.before.count, account.before.count);
         }
     }
 
-    /// The ids of a part of the inventory, and whether they are there.
+    /// Looks for the rows of a part of the inventory, which begins after `after`.
     async fn part(
         &self,
         collection: &str,
         document: &RawDocumentBuf,
-        after: &mut Option<ObjectId>,
-    ) -> Result<Vec<(Bson, bool)>, MigrateError> {
+        after: Option<ObjectId>,
+    ) -> Result<Part, MigrateError> {
+        let mut looked = Part { last: after, ..Part::default() };
         if let Some(RawBsonRef::Binary(ids)) = field(document, "ids") {
             let ids = ids.bytes.chunks_exact(ID_BYTES).filter_map(|id| id.try_into().ok());
             let ids: Vec<ObjectId> = ids.map(ObjectId::from_bytes).collect();
-            let last = ids.last().copied();
-            let there = self.ids_between(collection, *after, last).await?;
-            *after = last;
-            // Both are in order.
-            let is_there = |id: &ObjectId| there.binary_search(id).is_ok();
-            return Ok(ids.into_iter().map(|id| (Bson::ObjectId(id), is_there(&id))).collect());
+            looked.last = ids.last().copied();
+            let there = self.ids_between(collection, after, looked.last).await?;
+            for id in ids {
+                // Both are in order.
+                looked.add(Bson::ObjectId(id), there.binary_search(&id).is_ok());
+            }
+            return Ok(looked);
         }
         let others = field(document, "others").and_then(|others| Bson::try_from(others).ok());
         let others = others.and_then(|others| others.as_array().cloned()).unwrap_or_default();
@@ -241,11 +283,11 @@ impl MongoMigrator {
         })
         .await?;
         let there: HashSet<Vec<u8>> = found.iter().filter_map(|row| field(row, "_id")).map(packed).collect();
-        let with_them = others.into_iter().map(|id| {
+        for id in others {
             let is_there = there.contains(&bytes_of(&id));
-            (id, is_there)
-        });
-        Ok(with_them.collect())
+            looked.add(id, is_there);
+        }
+        Ok(looked)
     }
 }
 
@@ -253,6 +295,10 @@ impl MongoMigrator {
 pub(super) fn checksum(id: &Bson) -> u64 {
     let digest = Sha256::digest(bytes_of(id));
     digest.iter().take(8).fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte))
+}
+
+pub(super) fn sum(one: Tally, other: Tally) -> Tally {
+    Tally { count: one.count + other.count, checksum: one.checksum.wrapping_add(other.checksum) }
 }
 
 pub(super) fn add(tally: &mut Tally, checksum: u64) {

@@ -11,7 +11,7 @@ mod removed;
 mod rows;
 
 use futures_util::future::try_join_all;
-use onechat_migrate::{Account, Control, Tally};
+use onechat_migrate::{Account, Control};
 use serde::Serialize;
 
 use self::{inventory::Compared, lineage::Lineage, removed::Removed};
@@ -97,7 +97,7 @@ impl MongoMigrator {
             }
             report.accounts.push(account);
         }
-        let balanced = |account: &Account| sum(account.removed, account.after) == account.before;
+        let balanced = |account: &Account| inventory::sum(account.removed, account.after) == account.before;
         report.holds = report.missing_count == 0 && report.accounts.iter().all(balanced);
         Ok(report)
     }
@@ -110,8 +110,4 @@ impl MongoMigrator {
         all.dedup();
         all
     }
-}
-
-fn sum(one: Tally, other: Tally) -> Tally {
-    Tally { count: one.count + other.count, checksum: one.checksum.wrapping_add(other.checksum) }
 }

@@ -341,7 +341,7 @@ async fn shared_rows(deployment: &Deployment, batch: usize) {
 
 #[tokio::test]
 async fn rows_of_groups_in_different_batches_are_changed_for_both_on_a_standalone() {
-    shared_rows(shared_standalone().await, 1000).await;
+    shared_rows(shared_standalone().await, 500).await;
 }
 
 #[tokio::test]

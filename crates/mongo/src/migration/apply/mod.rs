@@ -35,7 +35,7 @@ struct Size {
 /// In a transaction, which others should not have to wait for.
 const TRANSACTION: Size = Size { groups: 100, chats: 400 };
 /// In steps: what is in one page of the database is changed at one go, as far as possible.
-const STEPS: Size = Size { groups: 1000, chats: 4000 };
+const STEPS: Size = Size { groups: 500, chats: 2000 };
 /// How many times duplicates are looked for. Each pass ends what was there when it began, but for chats that somebody
 /// wrote to in that moment.
 const MOST_PASSES: u32 = 20;

@@ -177,8 +177,8 @@ impl MongoMigrator {
         of_rows.into_iter().collect::<Result<(), MigrateError>>()?;
         let mut carried = Carried::default();
         let endings = statements::endings(&merges, true)?;
-        let losers = endings.len() as u64;
-        if self.send("delete", chats, endings).await?.matched < losers {
+        let losers: usize = merges.iter().map(|merge| merge.entry.losers.len()).sum();
+        if self.send("delete", chats, endings).await?.matched < losers as u64 {
             self.spare_the_changed(rules, &mut merges, &mut carried).await?;
         }
         carried.notes = self.give(rules, &merges).await?;

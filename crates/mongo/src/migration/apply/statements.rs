@@ -19,6 +19,9 @@ use crate::collections::ALIASES;
 
 /// How many ids one statement names.
 const IDS: usize = 1000;
+/// How many documents are removed by one statement, and how large they may be.
+const TOGETHER: usize = 20;
+const TOGETHER_BYTES: usize = 64 * 1024;
 /// A document that is larger is compared by its size alone: the command that names it whole would be too large.
 const COMPARED_BYTES: usize = 4 << 20;
 
@@ -209,7 +212,12 @@ pub(super) fn edits(merges: &[Merge], compared: bool) -> Result<ByCollection, St
     let mut edits = ByCollection::new();
     for item in merges.iter().flat_map(|merge| &merge.items) {
         if let Item::Edit { collection, id, before, after: Some(after), .. } = item {
-            let statement = replace(id, before, after, compared)?;
+            // An error costs the server less than a condition: what is looked for by `_id` alone is not planned.
+            let statement = if compared {
+                replace_or_fail(id, before, after)?
+            } else {
+                replace(id, before, after, false)?
+            };
             edits.entry(collection.clone()).or_default().push(statement);
         }
     }
@@ -226,7 +234,7 @@ fn by_id(ids: &[Bson]) -> Document {
     options
 }
 
-/// Ends the losers.
+/// Ends the losers, if `compared` only those that are what they were when they were read.
 pub(super) fn endings(merges: &[Merge], compared: bool) -> Result<Vec<RawDocumentBuf>, StoreError> {
     let losers = merges.iter().flat_map(|merge| &merge.items).filter_map(|item| match item {
         Item::Loser { id, before } => Some((id, before)),
@@ -234,7 +242,24 @@ pub(super) fn endings(merges: &[Merge], compared: bool) -> Result<Vec<RawDocumen
     });
     let mut losers: Vec<_> = losers.collect();
     losers.sort_by_cached_key(|(id, _)| bytes_of(id));
-    losers.into_iter().map(|(id, before)| delete(id, before, compared)).collect()
+    if !compared {
+        return losers.into_iter().map(|(id, before)| delete(id, before, false)).collect();
+    }
+    let (small, large): (Vec<_>, Vec<_>) =
+        losers.into_iter().partition(|(_, before)| before.as_bytes().len() < TOGETHER_BYTES);
+    let mut endings: Vec<RawDocumentBuf> =
+        large.into_iter().map(|(id, before)| delete(id, before, true)).collect::<Result<_, _>>()?;
+    // Conditions are planned for each statement anew, which takes the server longer than to look through a few documents.
+    for together in small.chunks(TOGETHER) {
+        let ids: Vec<Bson> = together.iter().map(|(id, _)| (*id).clone()).collect();
+        let documents: RawArrayBuf = together.iter().map(|(_, before)| (*before).clone()).collect();
+        let mut query = raw(&doc! { "_id": { "$in": ids } })?;
+        query.append(cstr!("$expr"), rawdoc! { "$in": ["$$ROOT", { "$literal": documents }] });
+        let mut statement = rawdoc! { "q": query, "limit": 0 };
+        statement.append(cstr!("collation"), rawdoc! { "locale": "simple" });
+        endings.push(statement);
+    }
+    Ok(endings)
 }
 
 /// Gives the survivors what they are to be, in a transaction that has just read them.

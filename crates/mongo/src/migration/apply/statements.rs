@@ -180,13 +180,15 @@ pub(super) type ByCollection = BTreeMap<String, Vec<RawDocumentBuf>>;
 
 /// Removes rows for which others stand.
 pub(super) fn removals(merges: &[Merge], compared: bool) -> Result<ByCollection, StoreError> {
-    let mut deletes = ByCollection::new();
+    let mut removed = BTreeMap::<String, Vec<_>>::new();
     for item in merges.iter().flat_map(|merge| &merge.items) {
         if let Item::Edit { collection, id, before, after: None, .. } = item {
-            deletes.entry(collection.clone()).or_default().push(delete(id, before, compared)?);
+            removed.entry(collection.clone()).or_default().push((id, before));
         }
     }
-    Ok(deletes)
+    let by_collection =
+        removed.into_iter().map(|(collection, rows)| Ok((collection, deletes(rows, compared)?)));
+    by_collection.collect()
 }
 
 /// Points rows to the survivor, in the order of what they named, as an index on that has them.
@@ -234,22 +236,26 @@ fn by_id(ids: &[Bson]) -> Document {
     options
 }
 
-/// Ends the losers, if `compared` only those that are what they were when they were read.
+/// Ends the losers.
 pub(super) fn endings(merges: &[Merge], compared: bool) -> Result<Vec<RawDocumentBuf>, StoreError> {
     let losers = merges.iter().flat_map(|merge| &merge.items).filter_map(|item| match item {
         Item::Loser { id, before } => Some((id, before)),
         _ => None,
     });
-    let mut losers: Vec<_> = losers.collect();
-    losers.sort_by_cached_key(|(id, _)| bytes_of(id));
-    if !compared {
-        return losers.into_iter().map(|(id, before)| delete(id, before, false)).collect();
-    }
-    let (small, large): (Vec<_>, Vec<_>) =
-        losers.into_iter().partition(|(_, before)| before.as_bytes().len() < TOGETHER_BYTES);
-    let mut endings: Vec<RawDocumentBuf> =
-        large.into_iter().map(|(id, before)| delete(id, before, true)).collect::<Result<_, _>>()?;
-    // Conditions are planned for each statement anew, which takes the server longer than to look through a few documents.
+    deletes(losers.collect(), compared)
+}
+
+/// Removes documents in the order of their `_id`s, if `compared` only those that are what they were when they were read.
+fn deletes(
+    mut documents: Vec<(&Bson, &RawDocumentBuf)>,
+    compared: bool,
+) -> Result<Vec<RawDocumentBuf>, StoreError> {
+    documents.sort_by_cached_key(|(id, _)| bytes_of(id));
+    let (small, others): (Vec<_>, Vec<_>) =
+        documents.into_iter().partition(|(_, before)| compared && before.as_bytes().len() < TOGETHER_BYTES);
+    let mut deletes: Vec<RawDocumentBuf> =
+        others.into_iter().map(|(id, before)| delete(id, before, compared)).collect::<Result<_, _>>()?;
+    // A condition is planned anew for each statement, which takes the server longer than to look through a few documents.
     for together in small.chunks(TOGETHER) {
         let ids: Vec<Bson> = together.iter().map(|(id, _)| (*id).clone()).collect();
         let documents: RawArrayBuf = together.iter().map(|(_, before)| (*before).clone()).collect();
@@ -257,9 +263,9 @@ pub(super) fn endings(merges: &[Merge], compared: bool) -> Result<Vec<RawDocumen
         query.append(cstr!("$expr"), rawdoc! { "$in": ["$$ROOT", { "$literal": documents }] });
         let mut statement = rawdoc! { "q": query, "limit": 0 };
         statement.append(cstr!("collation"), rawdoc! { "locale": "simple" });
-        endings.push(statement);
+        deletes.push(statement);
     }
-    Ok(endings)
+    Ok(deletes)
 }
 
 /// Gives the survivors what they are to be, in a transaction that has just read them.

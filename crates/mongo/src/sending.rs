@@ -43,7 +43,7 @@ impl Collections {
     /// A merge points the messages of a chat elsewhere and then removes it. One that is stored too late for the
     /// former finds the chat gone when it touches it, and follows it; one whose touch comes before the removal makes
     /// that fail, as the chat has changed, and the merge looks again. So while the collection is being migrated
-    /// (`merges`) the touch always writes, whatever time the message has. What escapes all the same, since there are
+    /// (`merges`), on a replica set, the touch always writes, whatever time the message has. What escapes all the same, since there are
     /// no transactions or the merge is one of `onechat watch`, is found by the sweep.
     async fn send_to(
         &self,

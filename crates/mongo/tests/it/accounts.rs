@@ -1,6 +1,8 @@
 //! The account: it holds after a merge, and does not as soon as something is missing.
 
-use mongodb::bson::{Document, doc, oid::ObjectId};
+use mongodb::bson::{
+    Binary, Bson, DateTime, Decimal128, Document, Timestamp, doc, oid::ObjectId, spec::BinarySubtype,
+};
 use onechat_migrate::Uncontrolled;
 use onechat_mongo::{AccountReport, MongoMigrator, RunId, RunKind};
 use onechat_mongod::{Deployment, shared_replica_set, shared_standalone};
@@ -155,4 +157,40 @@ async fn a_run_without_an_inventory_has_no_account() {
     let run = migrator.begin_run(&lease, RunKind::Merge).await.expect("it answers");
     let refused = migrator.account(&run, &Uncontrolled).await.expect_err("it is refused").to_string();
     assert!(refused.contains("no inventory"), "{refused}");
+}
+
+/// Every type that an `_id` may have, but those that no driver of today writes.
+#[tokio::test]
+async fn rows_are_accounted_for_whatever_type_their_id_has() {
+    let place = Place::fresh().await;
+    let ids = [
+        Bson::from(id(2, 0, 0)),
+        Bson::from("text"),
+        Bson::from(7_i32),
+        Bson::from(8_i64),
+        Bson::from(1.5),
+        Bson::from(false),
+        Bson::from(DateTime::from_millis(1)),
+        Bson::from(Binary { subtype: BinarySubtype::Uuid, bytes: vec![7; 16] }),
+        Bson::from(doc! { "chat": 1, "number": 2 }),
+        Bson::from(Timestamp { time: 1, increment: 2 }),
+        Bson::from("2.5".parse::<Decimal128>().expect("a number")),
+        Bson::JavaScriptCode("x".to_owned()),
+        Bson::Null,
+        Bson::MinKey,
+        Bson::MaxKey,
+    ];
+    let messages = place.database.collection::<Document>("messages");
+    let rows = ids.iter().map(|row| doc! { "_id": row, "chatId": id(1, 0, 0) });
+    messages.insert_many(rows).await.expect("it is empty");
+    let migrator = migrator(&place).await;
+    let lease = migrator.lease("test").await.expect("it answers");
+    let run = migrator.begin_run(&lease, RunKind::Migrate).await.expect("it answers");
+    migrator.take_inventory(&lease, &run, &Uncontrolled).await.expect("it answers");
+    for (lost, row) in ids.iter().enumerate() {
+        let deleted = messages.delete_one(doc! { "_id": row }).await.expect("it answers");
+        assert_eq!(deleted.deleted_count, 1, "{row}");
+        let account = migrator.account(&run, &Uncontrolled).await.expect("it answers");
+        assert_eq!(account.missing_count, lost as u64 + 1, "{row} is lost, and {account:?}");
+    }
 }

@@ -414,13 +414,13 @@ async fn a_group_whose_key_others_have_stays_as_it_is_on_a_replica_set() {
     a_taken_key(shared_replica_set().await).await;
 }
 
-/// Whichever write is the last one that a run comes to, the next run ends where an undisturbed one does.
-#[tokio::test]
-async fn a_merge_that_is_cut_off_anywhere_is_gone_on_with() {
+/// Whichever write is the last one that a run comes to (every `step`th is tried), the next run ends where an undisturbed one
+/// does.
+async fn cut_off_anywhere(groups: usize, size: usize, step: usize) {
     let setup = Setup::standalone().parameter("enableTestCommands", "1");
     let server = setup.start().await.expect("it starts");
     let whole = Old::on(&server).await;
-    whole.fill(3, 3).await;
+    whole.fill(groups, size).await;
     whole.merge().await;
     let whole = dump(&whole.place.database).await;
     let admin = server.client().database("admin");
@@ -429,27 +429,32 @@ async fn a_merge_that_is_cut_off_anywhere_is_gone_on_with() {
         let command = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
         admin.run_command(command).await.expect("test commands are allowed")
     };
-    for done in 0.. {
+    for done in (0..).step_by(step) {
         let old = Old::on(&server).await;
-        old.fill(3, 3).await;
+        old.fill(groups, size).await;
         fail(doc! { "activationProbability": 0.0 }.into()).await;
-        fail(doc! { "skip": done }.into()).await;
+        fail(doc! { "skip": i32::try_from(done).expect("few writes") }.into()).await;
         let cut_off = old.migrator.merge(&old.lease, &old.run, &Uncontrolled).await.is_err();
         fail("off".into()).await;
         old.merge().await;
         assert_eq!(difference(&whole, &dump(&old.place.database).await), None, "cut off after {done} writes");
-        assert!(
-            old.migrator
-                .entries(&old.run, 0, 100)
-                .await
-                .expect("it answers")
-                .iter()
-                .all(|entry| entry.state == "done")
-        );
+        let entries = old.migrator.entries(&old.run, 0, 10_000).await.expect("it answers");
+        assert!(entries.iter().all(|entry| entry.state == "done"));
         old.place.database.drop().await.expect("it answers");
         if !cut_off {
             assert!(done > 5, "it was never cut off");
             return;
         }
     }
+}
+
+#[tokio::test]
+async fn a_merge_that_is_cut_off_anywhere_is_gone_on_with() {
+    cut_off_anywhere(3, 3, 1).await;
+}
+
+/// Of the second batch the journal may speak while the first is written.
+#[tokio::test]
+async fn two_batches_that_are_cut_off_are_gone_on_with() {
+    cut_off_anywhere(510, 2, 3).await;
 }

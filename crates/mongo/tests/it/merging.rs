@@ -250,6 +250,58 @@ async fn what_is_written_during_a_merge_is_kept_on_a_standalone() {
     nothing_written_is_lost(shared_standalone().await).await;
 }
 
+/// A row is replaced while somebody counts in it: what he was told is counted stays counted.
+async fn no_count_is_lost(deployment: &Deployment) {
+    const GROUPS: usize = 200;
+    let old = Old::on(deployment).await;
+    old.fill(GROUPS, 2).await;
+    let bookmarks = old.place.database.collection::<Document>("bookmarks");
+    let stop = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..4)
+        .map(|reader| {
+            let (bookmarks, stop) = (bookmarks.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut counted = [0_i32; GROUPS];
+                for turn in 0.. {
+                    let group = (turn * 7 + reader * GROUPS / 4) % GROUPS;
+                    let row = doc! { "_id": id(4, group, 0) };
+                    bookmarks.update_one(row, doc! { "$inc": { "opened": 1 } }).await.expect("it answers");
+                    counted[group] += 1;
+                    if stop.load(Ordering::Relaxed) && turn > GROUPS {
+                        break;
+                    }
+                }
+                counted
+            })
+        })
+        .collect();
+    let report = old.merge().await;
+    stop.store(true, Ordering::Relaxed);
+    assert_eq!((report.blocked, report.losers), (0, GROUPS as u64), "{report:?}");
+    let mut counted = [0; GROUPS];
+    for reader in readers {
+        for (all, one) in counted.iter_mut().zip(reader.await.expect("a reader ends")) {
+            *all += one;
+        }
+    }
+    old.migrator.sweep(&old.lease, &Uncontrolled).await.expect("it answers");
+    for (group, counted) in counted.into_iter().enumerate() {
+        let row = bookmarks.find_one(doc! { "_id": id(4, group, 0) }).await.expect("it answers");
+        let expected = doc! { "_id": id(4, group, 0), "chats": [chat(group, 0)], "opened": counted };
+        assert_eq!(row, Some(expected));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_counted_in_a_row_during_a_merge_stays_counted_on_a_standalone() {
+    no_count_is_lost(shared_standalone().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_counted_in_a_row_during_a_merge_stays_counted_on_a_replica_set() {
+    no_count_is_lost(shared_replica_set().await).await;
+}
+
 async fn a_stale_plan_is_made_anew(deployment: &Deployment) {
     let old = Old::on(deployment).await;
     old.fill(3, 2).await;

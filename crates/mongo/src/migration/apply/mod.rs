@@ -3,6 +3,8 @@
 mod ahead;
 mod batch;
 mod facts;
+mod lanes;
+mod meanwhile;
 mod ordered;
 mod pipeline;
 mod read;

@@ -11,10 +11,9 @@ use mongodb::{
 use onechat_core::StoreError;
 use tokio::sync::mpsc;
 
+use super::super::commands::ANSWER;
 use crate::{codec::Codec, error::unavailable};
 
-/// How many documents the server sends at once. More would only take memory here.
-const BATCH: u32 = 10_000;
 /// How much is handed over at once. There are up to three such pages: read, ready, and looked at.
 const PAGE_BYTES: usize = 256 * 1024;
 
@@ -57,7 +56,7 @@ impl Pass {
     ) -> Result<Self, StoreError> {
         let collection = database.collection::<RawDocumentBuf>(collection);
         let total = collection.estimated_document_count().await.map_err(|error| unavailable(&error))?;
-        let find = collection.find(filter).projection(projection).batch_size(BATCH);
+        let find = collection.find(filter).projection(projection).batch_size(ANSWER);
         let cursor = find.await.map_err(|error| unavailable(&error))?;
         let (to, pages) = mpsc::channel(1);
         tokio::spawn(read(cursor, to));
@@ -90,7 +89,7 @@ impl Pass {
 
     /// Now and then, how far it has come.
     pub(crate) fn milestone(&self) -> Option<(u64, u64)> {
-        self.done.is_multiple_of(u64::from(BATCH)).then_some((self.done, self.total.max(self.done)))
+        self.done.is_multiple_of(u64::from(ANSWER)).then_some((self.done, self.total.max(self.done)))
     }
 
     /// How many documents there were.

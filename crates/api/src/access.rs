@@ -21,11 +21,12 @@ pub(crate) async fn readable_chat(
     id: IdInPath,
 ) -> Result<Chat, Problem> {
     let id = id.ok().and_then(|Path(text)| ChatId::new(text).ok()).ok_or_else(Problem::chat_not_found)?;
-    store
-        .chat(&id)
-        .await?
-        .filter(|chat| caller.may_act_for_others || chat.participants.contains(&caller.participant))
-        .ok_or_else(Problem::chat_not_found)
+    let chat = if caller.acts_for_anyone {
+        store.chat(&id).await?
+    } else {
+        store.chat_for(&id, &caller.participant).await?
+    };
+    chat.ok_or_else(Problem::chat_not_found)
 }
 
 /// The chat, if the caller may write in it. Who may read any chat learns why not.

@@ -16,8 +16,8 @@ use crate::{
 /// The participant on whose behalf a request is made. Every endpoint under `/api` takes one.
 pub(crate) struct Caller {
     pub(crate) participant: Participant,
-    /// Whether the token has the scope `chats:any`.
-    pub(crate) may_act_for_others: bool,
+    /// Whether they speak for everybody: the token has the scope `chats:any`, and the request names nobody by `as`.
+    pub(crate) acts_for_anyone: bool,
 }
 
 impl Caller {
@@ -37,7 +37,8 @@ impl Caller {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "its fields are read by the derive")]
 pub(crate) struct ActAs {
-    /// Makes this participant the caller. The token needs the scope `chats:any`.
+    /// Makes this participant the caller, who may do what she could do with a token of her own, and no more. The
+    /// token needs the scope `chats:any`.
     r#as: Option<String>,
 }
 
@@ -49,7 +50,7 @@ impl FromRequestParts<Arc<Shared>> for Caller {
             shared.authenticator.authenticate(&parts.headers, shared.clock.now())?;
         let query = Query::of(&parts.uri)?;
         let Some(other) = query.one("as")? else {
-            return Ok(Self { participant, may_act_for_others });
+            return Ok(Self { participant, acts_for_anyone: may_act_for_others });
         };
         if !may_act_for_others {
             return Err(Problem::new(
@@ -59,6 +60,6 @@ impl FromRequestParts<Arc<Shared>> for Caller {
         }
         let participant =
             Participant::new(other).map_err(|error| Problem::because(Code::InvalidParticipants, &error))?;
-        Ok(Self { participant, may_act_for_others })
+        Ok(Self { participant, acts_for_anyone: false })
     }
 }

@@ -40,7 +40,7 @@ impl Request {
             (Some(participants), None) => {
                 let set = ParticipantSet::parse(participants)
                     .map_err(|error| Problem::because(Code::InvalidParticipants, &error))?;
-                if caller.may_act_for_others || set.contains(&caller.participant) {
+                if caller.acts_for_anyone || set.contains(&caller.participant) {
                     Ok(set)
                 } else {
                     Err(Problem::new(Code::NotAParticipant, "The caller is not one of the participants."))

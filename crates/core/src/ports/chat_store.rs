@@ -22,6 +22,12 @@ pub trait ChatStore: Send + Sync {
     /// The chat with this id, or the one that this id is an alias of.
     async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, StoreError>;
 
+    /// The same, for a participant of it only: a chat of others is as absent as one that does not exist, and
+    /// the store takes equally long to say so (I6).
+    async fn chat_for(&self, id: &ChatId, participant: &Participant) -> Result<Option<Chat>, StoreError> {
+        Ok(self.chat(id).await?.filter(|chat| chat.participants.contains(participant)))
+    }
+
     /// The chats of a participant, latest activity first, from `after` on.
     async fn chats_of(
         &self,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cast::{Cast, PersonNo, SetNo},
-    history::{Answer, History, Request},
+    history::{Answer, History, Request, SignIn},
     http::{Call, Http, Reply},
     interpret,
     latency::Operation,
@@ -104,7 +104,14 @@ impl Driver {
     }
 
     pub(crate) fn call<'a>(&'a self, caller: PersonNo, method: Method, path: &'a [&'a str]) -> Call<'a> {
-        Call { caller: self.cast.participant(caller), method, path, query: Vec::new(), body: None }
+        Call {
+            caller: self.cast.participant(caller),
+            method,
+            path,
+            query: Vec::new(),
+            body: None,
+            signed_in_by: SignIn::ByCaller,
+        }
     }
 
     async fn exchange(

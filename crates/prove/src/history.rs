@@ -32,7 +32,7 @@ pub(crate) enum Request {
     List { caller: PersonNo },
     Send { message: MessageNo, chat: ChatNo },
     Read { set: SetNo, caller: PersonNo, chat: ChatNo },
-    Probe { set: SetNo, intruder: PersonNo, how: Intrusion },
+    Probe { set: SetNo, intruder: PersonNo, how: Intrusion, signed_in_by: SignIn },
     ReadAtRest { caller: PersonNo, chat: ChatNo },
 }
 
@@ -44,6 +44,15 @@ pub(crate) enum Intrusion {
     Read,
     /// Create-or-get with `participants` that the caller is not among.
     Open,
+}
+
+/// Whose token a request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SignIn {
+    /// The caller's own.
+    ByCaller,
+    /// That of a service which acts for the caller (`as`).
+    ByService,
 }
 
 #[derive(Debug)]

@@ -1,7 +1,10 @@
 //! One request, repeated within bounds until it is answered. What has no answer is counted, never forgotten.
 
 use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -9,7 +12,7 @@ use onechat_core::Participant;
 use reqwest::{Client, Method, Response, StatusCode, Url, header::RETRY_AFTER};
 use serde_json::Value;
 
-use crate::{Control, ProveError, Target, TokenMint};
+use crate::{Control, ProveError, Target, TokenMint, history::SignIn};
 
 const MAX_TRIES: u32 = 8;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -21,6 +24,7 @@ pub(crate) struct Http {
     client: Client,
     bases: Vec<Url>,
     tokens: TokenMint,
+    service_token: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     control: Control,
     turn: AtomicUsize,
     /// After this many unanswered requests in a row the server is taken to be gone.
@@ -38,6 +42,7 @@ pub(crate) struct Call<'a> {
     pub(crate) path: &'a [&'a str],
     pub(crate) query: Vec<(&'a str, &'a str)>,
     pub(crate) body: Option<Value>,
+    pub(crate) signed_in_by: SignIn,
 }
 
 pub(crate) enum Reply {
@@ -78,6 +83,7 @@ impl Http {
             client,
             bases: target.urls()?,
             tokens: target.tokens.clone(),
+            service_token: target.service_token.clone(),
             control,
             turn: AtomicUsize::new(0),
             patience: clients as u64 + 8,
@@ -147,11 +153,13 @@ impl Http {
     }
 
     async fn attempt(&self, base: &Url, call: &Call<'_>) -> Try {
-        let mut request = self
-            .client
-            .request(call.method.clone(), url(base, call.path))
-            .query(&call.query)
-            .bearer_auth((self.tokens)(call.caller));
+        let mut request = self.client.request(call.method.clone(), url(base, call.path)).query(&call.query);
+        request = match (call.signed_in_by, &self.service_token) {
+            (SignIn::ByService, Some(token)) => {
+                request.query(&[("as", call.caller.as_str())]).bearer_auth(token())
+            }
+            _ => request.bearer_auth((self.tokens)(call.caller)),
+        };
         if let Some(body) = &call.body {
             request = request.json(body);
         }

@@ -1,5 +1,6 @@
 //! What somebody tries who is not in the set. Every probe is made twice, once at a chat that exists and once at
-//! nothing, because only a difference between the two answers tells the intruder anything.
+//! nothing, because only a difference between the two answers tells the intruder anything. Intruders come with a token of their
+//! own, and by a service that acts for them.
 
 use onechat_core::ChatId;
 use reqwest::Method;
@@ -8,7 +9,7 @@ use serde_json::json;
 use crate::{
     cast::{PersonNo, SetNo},
     driver::Driver,
-    history::{Answer, Intrusion, Request},
+    history::{Answer, Intrusion, Request, SignIn},
     http::{Call, Reply},
     interpret,
     latency::Operation,
@@ -19,7 +20,7 @@ use crate::{
 const NO_CHAT: &str = "00000000ffffffffffffffff";
 
 impl Driver {
-    pub(crate) async fn probe(&self, set: SetNo, intruder: PersonNo, how: Intrusion) {
+    pub(crate) async fn probe(&self, set: SetNo, intruder: PersonNo, how: Intrusion, by: SignIn) {
         let member = self.cast.members(set)[0];
         let Some(id) = self.chat_id(set, member).await else { return };
         let began = self.recorder.begin();
@@ -27,25 +28,26 @@ impl Driver {
             let members: Vec<_> = self.texts(set).collect();
             let nobody: Vec<_> = members.iter().map(|member| format!("{member}-nobody")).collect();
             let nobody: Vec<_> = nobody.iter().map(String::as_str).collect();
-            (self.try_open(intruder, &members).await, self.try_open(intruder, &nobody).await)
+            (self.try_open(intruder, by, &members).await, self.try_open(intruder, by, &nobody).await)
         } else {
             let nothing = ChatId::new(NO_CHAT).expect("hexadecimal digits are an id");
-            (self.try_id(intruder, how, &id).await, self.try_id(intruder, how, &nothing).await)
+            (self.try_id(intruder, by, how, &id).await, self.try_id(intruder, by, how, &nothing).await)
         };
         let answer = match (foreign, nothing) {
             (Some(foreign), Some(nothing)) => Answer::Refusals { foreign, nothing },
             _ => Answer::Unknown,
         };
-        let request = Request::Probe { set, intruder, how };
+        let request = Request::Probe { set, intruder, how, signed_in_by: by };
         self.recorder.book().record(began, request, answer, false);
     }
 
-    async fn try_open(&self, intruder: PersonNo, members: &[&str]) -> Option<Refusal> {
+    async fn try_open(&self, intruder: PersonNo, by: SignIn, members: &[&str]) -> Option<Refusal> {
         let call = self.call(intruder, Method::POST, &["api", "chats", "create-or-get"]);
-        self.attempt(Call { body: Some(json!({ "participants": members })), ..call }, None).await
+        let body = Some(json!({ "participants": members }));
+        self.attempt(Call { body, signed_in_by: by, ..call }, None).await
     }
 
-    async fn try_id(&self, intruder: PersonNo, how: Intrusion, id: &ChatId) -> Option<Refusal> {
+    async fn try_id(&self, intruder: PersonNo, by: SignIn, how: Intrusion, id: &ChatId) -> Option<Refusal> {
         let id = id.as_str();
         let chat = ["api", "chats", id];
         let messages = ["api", "chats", id, "messages"];
@@ -57,7 +59,7 @@ impl Driver {
             Intrusion::Read => self.call(intruder, Method::GET, &messages),
             Intrusion::Get | Intrusion::Open => self.call(intruder, Method::GET, &chat),
         };
-        self.attempt(call, Some(id)).await
+        self.attempt(Call { signed_in_by: by, ..call }, Some(id)).await
     }
 
     async fn attempt(&self, call: Call<'_>, asked: Option<&str>) -> Option<Refusal> {

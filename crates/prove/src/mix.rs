@@ -64,7 +64,9 @@ impl Player {
             Op::Get { set, caller } => driver.get(set, caller).await,
             Op::List { caller } => driver.list(caller).await,
             Op::Read { set, caller } => driver.read(set, caller).await,
-            Op::Probe { set, intruder, how } => driver.probe(set, intruder, how).await,
+            Op::Probe { set, intruder, how, signed_in_by } => {
+                driver.probe(set, intruder, how, signed_in_by).await;
+            }
             Op::Send { set, sender, repeat } => {
                 let Some(id) = driver.chat_id(set, sender).await else { return };
                 let client_id = format!("{}c{}-{n}", self.namespace, self.client);

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     Namespace, ProveError,
     cast::{Cast, PersonNo, SetNo},
-    history::Intrusion,
+    history::{Intrusion, SignIn},
     population::populate,
 };
 
@@ -91,6 +91,7 @@ pub(crate) enum Op {
         set: SetNo,
         intruder: PersonNo,
         how: Intrusion,
+        signed_in_by: SignIn,
     },
 }
 
@@ -186,7 +187,8 @@ impl Writer<'_> {
             // The service adds the caller: an outsider asks for another set, and must not get this one.
             _ => return Op::Lookup { set: self.cast.set_and(set, intruder), caller: intruder },
         };
-        Op::Probe { set, intruder, how }
+        let signed_in_by = if self.rng.random() { SignIn::ByService } else { SignIn::ByCaller };
+        Op::Probe { set, intruder, how, signed_in_by }
     }
 }
 
@@ -215,7 +217,10 @@ mod tests {
         assert!(ops.iter().any(|op| matches!(op, Op::Send { repeat: Repeat::Together, .. })));
         assert!(ops.iter().any(|op| matches!(op, Op::Rush { .. })));
         for how in [Intrusion::Get, Intrusion::Send, Intrusion::Read, Intrusion::Open] {
-            assert!(ops.iter().any(|op| matches!(op, Op::Probe { how: found, .. } if *found == how)));
+            for way in [SignIn::ByCaller, SignIn::ByService] {
+                let is_such = |op: &&Op| matches!(op, Op::Probe { how: found, signed_in_by, .. } if (*found, *signed_in_by) == (how, way));
+                assert!(ops.iter().copied().any(|op| is_such(&op)), "{how:?} {way:?}");
+            }
         }
     }
 

@@ -17,6 +17,9 @@ pub struct Target {
     pub base_urls: Vec<String>,
     /// How the prover signs in as a participant. Called for every request.
     pub tokens: TokenMint,
+    /// Makes a bearer token of a service that may act for anybody, with `as`. Intruders come in this way too; without
+    /// it, they come with tokens of their own only.
+    pub service_token: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
 
 impl Target {
@@ -44,7 +47,7 @@ mod tests {
 
     fn urls(base_urls: &[&str]) -> Result<Vec<Url>, ProveError> {
         let base_urls = base_urls.iter().map(|&url| url.to_owned()).collect();
-        Target { base_urls, tokens: Arc::new(|_| String::new()) }.urls()
+        Target { base_urls, tokens: Arc::new(|_| String::new()), service_token: None }.urls()
     }
 
     #[test]

@@ -22,7 +22,8 @@ async fn serve(faults: Faults) -> Target {
         let router = toy::router(Arc::clone(&toy));
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
-    Target { base_urls, tokens: Arc::new(|participant| toy::token(participant.as_str())) }
+    let tokens: onechat_prove::TokenMint = Arc::new(|participant| toy::token(participant.as_str()));
+    Target { base_urls, tokens, service_token: Some(Arc::new(|| toy::token("a service"))) }
 }
 
 fn workload() -> Workload {
@@ -61,6 +62,13 @@ async fn a_racy_service_is_found_out_by_the_mixture() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_shows_chats_to_anybody_is_found_out() {
     let target = serve(Faults { open_doors: true, ..Faults::default() }).await;
+    let report = mix(&target, &workload(), Control::unattended()).await.unwrap();
+    assert!(violated(&report, "I6") && !violated(&report, "I1"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_as_opens_every_chat_is_found_out() {
+    let target = serve(Faults { as_widens: true, ..Faults::default() }).await;
     let report = mix(&target, &workload(), Control::unattended()).await.unwrap();
     assert!(violated(&report, "I6") && !violated(&report, "I1"), "{report}");
 }
@@ -156,7 +164,7 @@ async fn a_server_that_dies_ends_the_run() {
 #[tokio::test]
 async fn no_server_is_an_error_and_not_a_violation() {
     let tokens: onechat_prove::TokenMint = Arc::new(|_| String::new());
-    let target = Target { base_urls: vec!["http://127.0.0.1:1".to_owned()], tokens };
+    let target = Target { base_urls: vec!["http://127.0.0.1:1".to_owned()], tokens, service_token: None };
     let error = mix(&target, &workload(), Control::unattended()).await.unwrap_err();
     assert!(matches!(error, ProveError::Unreachable { .. }), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Service, tokens};
+use crate::support::{Call, Service, tokens};
 
 #[tokio::test]
 async fn a_service_acts_as_whom_it_names() {
@@ -71,4 +71,42 @@ async fn whom_to_act_for_has_to_be_clear() {
     let service = Service::start().await;
     service.get("/api/chats?as=alice&as=bob").by_service("bot").send().await.refused(400, "invalid_request");
     service.get("/api/chats?as=").by_service("bot").send().await.refused(400, "invalid_participants");
+}
+
+/// Every call of the API that concerns the chat of alice and bob, and those that would open one.
+fn calls(service: &Service, id: &str, suffix: &str) -> Vec<Call> {
+    let message = json!({ "text": "hello", "clientMessageId": "m1" });
+    vec![
+        service.get(&format!("/api/chats/{id}{suffix}")),
+        service.get(&format!("/api/chats/{id}/messages{suffix}")),
+        service.post(&format!("/api/chats/{id}/messages{suffix}"), &message),
+        service
+            .post(&format!("/api/chats/create-or-get{suffix}"), &json!({ "participants": ["alice", "bob"] })),
+        service
+            .post(&format!("/api/chats/create-or-get{suffix}"), &json!({ "participants": ["alice", "zoe"] })),
+        service.get(&format!("/api/chats/lookup?with=alice{}", suffix.replace('?', "&"))),
+        service.get(&format!("/api/chats{suffix}")),
+    ]
+}
+
+#[tokio::test]
+async fn as_somebody_a_service_can_do_exactly_what_they_could() {
+    let service = Service::start().await;
+    let id = service.chat_id("alice", &["bob"]).await;
+    service.say("alice", &id, "a secret").await.ok(201);
+    for (person, expected) in
+        [("mallory", [404, 404, 404, 403, 403, 404, 200]), ("bob", [200, 200, 201, 200, 403, 200, 200])]
+    {
+        let own = calls(&service, &id, "");
+        let acting = calls(&service, &id, &format!("?as={person}"));
+        for ((own, acting), expected) in own.into_iter().zip(acting).zip(expected) {
+            let what = own.describe();
+            let own = own.by(person).header("x-request-id", "r").send().await;
+            let acting = acting.by_service("bot").header("x-request-id", "r").send().await;
+            assert_eq!(own.status, expected, "{person}: {what}: {}", own.text());
+            // The message that is sent first is new; the same sent again is not.
+            let same = if expected == 201 { 200 } else { expected };
+            assert_eq!((acting.status, acting.text()), (same, own.text()), "{person}: {what}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use onechat_core::ports::AuditReport;
+use onechat_core::{Participant, ports::AuditReport};
 use onechat_prove::{
     Control, Namespace, Replay, Report, StoreRace, Stress, Target, TokenMint, Trace, Verdict, Workload, mix,
     replay, store_race, stress,
@@ -199,10 +199,14 @@ async fn over_http(
 
 fn target(config: &Config, base_urls: Vec<String>) -> anyhow::Result<Target> {
     let minter = Minter::new(&config.jwt)?;
-    let tokens: TokenMint = Arc::new(move |participant| {
-        minter.mint(participant, None, TOKEN_TTL).map_or_else(|_| String::new(), |minted| minted.token)
-    });
-    Ok(Target { base_urls, tokens })
+    let mint = move |participant: &Participant, scope| {
+        minter.mint(participant, scope, TOKEN_TTL).map_or_else(|_| String::new(), |minted| minted.token)
+    };
+    let of_service = mint.clone();
+    let service = Participant::new("prove-service")?;
+    let tokens: TokenMint = Arc::new(move |participant| mint(participant, None));
+    let service_token = Some(Arc::new(move || of_service(&service, Some("chats:any"))) as _);
+    Ok(Target { base_urls, tokens, service_token })
 }
 
 /// A prefix that no other run has.

@@ -7,7 +7,7 @@ use onechat_core::{KeyFormat, ParticipantsKey};
 use super::{ViolationKind as Kind, check};
 use crate::{
     cast::{Cast, PersonNo, SetNo},
-    history::{Answer, AtRest, Exchange, History, Intrusion, Request},
+    history::{Answer, AtRest, Exchange, History, Intrusion, Request, SignIn},
     seen::{Intent, MessageNo, Refusal, SeenChat, SeenMessage, Whose},
     wire,
 };
@@ -101,7 +101,8 @@ impl Scene {
     fn probe(&mut self, how: Intrusion, foreign: (u16, &str), nothing: (u16, &str)) {
         let [foreign, nothing] =
             [foreign, nothing].map(|(status, body)| Refusal { status, body: body.into() });
-        let request = Request::Probe { set: self.pair, intruder: self.eve, how };
+        let request =
+            Request::Probe { set: self.pair, intruder: self.eve, how, signed_in_by: SignIn::ByCaller };
         self.record(request, Answer::Refusals { foreign, nothing });
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     cast::SetNo,
-    history::{Exchange, History, Request},
+    history::{Exchange, History, Request, SignIn},
     seen::ChatNo,
 };
 
@@ -168,8 +168,10 @@ fn describe(history: &History, request: &Request) -> String {
         Request::Read { caller, chat, .. } | Request::ReadAtRest { caller, chat } => {
             format!("messages of {} by {:?}", history.chat_id(chat), name(caller))
         }
-        Request::Probe { intruder, how, .. } => {
-            format!("{} by the outsider {:?}", format!("{how:?}").to_lowercase(), name(intruder))
+        Request::Probe { intruder, how, signed_in_by, .. } => {
+            let by_as =
+                if signed_in_by == SignIn::ByService { ", by a service's token and `as`" } else { "" };
+            format!("{} by the outsider {:?}{by_as}", format!("{how:?}").to_lowercase(), name(intruder))
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Faults {
     pub(crate) racy: bool,
     /// Shows every chat to everybody.
     pub(crate) open_doors: bool,
+    /// Shows every chat to whom a service acts for (`as`).
+    pub(crate) as_widens: bool,
     /// Finds chats by the plain join and does not compare.
     pub(crate) joined: bool,
     /// Acknowledges every tenth message without keeping it.
@@ -59,6 +61,9 @@ struct Chat {
     messages: Vec<Value>,
 }
 
+/// The caller whom no chat is hidden from.
+const ANYBODY: &str = "*";
+
 type App = State<Arc<Toy>>;
 
 pub(crate) fn router(toy: Arc<Toy>) -> Router {
@@ -78,11 +83,16 @@ pub(crate) fn token(participant: &str) -> String {
     participant.bytes().fold(String::new(), |token, byte| format!("{token}{byte:02x}"))
 }
 
-async fn trouble(State(toy): App, request: Request, next: Next) -> Response {
+async fn trouble(State(toy): App, mut request: Request, next: Next) -> Response {
     let number = toy.requests.fetch_add(1, Ordering::Relaxed) + 1;
     let overloaded = toy.faults.overloaded_every > 0 && number.is_multiple_of(toy.faults.overloaded_every);
     if overloaded || (toy.faults.dies_after > 0 && number > toy.faults.dies_after) {
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "0")]).into_response();
+    }
+    if let Some(person) = values(request.uri().query(), "as").first() {
+        let caller = if toy.faults.as_widens { ANYBODY } else { person };
+        let value = format!("Bearer {}", token(caller)).parse().expect("hexadecimal digits");
+        request.headers_mut().insert(header::AUTHORIZATION, value);
     }
     next.run(request).await
 }
@@ -203,7 +213,7 @@ impl Toy {
     fn visible(&self, data: &Data, id: &str, caller: &String) -> Option<usize> {
         let index: usize = id.strip_prefix('c')?.parse().ok()?;
         let chat = data.chats.get(index)?;
-        (self.faults.open_doors || chat.members.contains(caller)).then_some(index)
+        (self.faults.open_doors || caller == ANYBODY || chat.members.contains(caller)).then_some(index)
     }
 }
 

@@ -47,6 +47,11 @@ impl Call {
         self.token(&tokens::of_service(user))
     }
 
+    /// The method and the path, for the message of a failed test.
+    pub(crate) fn describe(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
     pub(crate) async fn send(self) -> Answer {
         Answer::read(self.request.send().await.unwrap(), &self.method, &self.path).await
     }

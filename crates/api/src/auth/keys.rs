@@ -4,7 +4,7 @@
 use std::{fmt, str::FromStr};
 
 use jsonwebtoken::{
-    Algorithm, DecodingKey, crypto,
+    Algorithm, DecodingKey, DecodingKeyKind, crypto,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse},
 };
 
@@ -19,6 +19,18 @@ pub enum KeyError {
     ShortSecret {
         /// The length that was found.
         bytes: usize,
+    },
+    /// The RSA key can be factored.
+    #[error(
+        "the RSA key{} has {bits} bits and needs at least {min}: make a good one with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:{min}`",
+        kid.as_ref().map(|kid| format!(" {kid:?}")).unwrap_or_default(),
+        min = Keys::MIN_RSA_BITS
+    )]
+    ShortRsaKey {
+        /// Its id, if it is one of a set and has one.
+        kid: Option<String>,
+        /// The length of its modulus, in bits.
+        bits: usize,
     },
     /// The PEM text has a private key in it, which has no business on a server that only checks.
     #[error("this is a private key: give the public one, made by `openssl pkey -in KEY -pubout`")]
@@ -138,6 +150,8 @@ enum Kind {
 impl Keys {
     /// RFC 7518, section 3.2: a key of at least the size of the hash.
     const MIN_SECRET_BYTES: usize = 32;
+    /// RFC 7518, section 3.3.
+    const MIN_RSA_BITS: usize = 2048;
 
     pub(super) fn secret(secret: &[u8]) -> Result<Self, KeyError> {
         if secret.len() < Self::MIN_SECRET_BYTES {
@@ -156,10 +170,12 @@ impl Keys {
             PublicKeyAlgorithm::Es256 => DecodingKey::from_ec_pem(pem),
             PublicKeyAlgorithm::EdDsa => DecodingKey::from_ed_pem(pem),
         };
-        key.ok()
-            .filter(|key| is_usable(key, algorithm))
-            .map(|key| Self { algorithm: algorithm.algorithm(), kind: Kind::One(key) })
-            .ok_or(KeyError::Pem { algorithm })
+        let key = key.map_err(|_| KeyError::Pem { algorithm })?;
+        check_size(&key, algorithm, None)?;
+        if !is_usable(&key, algorithm) {
+            return Err(KeyError::Pem { algorithm });
+        }
+        Ok(Self { algorithm: algorithm.algorithm(), kind: Kind::One(key) })
     }
 
     pub(super) fn jwks(json: &[u8], algorithm: PublicKeyAlgorithm) -> Result<Self, KeyError> {
@@ -167,11 +183,13 @@ impl Keys {
             serde_json::from_slice(json).map_err(|error| KeyError::Jwks { reason: error.to_string() })?;
         let mut keys: Vec<(Option<String>, DecodingKey)> = Vec::new();
         for jwk in jwks.keys.iter().filter(|jwk| algorithm.fits(jwk)) {
-            let key =
-                DecodingKey::from_jwk(jwk).ok().filter(|key| is_usable(key, algorithm)).ok_or_else(|| {
-                    KeyError::Jwks { reason: format!("the key {:?} is malformed", jwk.common.key_id) }
-                })?;
             let kid = jwk.common.key_id.clone();
+            let malformed = || KeyError::Jwks { reason: format!("the key {kid:?} is malformed") };
+            let key = DecodingKey::from_jwk(jwk).map_err(|_| malformed())?;
+            check_size(&key, algorithm, kid.as_deref())?;
+            if !is_usable(&key, algorithm) {
+                return Err(malformed());
+            }
             if let Some(kid) = kid.clone().filter(|_| keys.iter().any(|(other, _)| *other == kid)) {
                 return Err(KeyError::RepeatedKid { kid });
             }
@@ -183,23 +201,42 @@ impl Keys {
         Ok(Self { algorithm: algorithm.algorithm(), kind: Kind::Set(keys) })
     }
 
-    /// The key that a token says it is signed with; `kid` is asked only if it matters.
-    pub(super) fn choose<E>(
-        &self,
-        kid: impl FnOnce() -> Result<Option<String>, E>,
-    ) -> Result<Option<&DecodingKey>, E> {
+    /// The key that a token says it is signed with.
+    pub(super) fn choose(&self, kid: Option<&str>) -> Option<&DecodingKey> {
         let keys = match &self.kind {
-            Kind::One(key) => return Ok(Some(key)),
+            Kind::One(key) => return Some(key),
             Kind::Set(keys) => keys,
         };
-        Ok(match (kid()?, keys.as_slice()) {
+        match (kid, keys.as_slice()) {
             (Some(kid), keys) => {
-                keys.iter().find(|(name, _)| name.as_deref() == Some(kid.as_str())).map(|(_, key)| key)
+                keys.iter().find(|(name, _)| name.as_deref() == Some(kid)).map(|(_, key)| key)
             }
             (None, [(_, only)]) => Some(only),
             (None, _) => None,
-        })
+        }
     }
+}
+
+/// An RSA key that is too short proves nothing, as a short secret does not. Others have one size.
+fn check_size(key: &DecodingKey, algorithm: PublicKeyAlgorithm, kid: Option<&str>) -> Result<(), KeyError> {
+    if algorithm != PublicKeyAlgorithm::Rs256 {
+        return Ok(());
+    }
+    let modulus = match key.kind() {
+        DecodingKeyKind::RsaModulusExponent { n, .. } => n.as_slice(),
+        DecodingKeyKind::SecretOrDer(der) => {
+            let key =
+                pkcs1::RsaPublicKey::try_from(der.as_slice()).map_err(|_| KeyError::Pem { algorithm })?;
+            key.modulus.as_bytes()
+        }
+    };
+    let mut significant = modulus.iter().skip_while(|byte| **byte == 0);
+    let bits =
+        significant.next().map_or(0, |first| 8 - first.leading_zeros() as usize) + significant.count() * 8;
+    if bits < Keys::MIN_RSA_BITS {
+        return Err(KeyError::ShortRsaKey { kid: kid.map(str::to_owned), bits });
+    }
+    Ok(())
 }
 
 /// Whether the key can check any signature at all: its numbers are only looked at when it is used.

@@ -111,6 +111,21 @@ fn keys_that_cannot_work_are_refused_at_once() {
     assert_eq!(jwks(&text), Some(KeyError::RepeatedKid { kid: "ed-1".to_owned() }));
 }
 
+/// The same for RSA as for secrets: what can be guessed or factored proves nothing.
+#[test]
+fn short_rsa_keys_are_refused_wherever_they_come_from() {
+    use PublicKeyAlgorithm::Rs256;
+    let error = Authenticator::public_key_pem(key!("rsa-1024.public.pem"), Rs256).err().unwrap();
+    assert_eq!(error, KeyError::ShortRsaKey { kid: None, bits: 1024 });
+    assert!(error.to_string().contains("openssl genpkey"), "{error}");
+    // 24 bits, also behind leading zeros that make it look long.
+    for n in ["AQAB".to_owned(), format!("{}AQAB", "A".repeat(400))] {
+        let jwks = format!(r#"{{"keys":[{{"kid":"a","kty":"RSA","n":"{n}","e":"AQAB"}}]}}"#);
+        let error = Authenticator::jwks(jwks.as_bytes(), Rs256).err().unwrap();
+        assert_eq!(error, KeyError::ShortRsaKey { kid: Some("a".to_owned()), bits: 17 });
+    }
+}
+
 #[test]
 fn algorithms_go_by_their_names_in_tokens() {
     for name in ["RS256", "ES256", "EdDSA"] {

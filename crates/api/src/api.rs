@@ -15,6 +15,7 @@ use crate::{
     metrics::ApiMetrics,
     middleware::{Frame, FrameContext},
     problem::{Code, Problem},
+    query::QueryNames,
 };
 
 /// Everything that the service needs.
@@ -86,6 +87,7 @@ pub(crate) struct Shared {
     pub(crate) authenticator: Authenticator,
     pub(crate) policy: Policy,
     pub(crate) max_body_bytes: usize,
+    pub(crate) query_names: QueryNames,
     pub(crate) metrics: ApiMetrics,
     pub(crate) registry: Arc<Registry>,
     pub(crate) openapi_json: Bytes,
@@ -98,8 +100,12 @@ impl Api {
         let frame = |route: &str| Frame::new(Arc::clone(&context), route);
 
         let mut router = Router::new();
+        let mut query_names = QueryNames::default();
         for endpoint in endpoints::all() {
             let path = endpoint.path().to_owned();
+            if endpoint.needs_token() {
+                query_names.add(&path, endpoint.query_names());
+            }
             let frame = frame(&path).with_bounded_concurrency(endpoint.needs_token());
             router = router.route(&path, endpoint.into_method_router().layer(frame));
         }
@@ -110,6 +116,7 @@ impl Api {
             authenticator: self.authenticator,
             policy: self.policy,
             max_body_bytes: self.limits.max_body_bytes,
+            query_names,
             metrics: self.metrics,
             registry: self.registry,
             openapi_json: docs::openapi_json(),

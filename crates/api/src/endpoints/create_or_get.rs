@@ -22,16 +22,29 @@ use crate::{
     view::ChatView,
 };
 
-/// Whose chat is wanted: exactly one of the two fields.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = CreateOrGet)]
+/// The body, read leniently, so that a refusal can say what is wrong.
+#[derive(Deserialize)]
 struct Request {
-    /// All participants, the caller among them.
-    #[schema(example = json!(["alice", "bob"]), nullable = false)]
     participants: Option<Vec<String>>,
-    /// The participants besides the caller.
-    #[schema(example = json!(["bob"]), nullable = false)]
     with: Option<Vec<String>>,
+}
+
+/// For the document only. Whose chat is wanted: exactly one of the two fields.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = CreateOrGet, example = json!({ "with": ["bob"] }))]
+#[expect(dead_code, reason = "its fields are read by the derive")]
+enum RequestSchema {
+    /// Everybody.
+    Participants {
+        /// All participants, the caller among them.
+        participants: Vec<String>,
+    },
+    /// Everybody else.
+    With {
+        /// The participants besides the caller.
+        with: Vec<String>,
+    },
 }
 
 impl Request {
@@ -74,7 +87,7 @@ pub(super) fn endpoint() -> Endpoint {
     post,
     path = "/api/chats/create-or-get",
     tag = "chats",
-    request_body = Request,
+    request_body = RequestSchema,
     responses(
         (status = 200, description = "The chat was there already.", body = ChatView<'_>),
         (status = 201, description = "This request created the chat.", body = ChatView<'_>),

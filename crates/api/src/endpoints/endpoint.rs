@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::routing::MethodRouter;
+use axum::{http::Method, routing::MethodRouter};
 use utoipa::{
     IntoParams,
     openapi::{
@@ -67,6 +67,24 @@ impl Endpoint {
     /// Whether it is a call of the chat API.
     pub(crate) fn needs_token(&self) -> bool {
         self.needs_token
+    }
+
+    /// The query parameters of each of its methods, as documented.
+    pub(crate) fn query_names(&self) -> impl Iterator<Item = (Method, Vec<String>)> {
+        let operations = self.routes.1.paths.values().flat_map(|item| {
+            [(Method::GET, &item.get), (Method::POST, &item.post)]
+                .into_iter()
+                .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+        });
+        operations.map(|(method, operation)| {
+            let parameters = operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+                RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => {
+                    Some(parameter.name.clone())
+                }
+                _ => None,
+            });
+            (method, parameters.collect())
+        })
     }
 
     /// What serves it.

@@ -25,7 +25,7 @@ use crate::{
 #[expect(dead_code, reason = "its fields are read by the derive")]
 struct Parameters {
     /// A participant besides the caller; once for each of them.
-    #[param(style = Form, explode, min_items = 1, example = json!(["bob", "carol"]))]
+    #[param(style = Form, explode, min_items = 1, example = json!(["bob"]))]
     with: Vec<String>,
 }
 

@@ -31,7 +31,8 @@ struct Request {
     /// What to say: 1 to 16,384 bytes of UTF-8.
     #[schema(example = "Hello!")]
     text: String,
-    /// The sender's own id of this message: sent again, it answers with the first one and stores nothing.
+    /// The sender's own id of this message: sent again, it with the same text, it answers with the first one and
+    /// stores nothing.
     #[schema(example = "c1a7", min_length = 1, max_length = 128)]
     client_message_id: String,
 }
@@ -41,6 +42,7 @@ pub(super) fn endpoint() -> Endpoint {
         Code::InvalidMessage,
         Code::NotAParticipant,
         Code::ChatNotFound,
+        Code::MessageMismatch,
         Code::BodyTooLarge,
         Code::UnsupportedMediaType,
         Code::StoreRefused,
@@ -51,7 +53,7 @@ pub(super) fn endpoint() -> Endpoint {
 
 /// Sends a message.
 ///
-/// Stored once per sender and `clientMessageId`: whoever did not get the answer can send it again.
+/// Stored once per sender and `clientMessageId`: whoever did not get the answer can send it again, with the same text.
 #[utoipa::path(
     post,
     path = "/api/chats/{id}/messages",
@@ -73,6 +75,7 @@ async fn send_message(
     let text = MessageText::new(request.text).map_err(invalid)?;
     let client_message_id = ClientMessageId::new(request.client_message_id).map_err(invalid)?;
     let chat = writable_chat(&*shared.store, &caller, id).await?;
+    let wanted = text.clone();
     let message = NewMessage {
         chat: chat.id,
         id: shared.ids.message_id(),
@@ -82,6 +85,12 @@ async fn send_message(
         now: shared.clock.now(),
     };
     let sent = shared.store.send(message).await?.ok_or_else(Problem::chat_not_found)?;
+    if sent.message.text != wanted {
+        let detail = "Another text was sent with this clientMessageId before, and is what is stored. \
+                      Send this one with a clientMessageId of its own.";
+        let message = Some(Box::new(sent.message));
+        return Err(Problem { message, ..Problem::new(Code::MessageMismatch, detail) });
+    }
     let status = if sent.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(MessageView::new(&sent.message))).into_response())
 }

@@ -62,6 +62,8 @@ codes! {
         "The path exists, but not with this method.";
     KeyCollision = "key_collision", 409,
         "Another participant set has the same key. Possible in the joined key format only, with participants that contain `_`.";
+    MessageMismatch = "message_mismatch", 409,
+        "The sender has sent another text with this clientMessageId. The message that is stored is in the field `message`; nothing was changed.";
     BodyTooLarge = "body_too_large", 413,
         "The body is larger than this service takes.";
     UnsupportedMediaType = "unsupported_media_type", 415,

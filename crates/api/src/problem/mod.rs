@@ -16,7 +16,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use onechat_core::KeyCollision;
+use onechat_core::{KeyCollision, Message};
 
 /// A refusal or a failure on its way to the client.
 ///
@@ -28,6 +28,8 @@ pub(crate) struct Problem {
     pub(crate) detail: Cow<'static, str>,
     /// For the log only: it may name what the caller must not learn.
     pub(crate) cause: Option<Cause>,
+    /// The message that stands in the way, for [`Code::MessageMismatch`].
+    pub(crate) message: Option<Box<Message>>,
 }
 
 /// What is behind a problem.
@@ -40,7 +42,7 @@ pub(crate) enum Cause {
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), cause: None }
+        Self { code, detail: detail.into(), cause: None, message: None }
     }
 
     /// Takes the text of an error of the domain, all of which are written for the caller.

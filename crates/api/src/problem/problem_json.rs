@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Code, Problem};
+use crate::view::MessageView;
 
 /// A problem, by RFC 9457. Programs should look at `code`; the rest is for people.
 #[derive(Serialize, ToSchema)]
@@ -32,6 +33,10 @@ pub(crate) struct ProblemBody<'a> {
     code: &'static str,
     /// The id of the request, as in the header `x-request-id` and in the service's log.
     request_id: &'a str,
+    /// The stored message. Only with the code `message_mismatch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    message: Option<MessageView<'a>>,
 }
 
 impl Problem {
@@ -48,6 +53,7 @@ impl Problem {
             detail: &self.detail,
             code: row.code,
             request_id,
+            message: self.message.as_deref().map(MessageView::new),
         };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();

@@ -170,6 +170,31 @@ async fn lookup_finds_but_never_creates() {
     service.get("/api/chats/lookup?with=").by("alice").send().await.refused(400, "invalid_participants");
 }
 
+/// What is ignored is answered as if it had not been asked: `page=2` would be the first page, for ever.
+#[tokio::test]
+async fn unknown_query_parameters_are_refused_in_every_call() {
+    let service = Service::start().await;
+    let id = service.chat_id("alice", &["bob"]).await;
+    let message = json!({ "text": "hello", "clientMessageId": "m1" });
+    let with = json!({ "with": ["bob"] });
+    for (call, nearest) in [
+        (service.get("/api/chats?page=2"), "nearest known one is"),
+        (service.get("/api/chats?cursr=x"), "\"cursor\""),
+        (service.get("/api/chats?Limit=1"), "\"limit\""),
+        (service.get("/api/chats/lookup?with=bob&with[]=carol"), "\"with\""),
+        (service.get("/api/chats/lookup?with=bob&with%5B%5D=carol"), "\"with\""),
+        (service.get(&format!("/api/chats/{id}?As=alice")), "\"as\""),
+        (service.get(&format!("/api/chats/{id}/messages?cursor=x")), "limit, before, as"),
+        (service.post(&format!("/api/chats/{id}/messages?limit=1"), &message), "\"as\""),
+        (service.post("/api/chats/create-or-get?with=carol", &with), "\"as\""),
+    ] {
+        let detail = call.by("alice").send().await.refused(400, "invalid_request");
+        assert!(detail.contains("is not known") && detail.contains(nearest), "{detail}");
+    }
+    let list = service.get(&format!("/api/chats/{id}/messages")).by("alice").send().await.ok(200);
+    assert_eq!(list["items"], json!([]), "a refused message was sent");
+}
+
 #[tokio::test]
 async fn query_parameters_are_decoded_strictly() {
     let service = Service::start().await;

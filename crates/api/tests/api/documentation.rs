@@ -83,6 +83,42 @@ fn every_reference_in_the_document_leads_somewhere() {
     }
 }
 
+/// Whoever presses "Execute" sends these.
+#[tokio::test]
+async fn the_examples_of_the_document_work_as_they_are() {
+    let service = Service::start().await;
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let open = &schemas["CreateOrGet"];
+    let one_of: Vec<_> = open["oneOf"].as_array().unwrap().iter().map(|form| &form["required"]).collect();
+    assert_eq!(one_of, [&json!(["participants"]), &json!(["with"])]);
+    let chat = service.post("/api/chats/create-or-get", &open["example"]).by("alice").send().await.ok(201);
+
+    let lookup = &document["paths"]["/api/chats/lookup"]["get"]["parameters"];
+    let with = lookup.as_array().unwrap().iter().find(|one| one["name"] == "with").unwrap();
+    let others: Vec<_> =
+        with["example"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    let path = format!("/api/chats/lookup?with={}", others.join("&with="));
+    assert_eq!(service.get(&path).by("alice").send().await.ok(200)["id"], chat["id"]);
+
+    let mut message = json!({});
+    for (name, property) in schemas["SendMessage"]["properties"].as_object().unwrap() {
+        message[name] = property["example"].clone();
+    }
+    let path = format!("/api/chats/{}/messages", chat["id"].as_str().unwrap());
+    service.post(&path, &message).by("alice").send().await.ok(201);
+}
+
+#[test]
+fn the_document_lists_every_problem_code_and_says_how_to_get_a_token() {
+    let document = document();
+    let listed =
+        document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"].as_array().unwrap();
+    let codes: Vec<_> = onechat_api::problem_codes().iter().map(|row| row.code).collect();
+    assert_eq!(*listed, codes);
+    assert!(document["info"]["description"].as_str().unwrap().contains("onechat token"));
+}
+
 #[tokio::test]
 async fn the_service_hands_its_document_out() {
     let service = Service::start().await;
@@ -105,6 +141,7 @@ async fn the_page_asks_nobody_else_for_anything() {
     for reference in page.split(['"', '\'']).filter(|text| text.contains(".js") || text.contains(".css")) {
         assert!(!reference.contains("//"), "{reference}");
     }
+    assert!(page.contains("<title>onechat API</title>"), "{page}");
     let initializer = service.get("/docs/swagger-initializer.js").send().await;
     let mut settings = String::new();
     if initializer.header("content-encoding") == "gzip" {

@@ -28,7 +28,11 @@ async fn a_message_is_stored_once() {
         })
     );
     service.clock.advance(Duration::from_secs(1));
-    assert_eq!(send("something else").await.ok(200), first);
+    assert_eq!(send("hello").await.ok(200), first);
+    // Answered 200, the second text would be lost without a word.
+    let mismatch = send("something else").await;
+    mismatch.refused(409, "message_mismatch");
+    assert_eq!(mismatch.json()["message"], first);
 
     let of_bob =
         service.post(&path, &json!({ "text": "hi", "clientMessageId": "m1" })).by("bob").send().await;

@@ -21,7 +21,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run every check: format, lints, documentation, crate graph, generated files, tests.
-    Test,
+    Test(commands::test::Options),
     /// Write the committed files that are made by programs.
     Generate,
     /// Run a MongoDB for development, standalone or as a replica set whose members can be paused and killed.
@@ -41,8 +41,12 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
-        Command::Test => commands::test::run(),
+    run(Arguments::parse())
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    match arguments.command {
+        Command::Test(options) => commands::test::run(&options),
         Command::Generate => commands::generate::run(),
         Command::Mongo(options) => commands::mongo::run(&options),
         Command::Failover(options) => commands::failover::run(&options),

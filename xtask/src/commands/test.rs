@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, the cheap checks first.
 
 use anyhow::{Context as _, bail, ensure};
+use clap::{Args, Parser as _};
 use onechat_mongod::Mongod;
 
 use crate::{
@@ -24,8 +25,40 @@ const STEPS: &[Step] = &[
     Step { name: "tests", run: || shell::run(&["cargo", "test", "--workspace", "--locked"], &[]) },
 ];
 
-pub(crate) fn run() -> anyhow::Result<()> {
-    crate::steps::run(STEPS)
+/// What the tests do in a short form, at length: hundreds of kills and failovers, and a large migration under load.
+/// The commands are those that a developer runs by hand, with their defaults.
+const LONG_STEPS: &[Step] = &[
+    Step { name: "kills", run: kills },
+    Step { name: "failovers", run: || by_hand(&["failover"]) },
+    Step { name: "crashes, set", run: || by_hand(&["crash"]) },
+    Step { name: "crashes, alone", run: || by_hand(&["crash", "--on", "standalone"]) },
+    Step { name: "live migration", run: || by_hand(&["live"]) },
+];
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Run the long tests as well: a hundred kills of the server and of migrations, sixty failovers, and the migration of a
+    /// million messages under load. Takes over an hour.
+    #[arg(long)]
+    full: bool,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let mut steps = STEPS.to_vec();
+    if options.full {
+        steps.extend_from_slice(LONG_STEPS);
+    }
+    crate::steps::run(&steps)
+}
+
+fn by_hand(words: &[&str]) -> anyhow::Result<()> {
+    crate::run(crate::Arguments::try_parse_from(["cargo xtask"].iter().chain(words))?)
+}
+
+fn kills() -> anyhow::Result<()> {
+    let command =
+        ["cargo", "test", "--locked", "-p", "onechat", "--test", "it", "--", "--nocapture", "killed::"];
+    shell::run(&command, &[("ONECHAT_KILLED_KILLS", "100")])
 }
 
 /// First, because the tests need it at their very end, and one who lacks it should not wait for that.

@@ -6,6 +6,7 @@ mod support;
 
 mod acting_for_others;
 mod authentication;
+mod backend;
 mod chats;
 mod documentation;
 mod failures;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 
 use super::{
     crowd::Crowd,
-    http,
+    http::{self, Answer},
     pairs::{self, FILLED},
     servers::Server,
 };
@@ -26,7 +26,15 @@ pub(super) fn fill(server: &Server, token: &str, chats: u64) -> anyhow::Result<(
     let done = &AtomicU64::new(0);
     thread::scope(|scope| {
         let crowds: Vec<_> = (0..CROWDS)
-            .map(|crowd| scope.spawn(move || create(server, token, share(chats, crowd), done)))
+            .map(|crowd| {
+                scope.spawn(move || {
+                    let request = |number| http::create_or_get(token, &pairs::body(number, FILLED));
+                    create(server, share(chats, crowd).map(request), |_| {
+                        done.fetch_add(1, Ordering::Relaxed);
+                        Ok(())
+                    })
+                })
+            })
             .collect();
         show_progress(done, chats, || crowds.iter().all(thread::ScopedJoinHandle::is_finished));
         for crowd in crowds {
@@ -41,23 +49,23 @@ fn share(chats: u64, crowd: u64) -> std::ops::Range<u64> {
     chats * crowd / CROWDS..chats * (crowd + 1) / CROWDS
 }
 
-fn create(
+/// Sends the requests, each of which has to create a chat, and shows every answer to `created`.
+pub(super) fn create(
     server: &Server,
-    token: &str,
-    mut numbers: std::ops::Range<u64>,
-    done: &AtomicU64,
+    mut requests: impl Iterator<Item = Vec<u8>>,
+    mut created: impl FnMut(&Answer) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut crowd = Crowd::gather(server.address(), CALLERS)?;
     loop {
-        let request = |number| http::create_or_get(token, &pairs::body(number, FILLED));
-        let requests: Vec<_> = numbers.by_ref().take(CALLERS).map(request).collect();
-        if requests.is_empty() {
+        let batch: Vec<_> = requests.by_ref().take(CALLERS).collect();
+        if batch.is_empty() {
             return Ok(());
         }
-        let (answers, _) = crowd.ask(&requests).context("the store cannot be filled")?;
-        let created = answers.iter().filter(|answer| answer.status == CREATED).count();
-        ensure!(created == requests.len(), "a chat that should be new was answered otherwise");
-        done.fetch_add(requests.len() as u64, Ordering::Relaxed);
+        let (answers, _) = crowd.ask(&batch).context("the store cannot be filled")?;
+        for answer in &answers {
+            ensure!(answer.status == CREATED, "a chat that should be new was answered {}", answer.status);
+            created(answer)?;
+        }
     }
 }
 

@@ -79,6 +79,11 @@ pub(super) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
+/// The bytes of a request with a token.
+pub(super) fn get_as(token: &str, path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n").into_bytes()
+}
+
 /// The bytes of a create-or-get.
 pub(super) fn create_or_get(token: &str, body: &str) -> Vec<u8> {
     let length = body.len();

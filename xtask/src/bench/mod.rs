@@ -1,5 +1,6 @@
 //! The benchmarks of the stores, as ratios measured in one run. What it does and why: `docs/BENCHMARKS.md`.
 
+mod answers;
 mod crowd;
 mod fill;
 mod folder;

@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::{
+    answers,
     folder::Folder,
     loads::Loads,
     machine, migration, mongo, phases,
@@ -26,7 +27,7 @@ pub(crate) struct Options {
     /// How many chats the large store has
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
     chats: u64,
-    /// What is measured: a store, or a migration
+    /// What is measured: a store, a migration, or answers
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     store: Store,
     /// Records what is printed in docs/BENCHMARKS.md
@@ -42,6 +43,8 @@ enum Store {
     Mongo,
     /// A migration on MongoDB, beside the same changes written by hand
     Migration,
+    /// What the time of an answer tells on both: whether a chat of others exists, and how long a list is
+    Answers,
 }
 
 /// Measures, prints, and fails if a target was missed.
@@ -66,6 +69,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             let (text, missed) = migration::run(&programs, folder.path(), rounds, chats)?;
             (format!("{machine}{text}"), missed)
         }
+        Store::Answers => {
+            let (text, missed) = answers::run(&programs, folder.path())?;
+            (format!("{machine}{text}"), missed)
+        }
     };
     println!("\n{text}");
     if write {
@@ -85,6 +92,7 @@ impl Store {
             Self::Sqlite => "figures",
             Self::Mongo => "figures of MongoDB",
             Self::Migration => "figures of a migration",
+            Self::Answers => "figures of answers",
         }
     }
 }

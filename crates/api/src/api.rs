@@ -14,6 +14,7 @@ use crate::{
     docs, endpoints,
     metrics::ApiMetrics,
     middleware::{Frame, FrameContext},
+    page_answer::PageBudget,
     problem::{Code, Problem},
 };
 
@@ -55,6 +56,8 @@ pub struct Limits {
     pub max_body_bytes: usize,
     /// The largest head of a request, that is, its first line and its headers; a larger one is answered 431.
     pub max_header_bytes: usize,
+    /// For how long a client may take nothing of its answer before its connection is ended.
+    pub send_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -64,6 +67,7 @@ impl Default for Limits {
             max_concurrent_requests: 1024,
             max_body_bytes: 256 * 1024,
             max_header_bytes: 16 * 1024,
+            send_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -86,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) authenticator: Authenticator,
     pub(crate) policy: Policy,
     pub(crate) max_body_bytes: usize,
+    pub(crate) page_budget: PageBudget,
     pub(crate) metrics: ApiMetrics,
     pub(crate) registry: Arc<Registry>,
     pub(crate) openapi_json: Bytes,
@@ -110,6 +115,7 @@ impl Api {
             authenticator: self.authenticator,
             policy: self.policy,
             max_body_bytes: self.limits.max_body_bytes,
+            page_budget: PageBudget::new(),
             metrics: self.metrics,
             registry: self.registry,
             openapi_json: docs::openapi_json(),

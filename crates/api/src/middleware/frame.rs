@@ -24,6 +24,7 @@ use tracing::Instrument;
 use super::request_id::{self, RequestId, RequestIds};
 use crate::{
     api::Limits,
+    held::body_holding,
     metrics::ApiMetrics,
     problem::{Cause, Code, OverloadLog, Problem},
 };
@@ -73,7 +74,8 @@ impl FrameContext {
     }
 }
 
-/// A place among the requests that are worked on; given back when dropped, also if the client has gone away.
+/// A place among the requests that are worked on; given back when dropped: when the answer has been sent, or when
+/// the client has gone away.
 struct Admission {
     in_flight: Gauge,
     _permit: OwnedSemaphorePermit,
@@ -142,12 +144,16 @@ where
         let work = admission.map(|admission| (admission, self.inner.call(request)));
 
         let answer = async move {
-            let result = match work {
-                Ok((_admission, handler)) => run(handler, context.timeout).await,
-                Err(problem) => Err(problem),
+            let (result, admission) = match work {
+                Ok((admission, handler)) => (run(handler, context.timeout).await, admission),
+                Err(problem) => (Err(problem), None),
             };
             let response = result.unwrap_or_else(axum::response::IntoResponse::into_response);
             let response = context.finish(response, &request_id);
+            let response = match admission {
+                Some(admission) => response.map(|body| body_holding(body, admission)),
+                None => response,
+            };
             let (status, seconds) = (response.status().as_u16(), started.elapsed().as_secs_f64());
             context.metrics.count_request(method, &route, status, seconds);
             tracing::debug!(event = "request", status, seconds);

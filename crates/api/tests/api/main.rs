@@ -17,3 +17,4 @@ mod privacy;
 mod public_keys;
 mod racing;
 mod serving;
+mod slow_readers;

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use crate::{
     auth::Authenticator,
     docs, endpoints,
+    intake::Intake,
     metrics::ApiMetrics,
     middleware::{Frame, FrameContext},
     page_answer::PageBudget,
@@ -90,6 +91,7 @@ pub(crate) struct Shared {
     pub(crate) authenticator: Authenticator,
     pub(crate) policy: Policy,
     pub(crate) max_body_bytes: usize,
+    pub(crate) intake: Intake,
     pub(crate) page_budget: PageBudget,
     pub(crate) metrics: ApiMetrics,
     pub(crate) registry: Arc<Registry>,
@@ -115,6 +117,7 @@ impl Api {
             authenticator: self.authenticator,
             policy: self.policy,
             max_body_bytes: self.limits.max_body_bytes,
+            intake: Intake::new(self.limits.max_concurrent_requests, self.limits.max_body_bytes),
             page_budget: PageBudget::new(),
             metrics: self.metrics,
             registry: self.registry,

@@ -10,6 +10,7 @@ mod caller;
 mod docs;
 mod endpoints;
 mod held;
+mod intake;
 mod metrics;
 mod middleware;
 mod page_answer;

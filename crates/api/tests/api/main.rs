@@ -18,3 +18,4 @@ mod public_keys;
 mod racing;
 mod serving;
 mod slow_readers;
+mod slow_writers;

@@ -12,8 +12,10 @@ use prometheus_client::registry::Registry;
 use crate::{
     auth::Authenticator,
     docs, endpoints,
+    intake::Intake,
     metrics::ApiMetrics,
     middleware::{Frame, FrameContext},
+    page_answer::PageBudget,
     problem::{Code, Problem},
     query::QueryNames,
 };
@@ -56,6 +58,8 @@ pub struct Limits {
     pub max_body_bytes: usize,
     /// The largest head of a request, that is, its first line and its headers; a larger one is answered 431.
     pub max_header_bytes: usize,
+    /// For how long a client may take nothing of its answer before its connection is ended.
+    pub send_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -65,6 +69,7 @@ impl Default for Limits {
             max_concurrent_requests: 1024,
             max_body_bytes: 256 * 1024,
             max_header_bytes: 16 * 1024,
+            send_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -88,6 +93,8 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) max_body_bytes: usize,
     pub(crate) query_names: QueryNames,
+    pub(crate) intake: Intake,
+    pub(crate) page_budget: PageBudget,
     pub(crate) metrics: ApiMetrics,
     pub(crate) registry: Arc<Registry>,
     pub(crate) openapi_json: Bytes,
@@ -117,6 +124,8 @@ impl Api {
             policy: self.policy,
             max_body_bytes: self.limits.max_body_bytes,
             query_names,
+            intake: Intake::new(self.limits.max_concurrent_requests, self.limits.max_body_bytes),
+            page_budget: PageBudget::new(),
             metrics: self.metrics,
             registry: self.registry,
             openapi_json: docs::openapi_json(),

@@ -9,10 +9,14 @@ mod body;
 mod caller;
 mod docs;
 mod endpoints;
+mod held;
+mod intake;
 mod metrics;
 mod middleware;
+mod page_answer;
 mod problem;
 mod query;
+mod send_timeout;
 mod server;
 mod view;
 

@@ -4,17 +4,14 @@ use std::{io::ErrorKind, pin::pin, time::Duration};
 
 use axum::Router;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::{rt::TokioTimer, server::graceful::GracefulShutdown};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
 use tower::Service;
 
-use crate::api::Limits;
+use crate::{api::Limits, send_timeout::SendTimeout};
 
 /// How long a connection may take to send a request's head, or stay idle between requests. Longer than the
 /// 60 seconds after which load balancers commonly give a connection up: the side that sends should be the first
@@ -35,7 +32,8 @@ pub struct Drained {
 /// Serves `router` on `listener` until `shutdown` completes. Then it accepts no more, finishes what it has
 /// accepted, for `drain_timeout` at most, and returns.
 ///
-/// Of `limits`, only `max_header_bytes` is applied here; [`Api::router`](crate::Api::router) applies the others.
+/// Of `limits`, only `max_header_bytes` and `send_timeout` are applied here; [`Api::router`](crate::Api::router)
+/// applies the others.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -57,9 +55,10 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
+        let io = SendTimeout::new(stream, limits.send_timeout);
         let router = router.clone();
         let service = service_fn(move |request: Request<Incoming>| router.clone().call(request));
-        connections.spawn(graceful.watch(http.serve_connection(TokioIo::new(stream), service)));
+        connections.spawn(graceful.watch(http.serve_connection(io, service)));
     }
     // Closed before the wait, so that new connections are refused at once and go elsewhere.
     drop(listener);

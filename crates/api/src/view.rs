@@ -1,6 +1,6 @@
 //! What clients see of the domain. Written from borrowed values: this is the hot path.
 
-use onechat_core::{Chat, ChatCursor, Message, MessageCursor, Page, Participant, Timestamp};
+use onechat_core::{Chat, Message, Participant, Timestamp};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -100,9 +100,10 @@ impl<'a> MessageView<'a> {
 }
 
 /// A part of a list of chats.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ChatPage)]
+#[expect(dead_code, reason = "for the document only: `page_answer.rs` writes it")]
 pub(crate) struct ChatPageView<'a> {
     /// The chats, latest activity first.
     items: Vec<ChatView<'a>>,
@@ -111,34 +112,17 @@ pub(crate) struct ChatPageView<'a> {
     next_cursor: Option<String>,
 }
 
-impl<'a> ChatPageView<'a> {
-    pub(crate) fn new(page: &'a Page<Chat, ChatCursor>) -> Self {
-        Self {
-            items: page.items.iter().map(ChatView::new).collect(),
-            next_cursor: page.next.as_ref().map(ChatCursor::to_string),
-        }
-    }
-}
-
 /// A part of a list of messages.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = MessagePage)]
+#[expect(dead_code, reason = "for the document only: `page_answer.rs` writes it")]
 pub(crate) struct MessagePageView<'a> {
     /// The messages, newest first.
     items: Vec<MessageView<'a>>,
     /// Where the next page begins; null if there is no more.
     #[schema(required)]
     next_cursor: Option<String>,
-}
-
-impl<'a> MessagePageView<'a> {
-    pub(crate) fn new(page: &'a Page<Message, MessageCursor>) -> Self {
-        Self {
-            items: page.items.iter().map(MessageView::new).collect(),
-            next_cursor: page.next.as_ref().map(MessageCursor::to_string),
-        }
-    }
 }
 
 fn texts<S: Serializer>(participants: &[Participant], serializer: S) -> Result<S::Ok, S::Error> {

@@ -48,6 +48,9 @@ impl Endpoint {
             operation.parameters.get_or_insert_default().extend(act_as);
             describe(operation, PROBLEMS_OF_EVERY_CALL);
             describe(operation, problems);
+            if operation.request_body.is_some() {
+                describe(operation, &[Code::BodyTimeout]);
+            }
         });
         endpoint
     }

@@ -2,24 +2,25 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    http::Uri,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::Uri, response::Response};
 use onechat_core::ChatCursor;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
 use super::Endpoint;
-use crate::{api::Shared, caller::Caller, problem::Problem, query::Query, view::ChatPageView};
+use crate::{
+    api::Shared,
+    caller::Caller,
+    problem::Problem,
+    query::Query,
+    view::{ChatPageView, ChatView},
+};
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "its fields are read by the derive")]
 struct Parameters {
-    /// How many chats to answer with at most.
+    /// How many chats to answer with at most. A page also ends before it exceeds 1 MiB, or less under load.
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u16>,
     /// Where to go on: the `nextCursor` of an earlier page.
@@ -46,5 +47,5 @@ async fn list_chats(
     let query = Query::of(&uri)?;
     let after: Option<ChatCursor> = query.cursor("cursor")?;
     let page = shared.store.chats_of(&caller.participant, query.limit()?, after.as_ref()).await?;
-    Ok(Json(ChatPageView::new(&page)).into_response())
+    Ok(shared.page_budget.answer(&page, ChatView::new, ChatCursor::after))
 }

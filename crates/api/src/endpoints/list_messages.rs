@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    http::Uri,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::Uri, response::Response};
 use onechat_core::MessageCursor;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
@@ -19,14 +14,14 @@ use crate::{
     caller::Caller,
     problem::{Code, Problem},
     query::Query,
-    view::MessagePageView,
+    view::{MessagePageView, MessageView},
 };
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "its fields are read by the derive")]
 struct Parameters {
-    /// How many messages to answer with at most.
+    /// How many messages to answer with at most. A page also ends before it exceeds 1 MiB, or less under load.
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u16>,
     /// Where to go on: the `nextCursor` of an earlier page.
@@ -56,5 +51,5 @@ async fn list_messages(
     let limit = query.limit()?;
     let chat = readable_chat(&*shared.store, &caller, id).await?;
     let page = shared.store.messages(&chat.id, limit, before.as_ref()).await?;
-    Ok(Json(MessagePageView::new(&page)).into_response())
+    Ok(shared.page_budget.answer(&page, MessageView::new, MessageCursor::after))
 }

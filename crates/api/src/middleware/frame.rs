@@ -7,7 +7,7 @@ use std::{
     any::Any,
     convert::Infallible,
     panic::AssertUnwindSafe,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -16,45 +16,38 @@ use std::{
 use axum::{extract::Request, http::Method, response::Response};
 use futures_util::FutureExt;
 use onechat_core::ports::IdSource;
-use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use super::request_id::{self, RequestId, RequestIds};
+use super::{
+    place::{Admission, PLACE, Place, Places},
+    request_id::{self, RequestId, RequestIds},
+};
 use crate::{
     api::Limits,
+    held::body_holding,
     metrics::ApiMetrics,
-    problem::{Cause, Code, OverloadLog, Problem},
+    problem::{Cause, Code, Problem, ProblemLog},
 };
 
 /// What all frames of a router share.
 pub(crate) struct FrameContext {
     request_ids: RequestIds,
     timeout: Duration,
-    free: Arc<Semaphore>,
+    places: Arc<Places>,
     metrics: ApiMetrics,
-    overload_log: OverloadLog,
+    log: ProblemLog,
 }
 
 impl FrameContext {
     pub(crate) fn new(ids: &dyn IdSource, limits: &Limits, metrics: ApiMetrics) -> Self {
-        let permits = limits.max_concurrent_requests.min(Semaphore::MAX_PERMITS);
         Self {
             request_ids: RequestIds::new(ids),
             timeout: limits.request_timeout,
-            free: Arc::new(Semaphore::new(permits)),
+            places: Places::new(limits.max_concurrent_requests, metrics.in_flight.clone()),
             metrics,
-            overload_log: OverloadLog::new(),
+            log: ProblemLog::new(),
         }
-    }
-
-    fn admit(&self) -> Result<Admission, Problem> {
-        let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| {
-            Problem::new(Code::Overloaded, "Too many requests are being worked on. Nothing was done.")
-        })?;
-        self.metrics.in_flight.inc();
-        Ok(Admission { in_flight: self.metrics.in_flight.clone(), _permit: permit })
     }
 
     /// The answer as it leaves: problems in words, the request's id on it.
@@ -64,24 +57,12 @@ impl FrameContext {
             .remove::<Problem>()
             .or_else(|| Problem::of_bare_status(response.status()));
         if let Some(problem) = problem {
-            problem.log(request_id.as_str(), &self.overload_log);
+            self.log.write(&problem, request_id.as_str());
             self.metrics.count_problem(problem.code);
             response = problem.write(request_id.as_str());
         }
         response.headers_mut().insert(request_id::HEADER, request_id.0.clone());
         response
-    }
-}
-
-/// A place among the requests that are worked on; given back when dropped, also if the client has gone away.
-struct Admission {
-    in_flight: Gauge,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        self.in_flight.dec();
     }
 }
 
@@ -138,16 +119,21 @@ where
         let method = method_name(request.method());
         let request_id = context.request_ids.of(request.headers());
         let span = tracing::debug_span!("request", request_id = request_id.as_str(), method, route = &*route);
-        let admission = is_bounded.then(|| context.admit()).transpose();
-        let work = admission.map(|admission| (admission, self.inner.call(request)));
+        // What is posted takes its place once its body is there: who only sends heads must not take all of them.
+        let place = context.places.place(is_bounded, request.method() == Method::POST);
+        let work = place.map(|place| (place, self.inner.call(request)));
 
         let answer = async move {
-            let result = match work {
-                Ok((_admission, handler)) => run(handler, context.timeout).await,
-                Err(problem) => Err(problem),
+            let (result, admission) = match work {
+                Ok((place, handler)) => run(handler, place, context.timeout).await,
+                Err(problem) => (Err(problem), None),
             };
             let response = result.unwrap_or_else(axum::response::IntoResponse::into_response);
             let response = context.finish(response, &request_id);
+            let response = match admission {
+                Some(admission) => response.map(|body| body_holding(body, admission)),
+                None => response,
+            };
             let (status, seconds) = (response.status().as_u16(), started.elapsed().as_secs_f64());
             context.metrics.count_request(method, &route, status, seconds);
             tracing::debug!(event = "request", status, seconds);
@@ -157,22 +143,30 @@ where
     }
 }
 
-/// The handler's answer, unless it takes too long or panics.
-async fn run<F>(handler: F, timeout: Duration) -> Result<Response, Problem>
+/// The handler's answer, unless it takes too long or panics, and the place that it has taken.
+async fn run<F>(handler: F, place: Place, timeout: Duration) -> (Result<Response, Problem>, Option<Admission>)
 where
     F: Future<Output = Result<Response, Infallible>>,
 {
-    match tokio::time::timeout(timeout, AssertUnwindSafe(handler).catch_unwind()).await {
+    let awaits_body = place.awaits_body();
+    let mut work = pin!(PLACE.scope(place, AssertUnwindSafe(handler).catch_unwind()));
+    let result = tokio::time::timeout(timeout, work.as_mut()).await;
+    let admission = work.take_value().and_then(Place::into_admission);
+    let result = match result {
         Ok(Ok(Ok(response))) => Ok(response),
         Ok(Err(panic)) => Err(Problem {
             cause: Some(Cause::Panic(panic_text(&*panic))),
             ..Problem::new(Code::Internal, "The service has failed; its log says why.")
         }),
+        Err(_elapsed) if awaits_body && admission.is_none() => {
+            Err(Problem::new(Code::BodyTimeout, "The body did not arrive in time. Nothing was done."))
+        }
         Err(_elapsed) => Err(Problem::new(
             Code::Timeout,
             "The answer took too long. Whether the request took effect is unknown; repeating it is safe.",
         )),
-    }
+    };
+    (result, admission)
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

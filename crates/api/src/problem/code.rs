@@ -60,6 +60,8 @@ codes! {
         "The path is not one of this service.";
     MethodNotAllowed = "method_not_allowed", 405,
         "The path exists, but not with this method.";
+    BodyTimeout = "body_timeout", 408,
+        "The body did not arrive in time, or took longer than others when too many were on their way. Nothing was done.";
     KeyCollision = "key_collision", 409,
         "Another participant set has the same key. Possible in the joined key format only, with participants that contain `_`.";
     MessageMismatch = "message_mismatch", 409,

@@ -7,7 +7,7 @@ mod problem_json;
 
 pub(crate) use code::Code;
 pub use code::{ProblemCode, problem_codes};
-pub(crate) use log::OverloadLog;
+pub(crate) use log::ProblemLog;
 pub(crate) use problem_json::ProblemBody;
 
 use std::borrow::Cow;

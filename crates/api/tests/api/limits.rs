@@ -78,7 +78,8 @@ async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"timeout\""), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("\"body_timeout\""), "{answer}");
+    assert!(answer.contains("Nothing was done"), "{answer}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use onechat_api::Limits;
@@ -103,6 +104,41 @@ async fn overload_does_not_flood_the_log() {
     let events = log.events("overload");
     assert_eq!(events[0]["level"], "WARN");
     assert!(events.len() < 10, "{}", events.len());
+}
+
+#[tokio::test]
+async fn what_fails_often_does_not_flood_the_log() {
+    let (log, _guard) = Log::begin();
+    let limits = Limits { request_timeout: Duration::from_millis(20), ..Limits::default() };
+    let service = Setup { limits, ..Setup::default() }.start().await;
+    let unavailable = || StoreError::Unavailable("disk full".to_owned());
+    for (event, status, code, fault) in [
+        ("timeout", 503, "timeout", Fault::Holds),
+        ("store_unavailable", 503, "store_unavailable", Fault::Fails(unavailable())),
+        (
+            "store_unprotected",
+            503,
+            "store_unprotected",
+            Fault::Fails(StoreError::Unprotected("x".to_owned())),
+        ),
+        ("not_migrated", 503, "not_migrated", Fault::Fails(StoreError::NotMigrated("x".to_owned()))),
+        ("store_refused", 422, "store_refused", Fault::Fails(StoreError::Refused("x".to_owned()))),
+        ("internal", 500, "internal", Fault::Panics),
+    ] {
+        service.store.set(fault);
+        let create =
+            || service.post("/api/chats/create-or-get", &json!({ "with": ["bob"] })).by("alice").send();
+        let mut refused = 0;
+        // Whenever a second has passed, the next line says how many were left out.
+        while log.events(event).len() < 2 {
+            create().await.refused(status, code);
+            refused += 1;
+        }
+        let events = log.events(event);
+        assert_eq!(events[0]["fields"]["left_out"], 0);
+        assert_eq!(events[1]["fields"]["left_out"], refused - 2, "{event}");
+        assert!(refused > 2, "{event}: a line for each request");
+    }
 }
 
 #[tokio::test]

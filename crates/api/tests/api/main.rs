@@ -18,3 +18,5 @@ mod privacy;
 mod public_keys;
 mod racing;
 mod serving;
+mod slow_readers;
+mod slow_writers;

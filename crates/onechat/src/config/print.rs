@@ -19,6 +19,7 @@ impl Config {
         server.insert("max_concurrent_requests".into(), number(self.limits.max_concurrent_requests));
         server.insert("max_body_bytes".into(), number(self.limits.max_body_bytes));
         server.insert("max_header_bytes".into(), number(self.limits.max_header_bytes));
+        server.insert("send_timeout_ms".into(), ms(self.limits.send_timeout));
         server.insert("drain_timeout_ms".into(), ms(self.drain_timeout));
         let mut store = Table::new();
         if let Some(url) = &self.store.url {

@@ -118,9 +118,13 @@ fn limits(server: &ServerSettings) -> anyhow::Result<Limits> {
         max_concurrent_requests: server.max_concurrent_requests.unwrap_or(default.max_concurrent_requests),
         max_body_bytes: server.max_body_bytes.unwrap_or(default.max_body_bytes),
         max_header_bytes: server.max_header_bytes.unwrap_or(default.max_header_bytes),
+        send_timeout: server.send_timeout_ms.map_or(default.send_timeout, Duration::from_millis),
     };
-    if limits.request_timeout.is_zero() || limits.max_concurrent_requests == 0 || limits.max_body_bytes == 0 {
-        bail!("request_timeout_ms, max_concurrent_requests and max_body_bytes must be at least 1");
+    let has_zero = limits.request_timeout.is_zero() || limits.send_timeout.is_zero();
+    if has_zero || limits.max_concurrent_requests == 0 || limits.max_body_bytes == 0 {
+        bail!(
+            "request_timeout_ms, send_timeout_ms, max_concurrent_requests and max_body_bytes must be at least 1"
+        );
     }
     if limits.max_header_bytes < MIN_HEADER_BYTES {
         bail!(

@@ -77,6 +77,9 @@ settings! {
         /// The largest head of a request: its first line and its headers [default: 16384]
         #[arg(long, env = "ONECHAT_MAX_HEADER_BYTES", value_name = "BYTES")]
         max_header_bytes: usize,
+        /// How long a client may read nothing of its answer before its connection is closed [default: 5000]
+        #[arg(long, env = "ONECHAT_SEND_TIMEOUT_MS", value_name = "MS")]
+        send_timeout_ms: u64,
         /// How long accepted requests may take to finish when the server stops [default: 30000]
         #[arg(long, env = "ONECHAT_DRAIN_TIMEOUT_MS", value_name = "MS")]
         drain_timeout_ms: u64,

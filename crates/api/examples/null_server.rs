@@ -78,6 +78,10 @@ impl ChatStore for NullStore {
         Ok(None)
     }
 
+    async fn chat_for(&self, _id: &ChatId, _participant: &Participant) -> Result<Option<Chat>, StoreError> {
+        Ok(None)
+    }
+
     async fn chats_of(
         &self,
         _participant: &Participant,

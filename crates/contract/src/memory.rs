@@ -17,6 +17,9 @@ use onechat_core::{
 /// out together.
 const RACE_WINDOW: Duration = Duration::from_millis(20);
 
+/// By how much a new message raises a chat's activity at least.
+const TICK: Duration = Duration::from_millis(1);
+
 /// What a [`MemoryStore`] does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -30,6 +33,10 @@ pub enum Fault {
     ForgetsRepeats,
     /// Pages by number of rows, so that activity shifts what is listed.
     OffsetPages,
+    /// Takes the clock at its word: messages of one millisecond raise a chat's activity once.
+    TrustsTheClock,
+    /// Shows a chat by its id to whoever asks.
+    ShowsToStrangers,
 }
 
 /// Chats and messages in maps behind one lock.
@@ -116,6 +123,11 @@ impl ChatStore for MemoryStore {
         Ok(self.state().resolve(id).cloned())
     }
 
+    async fn chat_for(&self, id: &ChatId, participant: &Participant) -> Result<Option<Chat>, StoreError> {
+        let strangers = self.fault == Fault::ShowsToStrangers;
+        Ok(self.chat(id).await?.filter(|chat| strangers || chat.participants.contains(participant)))
+    }
+
     async fn chats_of(
         &self,
         participant: &Participant,
@@ -157,8 +169,11 @@ impl ChatStore for MemoryStore {
             return Ok(Some(Sent { message: first.clone(), created: false }));
         }
         if let Some(chat) = state.chats.get_mut(&chat) {
-            chat.last_message_at = chat.last_message_at.max(Some(message.now));
-            chat.updated_at = chat.updated_at.max(message.now);
+            let before = chat.updated_at.max(chat.last_activity_at());
+            let step = if self.fault == Fault::TrustsTheClock { Duration::ZERO } else { TICK };
+            let at = message.now.max(before.plus(step));
+            chat.last_message_at = Some(at);
+            chat.updated_at = at;
         }
         let message = Message {
             id: message.id,

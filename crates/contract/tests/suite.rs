@@ -84,3 +84,23 @@ async fn a_store_that_pages_by_offset_is_caught() {
     let failures = failures(Fault::OffsetPages).await;
     assert!(names(&failures).contains(&"a_pass_under_activity_repeats_nothing"), "{failures:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_trusts_the_clock_is_caught() {
+    let failures = failures(Fault::TrustsTheClock).await;
+    assert_eq!(
+        names(&failures),
+        [
+            "activity_moves_forward_only",
+            "each_new_message_raises_the_activity",
+            "racing_messages_raise_the_activity_each"
+        ],
+        "{failures:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_shows_chats_to_strangers_is_caught() {
+    let failures = failures(Fault::ShowsToStrangers).await;
+    assert_eq!(names(&failures), ["a_chat_by_id_is_for_its_participants_only"], "{failures:?}");
+}

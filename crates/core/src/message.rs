@@ -84,7 +84,8 @@ pub struct NewMessage {
     pub text: MessageText,
     /// The sender's own id of it.
     pub client_message_id: ClientMessageId,
-    /// The time that it carries if it is new.
+    /// The present moment. A message that is new carries it, or a later time if the store keeps its messages in the
+    /// order of their commits.
     pub now: Timestamp,
 }
 

@@ -50,6 +50,10 @@ impl ChatStore for Toy {
         Ok(None)
     }
 
+    async fn chat_for(&self, _id: &ChatId, _participant: &Participant) -> Result<Option<Chat>, StoreError> {
+        Ok(None)
+    }
+
     async fn chats_of(
         &self,
         participant: &Participant,

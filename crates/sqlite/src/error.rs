@@ -43,6 +43,18 @@ pub enum OpenError {
         /// The process that holds it, as far as is known.
         holder: String,
     },
+    /// The file has more than one hard link.
+    #[error(
+        "{path} has {links} hard links, and SQLite keeps a separate write-ahead log beside each: a server that uses \
+         another one loses acknowledged chats. Find them with `find FOLDER -samefile {path}`, keep the one that was \
+         served last (a -wal may lie beside it), and remove the others"
+    )]
+    Linked {
+        /// The database file.
+        path: PathBuf,
+        /// How many hard links it has.
+        links: u64,
+    },
     /// The file is damaged.
     #[error("{path} is damaged ({reason}); keep a copy of it, and restore the last good backup")]
     Damaged {

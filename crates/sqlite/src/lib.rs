@@ -7,6 +7,7 @@ mod connection;
 mod error;
 mod lock;
 mod metrics;
+mod path;
 mod readers;
 mod reads;
 mod rows;

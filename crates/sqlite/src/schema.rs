@@ -9,7 +9,7 @@ use rusqlite_migration::{M, Migrations};
 use crate::{OpenError, connection};
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
-const STEPS: &[M<'static>] = &[M::up(include_str!("schema/v1.sql"))];
+const STEPS: &[M<'static>] = &[M::up(include_str!("schema/v1.sql")), M::up(include_str!("schema/v2.sql"))];
 const APPLICATION_ID: i64 = 0x6f6e_6563;
 const KEY_FORMAT: &str = "key_format";
 

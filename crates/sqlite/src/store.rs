@@ -14,8 +14,8 @@ use onechat_core::{
 use prometheus_client::registry::Registry;
 
 use crate::{
-    OpenError, SqliteAudit, connection, lock::ServerLock, metrics::Metrics, readers::Readers, reads, schema,
-    writer::Writer, writes,
+    OpenError, SqliteAudit, connection, lock::ServerLock, metrics::Metrics, path::resolve, readers::Readers,
+    reads, schema, writer::Writer, writes,
 };
 
 /// How a [`SqliteChatStore`] behaves.
@@ -50,7 +50,8 @@ pub struct SqliteChatStore {
 impl SqliteChatStore {
     /// Opens the file at `path`, and creates it if there is none. The folder has to exist.
     pub fn open(path: impl AsRef<Path>, options: &SqliteOptions) -> Result<Self, OpenError> {
-        let path = path.as_ref().to_owned();
+        let path = path.as_ref();
+        let path = resolve(path).map_err(|error| OpenError::from_io(path, &error))?;
         let lock = ServerLock::take(&path)?;
         let mut writer = connection::writer(&path).map_err(|error| OpenError::from_sqlite(&path, &error))?;
         schema::prepare(&path, &mut writer, options.key_format)?;
@@ -89,6 +90,12 @@ impl ChatStore for SqliteChatStore {
 
     async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, StoreError> {
         self.readers.read(|connection| reads::by_id(connection, id))
+    }
+
+    async fn chat_for(&self, id: &ChatId, participant: &Participant) -> Result<Option<Chat>, StoreError> {
+        let found = self.readers.read(|connection| reads::by_id_for(connection, id, participant))?;
+        // The row that was found is made from the chat; should it be wrong, the chat itself decides.
+        Ok(found.filter(|chat| chat.participants.contains(participant)))
     }
 
     async fn chats_of(

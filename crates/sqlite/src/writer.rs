@@ -10,7 +10,7 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use onechat_core::StoreError;
@@ -25,6 +25,9 @@ use crate::{
 
 /// More than this in one transaction makes the first callers wait without making the last ones faster.
 const MAX_BATCH: usize = 512;
+
+/// At most one failed transaction is logged in this time.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Writer {
     queue: Option<SyncSender<Box<dyn Job>>>,
@@ -43,7 +46,14 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(capacity);
         let failing = Arc::new(AtomicBool::new(false));
-        let state = Thread { readers, connection, metrics: metrics.clone(), failing: Arc::clone(&failing) };
+        let state = Thread {
+            readers,
+            connection,
+            metrics: metrics.clone(),
+            failing: Arc::clone(&failing),
+            logged: None,
+            not_logged: 0,
+        };
         let thread =
             std::thread::Builder::new().name("onechat-writer".to_owned()).spawn(move || state.run(&jobs))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), metrics, failing })
@@ -124,6 +134,9 @@ struct Thread {
     connection: Connection,
     metrics: Metrics,
     failing: Arc<AtomicBool>,
+    /// When a failed transaction was last logged, and how many have failed since.
+    logged: Option<Instant>,
+    not_logged: u64,
 }
 
 impl Thread {
@@ -156,9 +169,21 @@ impl Thread {
         let result = self.transaction(batch);
         self.failing.store(result.is_err(), Ordering::Relaxed);
         if let Err(error) = &result {
-            tracing::error!(event = "commit_failed", writes = batch.len(), %error, "a transaction failed");
+            self.log_failure(batch.len(), error);
         }
         result
+    }
+
+    /// A full disk fails every write for as long as it is full, and the log may lie on the same disk.
+    fn log_failure(&mut self, writes: usize, error: &rusqlite::Error) {
+        let now = Instant::now();
+        if self.logged.is_some_and(|last| now.duration_since(last) < LOG_PAUSE) {
+            self.not_logged += 1;
+            return;
+        }
+        self.logged = Some(now);
+        let not_logged = std::mem::take(&mut self.not_logged);
+        tracing::error!(event = "commit_failed", writes, not_logged, %error, "a transaction failed");
     }
 
     fn transaction(&mut self, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {

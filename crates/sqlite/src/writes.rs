@@ -1,12 +1,19 @@
 //! The SQL of every write. Each function is one intent, whole, inside the writer's transaction.
 
-use onechat_core::{AliasError, Chat, ChatId, Message, NewMessage, ParticipantsKey, Proposal, Sent};
+use std::time::Duration;
+
+use onechat_core::{
+    AliasError, Chat, ChatId, Message, NewMessage, ParticipantsKey, Proposal, Sent, Timestamp,
+};
 use rusqlite::{Connection, Result};
 
 use crate::{
     reads::{by_id, by_key},
     rows::{self, message_columns},
 };
+
+/// As precise as times are kept.
+const TICK: Duration = Duration::from_millis(1);
 
 /// The chat that stands under the key afterwards: the proposed one, or the one that was there.
 pub(crate) fn create(connection: &Connection, proposal: &Proposal, key: &ParticipantsKey) -> Result<Chat> {
@@ -39,6 +46,7 @@ pub(crate) fn send(connection: &Connection, message: &NewMessage) -> Result<Opti
     let Some(chat) = by_id(connection, &message.chat)? else {
         return Ok(None);
     };
+    let at = next_time(&chat, message.now);
     let inserted = connection
         .prepare_cached(
             "INSERT INTO messages (id, chat_id, sender, text, client_message_id, created_at_ms)
@@ -50,44 +58,42 @@ pub(crate) fn send(connection: &Connection, message: &NewMessage) -> Result<Opti
             message.sender.as_str(),
             message.text.as_str(),
             message.client_message_id.as_str(),
-            message.now.unix_ms(),
+            at.unix_ms(),
         ))?;
     if inserted == 0 {
         return first_message(connection, &chat.id, message)
             .map(|message| Some(Sent { message, created: false }));
     }
-    touch(connection, &chat, message)?;
+    touch(connection, &chat, at)?;
     let message = Message {
         id: message.id.clone(),
         chat: chat.id,
         sender: message.sender.clone(),
         text: message.text.clone(),
         client_message_id: message.client_message_id.clone(),
-        created_at: message.now,
+        created_at: at,
     };
     Ok(Some(Sent { message, created: true }))
 }
 
-/// Moves the chat to the front of its participants' lists. Time only goes forward there.
-fn touch(connection: &Connection, chat: &Chat, message: &NewMessage) -> Result<()> {
-    if chat.last_message_at.is_some_and(|last| last >= message.now) {
-        return Ok(());
-    }
+/// The time of the chat's next message: that of the clock, or a millisecond after all that has happened in the chat.
+/// So times grow in the order of commits, and who reads the chat whenever `updated_at` has changed misses nothing.
+fn next_time(chat: &Chat, now: Timestamp) -> Timestamp {
+    now.max(chat.updated_at.max(chat.last_activity_at()).plus(TICK))
+}
+
+/// Moves the chat to the front of its participants' lists. `at` is later than all that has happened in it.
+fn touch(connection: &Connection, chat: &Chat, at: Timestamp) -> Result<()> {
     connection
-        .prepare_cached(
-            "UPDATE chats SET last_message_at_ms = ?2, updated_at_ms = max(updated_at_ms, ?2) WHERE id = ?1",
-        )?
-        .execute((chat.id.as_str(), message.now.unix_ms()))?;
-    let (before, after) = (chat.last_activity_at(), message.now);
-    if after <= before {
-        return Ok(());
-    }
+        .prepare_cached("UPDATE chats SET last_message_at_ms = ?2, updated_at_ms = ?2 WHERE id = ?1")?
+        .execute((chat.id.as_str(), at.unix_ms()))?;
     let mut inbox = connection.prepare_cached(
         "UPDATE inbox SET last_activity_at_ms = ?4
          WHERE participant = ?1 AND last_activity_at_ms = ?2 AND chat_id = ?3",
     )?;
+    let before_ms = chat.last_activity_at().unix_ms();
     for participant in chat.participants.members() {
-        inbox.execute((participant.as_str(), before.unix_ms(), chat.id.as_str(), after.unix_ms()))?;
+        inbox.execute((participant.as_str(), before_ms, chat.id.as_str(), at.unix_ms()))?;
     }
     Ok(())
 }

@@ -4,7 +4,10 @@
 
 use std::{fs, path::Path};
 
-use onechat_core::{ChatId, OutcomeKind, ParticipantSet, Proposal, Timestamp, ports::ChatStore};
+use onechat_core::{
+    ChatId, OutcomeKind, Participant, ParticipantSet, Proposal, Timestamp,
+    ports::{Audit, ChatStore, Progress},
+};
 use onechat_sqlite::{OpenError, SqliteAudit, SqliteChatStore, SqliteOptions};
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
@@ -44,13 +47,58 @@ async fn a_newer_schema_is_refused_and_can_be_opened_again_by_its_own_version() 
         let file = Connection::open(&path).unwrap();
         file.pragma_update(None, "user_version", version).unwrap();
     };
+    let file = Connection::open(&path).unwrap();
+    let own_version = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    drop(file);
     set_version(99);
     let error = refusal(&path);
     assert!(matches!(error, OpenError::NewerSchema { found: 99, .. }), "{error}");
     assert!(error.to_string().contains("use a newer onechat"), "{error}");
-    set_version(1);
+    set_version(own_version);
     let again = open(&path).unwrap().create_or_get(proposal(["bob", "alice"], "second")).await.unwrap();
     assert_eq!((again.kind, again.chat.id.as_str()), (OutcomeKind::Existing, "first"));
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_brought_forward() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("chats.db");
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch(include_str!("../src/schema/v1.sql")).unwrap();
+    file.execute_batch(
+        "PRAGMA user_version = 1;
+         INSERT INTO meta VALUES ('key_format', 'escaped');
+         INSERT INTO chats VALUES ('alice_bob', 'c1', '[\"alice\",\"bob\"]', 1000, 2000, 2000);
+         INSERT INTO inbox VALUES ('alice', 2000, 'c1'), ('bob', 2000, 'c1');
+         INSERT INTO messages VALUES ('m1', 'c1', 'alice', 'hello', 'x', 2000);
+         INSERT INTO aliases VALUES ('old', 'c1');",
+    )
+    .unwrap();
+    drop(file);
+    let report = SqliteAudit::open(&path).unwrap().audit(&Quiet).await.unwrap();
+    assert_eq!(report.findings, [], "before the first start of this version");
+
+    let store = open(&path).unwrap();
+    let alice = Participant::new("alice").unwrap();
+    for id in ["c1", "old"] {
+        let found = store.chat_for(&ChatId::new(id).unwrap(), &alice).await.unwrap().unwrap();
+        assert_eq!(found.id.as_str(), "c1");
+    }
+    let carol = Participant::new("carol").unwrap();
+    assert_eq!(store.chat_for(&ChatId::new("old").unwrap(), &carol).await.unwrap(), None);
+    assert_eq!(store.audit(&Quiet).await.unwrap().findings, []);
+    drop(store);
+    let file = Connection::open(&path).unwrap();
+    let version: i64 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
+    drop(file);
+    assert!(open(&path).is_ok(), "a file that was brought forward opens again");
+}
+
+struct Quiet;
+
+impl Progress for Quiet {
+    fn advance(&self, _done: u64, _total: u64) {}
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Looking without touching.
 
-use onechat_core::{KeyFormat, OutcomeKind, PageSize, ports::ChatStore};
+use onechat_core::{
+    ChatId, KeyFormat, OutcomeKind, PageSize,
+    ports::{AliasStore, ChatStore},
+};
 
 use crate::{
     CaseResult, Harness, World,
@@ -23,5 +26,33 @@ pub async fn looking_creates_nothing<H: Harness>(harness: &H) -> CaseResult {
     ensure!(outcome.kind == OutcomeKind::Created, "a lookup created the chat: {:?}", outcome.kind);
     ensure!(store.lookup(&pair).await? == Some(outcome.chat.clone()), "the lookup does not find the chat");
     ensure!(store.chat(&outcome.chat.id).await? == Some(outcome.chat), "the chat is not found by its id");
+    Ok(())
+}
+
+/// A participant finds the chat by its id and by an alias; for anybody else it does not exist (I6).
+pub async fn a_chat_by_id_is_for_its_participants_only<H: Harness>(harness: &H) -> CaseResult {
+    let world = World::default();
+    let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
+    let chat = store.create_or_get(world.proposal(&set(&["alice", "bob", "a_b%"]))).await?.chat;
+    let other = store.create_or_get(world.proposal(&set(&["carol", "dave"]))).await?.chat;
+    let alias = ChatId::new("old").expect("a valid id");
+    store.add_alias(&alias, &chat.id).await?;
+    // Activity moves what lists are read from; it must not move the chat out of reach.
+    store.send(world.message(&chat.id, "alice", "m1")).await?;
+    let chat = store.chat(&chat.id).await?;
+    for id in [chat.as_ref().map_or(&alias, |chat| &chat.id), &alias] {
+        for name in ["alice", "bob", "a_b%"] {
+            let found = store.chat_for(id, &participant(name)).await?;
+            ensure!(found == chat, "{name} finds {found:?} under {id}");
+        }
+        for name in ["carol", "nobody", "alic", "ALICE", "a", "a_b", "alice_bob"] {
+            let found = store.chat_for(id, &participant(name)).await?;
+            ensure!(found.is_none(), "{name} finds a chat of others under {id}");
+        }
+    }
+    let found = store.chat_for(&other.id, &participant("alice")).await?;
+    ensure!(found.is_none(), "alice finds the chat of carol and dave");
+    let found = store.chat_for(&world.chat_id(), &participant("alice")).await?;
+    ensure!(found.is_none(), "an unknown id answers with a chat");
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use onechat_core::{KeyFormat, MessageText, PageSize, Timestamp, ports::ChatStore};
+use onechat_core::{Chat, KeyFormat, MessageText, PageSize, Timestamp, ports::ChatStore};
 
 use crate::{
     CaseResult, Harness, Violation, World,
@@ -110,7 +110,8 @@ pub async fn pages_cover_every_message_once_newest_first<H: Harness>(harness: &H
     Ok(())
 }
 
-/// A message that carries an older time, from a slow caller or a clock gone back, does not move the chat back.
+/// A message that carries an older time, from a slow caller or a clock gone back, does not move the chat back, and
+/// is not lost.
 pub async fn activity_moves_forward_only<H: Harness>(harness: &H) -> CaseResult {
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
@@ -120,12 +121,63 @@ pub async fn activity_moves_forward_only<H: Harness>(harness: &H) -> CaseResult 
     let mut older = world.message(&chat.id, "alice", "older");
     older.now = Timestamp::from_unix_ms(chat.created_at.unix_ms() - 1000).expect("a valid time");
     store.send(older).await?;
-    let now = store.chat(&chat.id).await?.ok_or_else(|| Violation("the chat is gone".to_owned()))?;
-    ensure!(now.last_message_at == Some(newer.now), "lastMessageAt is {:?}", now.last_message_at);
-    ensure!(now.updated_at == newer.now, "updatedAt is {:?}", now.updated_at);
+    let now = existing(store.chat(&chat.id).await?)?;
+    ensure!(now.last_message_at > Some(newer.now), "lastMessageAt is {:?}", now.last_message_at);
+    ensure!(now.updated_at > newer.now, "updatedAt is {:?}", now.updated_at);
     let page = store.messages(&chat.id, PageSize::default(), None).await?;
     ensure!(page.items.len() == 2, "a message with an older time was lost");
     Ok(())
+}
+
+/// Each new message raises `updatedAt` and `lastMessageAt`, by a millisecond or more, whatever the clock says.
+pub async fn each_new_message_raises_the_activity<H: Harness>(harness: &H) -> CaseResult {
+    const HOUR_MS: i64 = 3_600_000;
+    let world = World::default();
+    let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
+    let mut before = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat;
+    let created_ms = before.created_at.unix_ms();
+    for (n, clock_ms) in [0, 0, 1, -HOUR_MS, HOUR_MS, HOUR_MS, 0, -HOUR_MS].into_iter().enumerate() {
+        let mut message = world.message(&before.id, "alice", &format!("m{n}"));
+        message.now = Timestamp::from_unix_ms(created_ms + clock_ms).expect("a valid time");
+        sent(store.send(message).await?)?;
+        let after = existing(store.chat(&before.id).await?)?;
+        ensure!(after.updated_at > before.updated_at, "message {n} left updatedAt at {}", after.updated_at);
+        ensure!(
+            after.last_message_at > before.last_message_at
+                && after.last_message_at > Some(before.last_activity_at()),
+            "message {n} left lastMessageAt at {:?}",
+            after.last_message_at
+        );
+        before = after;
+    }
+    Ok(())
+}
+
+/// The same, when the messages arrive in the same moment: none hides behind the raise of another.
+pub async fn racing_messages_raise_the_activity_each<H: Harness>(harness: &H) -> CaseResult {
+    const SENDERS: i64 = 20;
+    let world = World::default();
+    let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
+    let chat = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat;
+    let calls = (0..SENDERS).map(|n| {
+        let store = Arc::clone(&store);
+        let mut message = world.message(&chat.id, "bob", &format!("m{n}"));
+        message.now = chat.created_at;
+        async move { store.send(message).await }
+    });
+    for answer in race(calls.collect()).await {
+        sent(answer?)?;
+    }
+    let after = existing(store.chat(&chat.id).await?)?;
+    for raised in [Some(after.updated_at), after.last_message_at] {
+        let ms = raised.map_or(0, |at| at.unix_ms() - chat.created_at.unix_ms());
+        ensure!(ms >= SENDERS, "{SENDERS} racing messages raised the activity by {ms} ms");
+    }
+    Ok(())
+}
+
+fn existing(chat: Option<Chat>) -> Result<Chat, Violation> {
+    chat.ok_or_else(|| Violation("the chat is gone".to_owned()))
 }
 
 fn sent(answer: Option<onechat_core::Sent>) -> Result<onechat_core::Sent, Violation> {

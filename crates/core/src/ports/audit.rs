@@ -158,6 +158,9 @@ finding_kinds! {
     /// The file or an index of it does not hold together.
     DamagedStorage = "damaged_storage", I7, Error,
         "Stop the server, keep a copy of the file, and restore the last good backup.";
+    /// The database file has more than one hard link.
+    LinkedFile = "linked_file", I7, Error,
+        "This audit sees one half only: SQLite keeps a separate write-ahead log beside each name. Stop all servers, find the names with `find FOLDER -samefile FILE`, keep the one that was served (a `-wal` may lie beside it), remove the others, and audit again.";
     /// The unique index on the key is missing.
     MissingUniqueIndex = "missing_unique_index", I3, Error,
         "Nothing keeps duplicates out. On MongoDB: `onechat migrate` makes the index and merges what is in its way. In an SQLite file: stop the server and restore the schema.";
@@ -196,7 +199,7 @@ finding_kinds! {
         "The messages of their participants are split between the chats named. On MongoDB: `onechat merge plan` shows what would be merged, `onechat migrate` merges it. In an SQLite file: stop the server and keep a copy of it.";
     /// The list of a participant's chats does not agree with the chats.
     InboxMismatch = "inbox_mismatch", I1, Error,
-        "Rebuild the inbox rows of the chats named: they are missing from, or misplaced in, a list.";
+        "Rebuild the inbox rows of the chats named: they are missing from, or misplaced in, a list, and who is missing cannot open the chat.";
     /// A message in a chat that does not exist.
     OrphanedMessage = "orphaned_message", I4, Error,
         "Find the chat that the messages belong to: nobody can read them. If it was merged, `onechat migrate` points them to the chat that lives on.";

@@ -23,10 +23,8 @@ pub trait ChatStore: Send + Sync {
     async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, StoreError>;
 
     /// The same, for a participant of it only: a chat of others is as absent as one that does not exist, and
-    /// the store takes equally long to say so (I6).
-    async fn chat_for(&self, id: &ChatId, participant: &Participant) -> Result<Option<Chat>, StoreError> {
-        Ok(self.chat(id).await?.filter(|chat| chat.participants.contains(participant)))
-    }
+    /// the store takes equally long to say so (I6). Id and participant decide together, in one query.
+    async fn chat_for(&self, id: &ChatId, participant: &Participant) -> Result<Option<Chat>, StoreError>;
 
     /// The chats of a participant, latest activity first, from `after` on.
     async fn chats_of(
@@ -38,6 +36,9 @@ pub trait ChatStore: Send + Sync {
 
     /// Stores a message unless its sender has stored one with the same client's id in this chat; nothing if
     /// there is no such chat. Whether the sender may write there has to be settled before.
+    ///
+    /// Each message that is new raises the chat's `updated_at` and `last_message_at` by at least one millisecond
+    /// before it is answered, whatever its `now` says: who reads the chat again whenever they change misses nothing.
     async fn send(&self, message: NewMessage) -> Result<Option<Sent>, StoreError>;
 
     /// The messages of a chat, newest first, from `before` on; empty if there is no such chat.

@@ -5,11 +5,16 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Instant,
 };
 
 use reqwest::Method;
+use serde_json::Value;
 
 use crate::server::{SECRET, Server, scrub};
+
+/// How many writes a full disk refuses, far more than one a second.
+const REFUSED: usize = 300;
 
 /// A command that runs `serve` on a file system of its own, mounted at `folder` by `mount`.
 fn serve_on(folder: &Path, mount: &str) -> Option<Command> {
@@ -52,6 +57,13 @@ async fn a_full_disk_is_answered_503_and_nothing_acknowledged_is_lost() {
     assert_eq!(server.get("/healthz").await.0, 200);
     assert_eq!(server.get("/readyz").await.0, 503);
 
+    // Those who go on writing do not fill the log, or the log's disk would be the next that is full.
+    let start = Instant::now();
+    for n in 0..REFUSED {
+        assert_eq!(hub.open(&["hub", &format!("refused-{n}-{:0200}", 0)]).await.unwrap().0, 503);
+    }
+    let seconds = start.elapsed().as_secs();
+
     // Somebody makes room: it goes on as if nothing had been.
     let root = PathBuf::from(format!("/proc/{}/root", server.process.id()));
     let ballast = folder.path().strip_prefix("/").unwrap().join("ballast");
@@ -65,6 +77,15 @@ async fn a_full_disk_is_answered_503_and_nothing_acknowledged_is_lost() {
         let path = format!("/api/chats/{}", id.as_str().unwrap());
         assert_eq!(hub.call(Method::GET, &path, None).await.unwrap().0, 200);
     }
+
+    server.signal("TERM");
+    let log = server.rest_of_log();
+    let failures: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|event| event["event"] == "commit_failed")
+        .collect();
+    assert!(failures.len() as u64 <= seconds + 2, "{} lines in {seconds} s", failures.len());
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod migrate_refusals;
 mod mongo;
 mod mongo_index;
 mod old_data;
+mod one_server;
 mod peer;
 #[path = "../../../../xtask/src/peers.rs"]
 mod peers;

@@ -15,32 +15,39 @@ use onechat_core::{
 };
 use rusqlite::Connection;
 
-use crate::{OpenError, connection, error::store_error, schema};
+use crate::{
+    OpenError, connection,
+    error::store_error,
+    path::{hard_links, resolve},
+    schema,
+};
 
 /// Checks a file without taking it from the server that has it open.
 pub struct SqliteAudit {
     connection: Mutex<Connection>,
+    path: PathBuf,
     key_format: KeyFormat,
 }
 
 impl SqliteAudit {
     /// Opens the file for reading.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let path: PathBuf = path.as_ref().to_owned();
+        let path = path.as_ref();
         if !path.exists() {
-            return Err(OpenError::Missing { path });
+            return Err(OpenError::Missing { path: path.to_owned() });
         }
-        Self::open_existing(&path).map_err(|error| match error {
+        let resolved = resolve(path).map_err(|error| OpenError::from_io(path, &error));
+        resolved.and_then(Self::open_existing).map_err(|error| match error {
             OpenError::NotWritable { path, reason } => OpenError::NotReadable { path, reason },
             other => other,
         })
     }
 
-    fn open_existing(path: &Path) -> Result<Self, OpenError> {
-        let connection = connection::reader(path).map_err(|error| OpenError::from_sqlite(path, &error))?;
-        schema::check_owner(path, &connection)?;
-        let key_format = schema::key_format(path, &connection)?;
-        Ok(Self { connection: Mutex::new(connection), key_format })
+    fn open_existing(path: PathBuf) -> Result<Self, OpenError> {
+        let connection = connection::reader(&path).map_err(|error| OpenError::from_sqlite(&path, &error))?;
+        schema::check_owner(&path, &connection)?;
+        let key_format = schema::key_format(&path, &connection)?;
+        Ok(Self { connection: Mutex::new(connection), path, key_format })
     }
 
     fn run(&self, progress: &dyn Progress) -> rusqlite::Result<AuditReport> {
@@ -59,7 +66,9 @@ impl SqliteAudit {
         };
         let mut findings = Findings::default();
         queries::integrity(&snapshot, &mut findings)?;
-        if !findings.is_empty() {
+        let is_damaged = !findings.is_empty();
+        self.count_links(&mut findings);
+        if is_damaged {
             // What is read from a damaged file says nothing about the rest.
             report.findings = findings.into_sorted();
             return Ok(report);
@@ -71,6 +80,25 @@ impl SqliteAudit {
         queries::relations(&snapshot, &mut findings)?;
         report.findings = findings.into_sorted();
         Ok(report)
+    }
+}
+
+impl SqliteAudit {
+    /// What is read here is what the log beside this name holds. Another name has another log, unseen from here.
+    fn count_links(&self, findings: &mut Findings) {
+        match hard_links(&self.path) {
+            Ok(0 | 1) => {}
+            Ok(links) => {
+                findings.add(FindingKind::LinkedFile, || {
+                    format!("{} has {links} hard links", self.path.display())
+                });
+            }
+            Err(error) => {
+                findings.add(FindingKind::LinkedFile, || {
+                    format!("the hard links of {} cannot be counted: {error}", self.path.display())
+                });
+            }
+        }
     }
 }
 

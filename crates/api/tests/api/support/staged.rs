@@ -95,6 +95,11 @@ impl ChatStore for StagedStore {
         self.inner.chat(id).await
     }
 
+    async fn chat_for(&self, id: &ChatId, participant: &Participant) -> Result<Option<Chat>, StoreError> {
+        self.stage().await?;
+        self.inner.chat_for(id, participant).await
+    }
+
     async fn chats_of(
         &self,
         participant: &Participant,

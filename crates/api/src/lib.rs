@@ -18,6 +18,7 @@ mod problem;
 mod query;
 mod send_timeout;
 mod server;
+mod unread_body;
 mod view;
 
 pub use api::{Api, Limits, Policy};

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tower::Service;
 
-use crate::{api::Limits, send_timeout::SendTimeout};
+use crate::{api::Limits, send_timeout::SendTimeout, unread_body::RequestBody};
 
 /// How long a connection may take to send a request's head, or stay idle between requests. Longer than the
 /// 60 seconds after which load balancers commonly give a connection up: the side that sends should be the first
@@ -57,7 +57,8 @@ pub async fn serve(
         }
         let io = SendTimeout::new(stream, limits.send_timeout);
         let router = router.clone();
-        let service = service_fn(move |request: Request<Incoming>| router.clone().call(request));
+        let service =
+            service_fn(move |request: Request<Incoming>| router.clone().call(RequestBody::wrap(request)));
         connections.spawn(graceful.watch(http.serve_connection(io, service)));
     }
     // Closed before the wait, so that new connections are refused at once and go elsewhere.

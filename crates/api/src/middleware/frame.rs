@@ -13,7 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{extract::Request, http::Method, response::Response};
+use axum::{
+    extract::Request,
+    http::{Method, Version, header},
+    response::Response,
+};
 use futures_util::FutureExt;
 use onechat_core::ports::IdSource;
 use tower::{Layer, Service};
@@ -120,7 +124,8 @@ where
         let request_id = context.request_ids.of(request.headers());
         let span = tracing::debug_span!("request", request_id = request_id.as_str(), method, route = &*route);
         // What is posted takes its place once its body is there: who only sends heads must not take all of them.
-        let place = context.places.place(is_bounded, request.method() == Method::POST);
+        let has_body = request.method() == Method::POST;
+        let place = check_host(&request).and_then(|()| context.places.place(is_bounded, has_body));
         let work = place.map(|place| (place, self.inner.call(request)));
 
         let answer = async move {
@@ -173,6 +178,20 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panic: {}", text.unwrap_or("(no message)"))
+}
+
+/// RFC 9112, section 3.2: proxies that take another of two hosts, or another one than we, can be played off against us.
+fn check_host(request: &Request) -> Result<(), Problem> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let may_lack_host = request.version() < Version::HTTP_11;
+    match (hosts.next(), hosts.next()) {
+        (Some(_), None) => Ok(()),
+        (None, _) if may_lack_host => Ok(()),
+        (None, _) => Err(Problem::new(Code::InvalidRequest, "The header Host is missing.")),
+        (Some(_), Some(_)) => {
+            Err(Problem::new(Code::InvalidRequest, "The header Host is given more than once."))
+        }
+    }
 }
 
 /// Methods as metrics name them: a client cannot make up new ones.

@@ -69,7 +69,7 @@ codes! {
     BodyTooLarge = "body_too_large", 413,
         "The body is larger than this service takes.";
     UnsupportedMediaType = "unsupported_media_type", 415,
-        "The body is not declared as application/json.";
+        "The body is not declared as application/json, or has a Content-Encoding.";
     StoreRefused = "store_refused", 422,
         "A rule of the database that is not this service's, such as another unique index, refuses what should be written. The detail names it; repeating does not help.";
     Internal = "internal", 500,

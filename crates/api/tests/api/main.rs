@@ -17,6 +17,7 @@ mod operations;
 mod privacy;
 mod public_keys;
 mod racing;
+mod requests;
 mod serving;
 mod slow_readers;
 mod slow_writers;

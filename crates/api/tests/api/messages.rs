@@ -24,7 +24,7 @@ async fn a_message_is_stored_once() {
             "sender": "alice",
             "text": "hello",
             "clientMessageId": "m1",
-            "createdAt": "2026-01-31T12:00:00.000Z",
+            "createdAt": "2026-01-31T12:00:00.001Z",
         })
     );
     service.clock.advance(Duration::from_secs(1));

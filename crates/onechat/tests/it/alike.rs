@@ -1,5 +1,8 @@
 //! Two stores, one answer: random scripts are played on the embedded store and on MongoDB, with the same ids and times,
 //! and every answer is compared. What fails is shortened to the steps that matter.
+//!
+//! Messages come at times that grow: with a clock that stands still or goes back, SQLite orders messages by their
+//! commits and MongoDB by the clock, and what holds for both is in the conformance suite.
 
 use std::sync::Arc;
 
@@ -70,6 +73,10 @@ enum Step {
     Chat {
         id: Id,
     },
+    ChatFor {
+        id: Id,
+        who: usize,
+    },
     ChatsOf {
         who: usize,
         size: u16,
@@ -123,6 +130,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => which().prop_map(|which| Step::OpenAgain { which }),
         2 => set().prop_map(|set| Step::Lookup { set }),
         2 => id().prop_map(|id| Step::Chat { id }),
+        2 => (id(), who()).prop_map(|(id, who)| Step::ChatFor { id, who }),
         2 => (who(), size(), proptest::option::of((at(), id())))
             .prop_map(|(who, size, after)| Step::ChatsOf { who, size, after }),
         2 => (who(), size()).prop_map(|(who, size)| Step::EveryChatOf { who, size }),
@@ -175,6 +183,8 @@ const TEXTS: &[&str] = &["hello", "\u{1F600}", " ", "$set"];
 struct Stage {
     proposals: Vec<Proposal>,
     messages: Vec<NewMessage>,
+    /// The latest time of all of them.
+    latest_ms: i64,
 }
 
 impl Stage {
@@ -191,10 +201,14 @@ impl Stage {
         let id = ChatId::new(hex(1, self.proposals.len())).unwrap();
         let proposal = Proposal { participants: the_set(set), id, now: moment(at) };
         self.proposals.push(proposal.clone());
+        self.latest_ms = self.latest_ms.max(at);
         proposal
     }
 
-    fn send(&mut self, message: NewMessage) -> NewMessage {
+    /// The message with its time moved forward, if it must be, past all times so far.
+    fn send(&mut self, mut message: NewMessage) -> NewMessage {
+        self.latest_ms = message.now.unix_ms().max(self.latest_ms + 1);
+        message.now = moment(self.latest_ms);
         self.messages.push(message.clone());
         message
     }
@@ -249,6 +263,7 @@ enum Call {
     Open(Proposal),
     Lookup(ParticipantSet),
     Chat(ChatId),
+    ChatFor(ChatId, Participant),
     ChatsOf(Participant, PageSize, Option<ChatCursor>),
     EveryChatOf(Participant, PageSize),
     Send(NewMessage),
@@ -268,6 +283,7 @@ fn call_of(step: &Step, stage: &mut Stage) -> Option<Call> {
         }
         Step::Lookup { set } => Call::Lookup(the_set(*set)),
         Step::Chat { id } => Call::Chat(stage.id(*id)),
+        Step::ChatFor { id, who } => Call::ChatFor(stage.id(*id), person(*who)),
         Step::ChatsOf { who, size, after } => {
             let after = after.map(|(at, id)| ChatCursor { at: moment(at), id: stage.id(id) });
             Call::ChatsOf(person(*who), page(*size), after)
@@ -282,7 +298,8 @@ fn call_of(step: &Step, stage: &mut Stage) -> Option<Call> {
             now: moment(*at),
         })),
         Step::SendAgain { which } => {
-            Call::Send(stage.messages.get(which % stage.messages.len().max(1))?.clone())
+            let again = stage.messages.get(which % stage.messages.len().max(1))?.clone();
+            Call::Send(stage.send(again))
         }
         Step::Messages { chat, size, before } => {
             let before = before.map(|(at, n)| MessageCursor { at: moment(at), id: message_id(n) });
@@ -300,6 +317,7 @@ async fn answer<S: ChatStore + AliasStore>(store: &S, call: &Call) -> String {
         Call::Open(proposal) => said(&store.create_or_get(proposal.clone()).await.map_err(resolving)),
         Call::Lookup(set) => said(&store.lookup(set).await.map_err(resolving)),
         Call::Chat(id) => said(&store.chat(id).await.map_err(|error| kind(&error))),
+        Call::ChatFor(id, who) => said(&store.chat_for(id, who).await.map_err(|error| kind(&error))),
         Call::ChatsOf(who, size, after) => {
             said(&store.chats_of(who, *size, after.as_ref()).await.map_err(|error| kind(&error)))
         }

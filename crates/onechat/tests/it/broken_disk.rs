@@ -36,6 +36,7 @@ async fn a_full_disk_is_answered_503_and_nothing_acknowledged_is_lost() {
     let mount = "mount -t tmpfs -o size=3m none FOLDER && head -c 1m /dev/zero > FOLDER/ballast";
     let Some(command) = serve_on(folder.path(), mount) else { return };
     let mut server = Server::start_as(command);
+    let start = Instant::now();
     let hub = server.user("hub");
     let mut acknowledged = Vec::new();
     let problem = loop {
@@ -58,7 +59,6 @@ async fn a_full_disk_is_answered_503_and_nothing_acknowledged_is_lost() {
     assert_eq!(server.get("/readyz").await.0, 503);
 
     // Those who go on writing do not fill the log, or the log's disk would be the next that is full.
-    let start = Instant::now();
     for n in 0..REFUSED {
         assert_eq!(hub.open(&["hub", &format!("refused-{n}-{:0200}", 0)]).await.unwrap().0, 503);
     }
@@ -80,12 +80,11 @@ async fn a_full_disk_is_answered_503_and_nothing_acknowledged_is_lost() {
 
     server.signal("TERM");
     let log = server.rest_of_log();
-    let failures: Vec<Value> = log
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|event| event["event"] == "commit_failed")
-        .collect();
-    assert!(failures.len() as u64 <= seconds + 2, "{} lines in {seconds} s", failures.len());
+    let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let failures = events.filter(|event| event["event"] == "commit_failed").count();
+    // The first line is read already, and the others are a second apart.
+    assert!(failures as u64 <= seconds, "{failures} more lines in {seconds} s");
+    eprintln!("{REFUSED} refused writes: {failures} more lines in {seconds} s");
 }
 
 #[tokio::test]

@@ -160,7 +160,7 @@ finding_kinds! {
         "Stop the server, keep a copy of the file, and restore the last good backup.";
     /// The database file has more than one hard link.
     LinkedFile = "linked_file", I7, Error,
-        "This audit sees one half only: SQLite keeps a separate write-ahead log beside each name. Stop all servers, find the names with `find FOLDER -samefile FILE`, keep the one that was served (a `-wal` may lie beside it), remove the others, and audit again.";
+        "Nothing else was audited: SQLite keeps a separate write-ahead log beside each name, so no name shows all there is. Stop all servers, find the names with `find FOLDER -samefile FILE`, keep the one that was served (a `-wal` may lie beside it), remove the others, and audit again.";
     /// The unique index on the key is missing.
     MissingUniqueIndex = "missing_unique_index", I3, Error,
         "Nothing keeps duplicates out. On MongoDB: `onechat migrate` makes the index and merges what is in its way. In an SQLite file: stop the server and restore the schema.";

@@ -63,6 +63,7 @@ async fn a_second_server_through_a_hard_link_is_refused_and_the_audit_reports_th
         let report = crate::server::text(&audit);
         assert_eq!(audit.status.code(), Some(1), "{name}: {report}");
         assert!(report.contains("linked_file (error, I7)"), "{name}: {report}");
+        assert!(report.contains(&format!("{name} has 2 hard links")), "{name}: {report}");
     }
 }
 

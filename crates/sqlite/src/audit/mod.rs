@@ -24,8 +24,13 @@ use crate::{
 
 /// Checks a file without taking it from the server that has it open.
 pub struct SqliteAudit {
-    connection: Mutex<Connection>,
     path: PathBuf,
+    /// Nothing if the file had more than one hard link when it was to be opened.
+    file: Option<AuditedFile>,
+}
+
+struct AuditedFile {
+    connection: Mutex<Connection>,
     key_format: KeyFormat,
 }
 
@@ -44,12 +49,37 @@ impl SqliteAudit {
     }
 
     fn open_existing(path: PathBuf) -> Result<Self, OpenError> {
+        if links(&path) > 1 {
+            return Ok(Self { path, file: None });
+        }
         let connection = connection::reader(&path).map_err(|error| OpenError::from_sqlite(&path, &error))?;
         schema::check_owner(&path, &connection)?;
         let key_format = schema::key_format(&path, &connection)?;
-        Ok(Self { connection: Mutex::new(connection), path, key_format })
+        Ok(Self { path, file: Some(AuditedFile { connection: Mutex::new(connection), key_format }) })
     }
 
+    fn run(&self, progress: &dyn Progress) -> rusqlite::Result<AuditReport> {
+        match &self.file {
+            // Counted again: a link may have been made since.
+            Some(file) if links(&self.path) <= 1 => file.run(progress),
+            _ => {
+                // What is read under this name is what the log beside it holds, and others may have written to another.
+                let mut findings = Findings::default();
+                findings.add(FindingKind::LinkedFile, || {
+                    format!("{} has {} hard links", self.path.display(), links(&self.path))
+                });
+                Ok(AuditReport { findings: findings.into_sorted(), ..AuditReport::default() })
+            }
+        }
+    }
+}
+
+/// A file that is not there any more has no links.
+fn links(path: &Path) -> u64 {
+    hard_links(path).unwrap_or(0)
+}
+
+impl AuditedFile {
     fn run(&self, progress: &dyn Progress) -> rusqlite::Result<AuditReport> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = connection.transaction()?;
@@ -66,9 +96,7 @@ impl SqliteAudit {
         };
         let mut findings = Findings::default();
         queries::integrity(&snapshot, &mut findings)?;
-        let is_damaged = !findings.is_empty();
-        self.count_links(&mut findings);
-        if is_damaged {
+        if !findings.is_empty() {
             // What is read from a damaged file says nothing about the rest.
             report.findings = findings.into_sorted();
             return Ok(report);
@@ -80,25 +108,6 @@ impl SqliteAudit {
         queries::relations(&snapshot, &mut findings)?;
         report.findings = findings.into_sorted();
         Ok(report)
-    }
-}
-
-impl SqliteAudit {
-    /// What is read here is what the log beside this name holds. Another name has another log, unseen from here.
-    fn count_links(&self, findings: &mut Findings) {
-        match hard_links(&self.path) {
-            Ok(0 | 1) => {}
-            Ok(links) => {
-                findings.add(FindingKind::LinkedFile, || {
-                    format!("{} has {links} hard links", self.path.display())
-                });
-            }
-            Err(error) => {
-                findings.add(FindingKind::LinkedFile, || {
-                    format!("the hard links of {} cannot be counted: {error}", self.path.display())
-                });
-            }
-        }
     }
 }
 

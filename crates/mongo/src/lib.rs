@@ -13,6 +13,8 @@ mod guard;
 mod historic;
 mod hold;
 mod index;
+mod list_order;
+mod lists;
 mod mapping;
 mod meta;
 mod metrics;

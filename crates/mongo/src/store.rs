@@ -111,7 +111,7 @@ impl ChatStore for MongoChatStore {
         size: PageSize,
         after: Option<&ChatCursor>,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {
-        self.collections.chats_of(participant, size, after).await
+        self.collections.chats_of(participant, size, after, &self.guard).await
     }
 
     async fn send(&self, message: NewMessage) -> Result<Option<Sent>, StoreError> {

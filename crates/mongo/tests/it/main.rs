@@ -13,6 +13,7 @@ mod herd;
 mod indexes;
 mod layouts;
 mod leases;
+mod lists;
 mod merged;
 mod merging;
 mod old_data;

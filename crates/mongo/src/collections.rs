@@ -120,13 +120,18 @@ impl Collections {
             return Ok(None);
         }
         let deadline = self.deadline();
-        let found = until(deadline, &self.metrics, || async {
+        let find = |hint: Option<&str>| {
             let find = self.chats.find_one(filter.clone()).max_time(deadline.server_time());
             let find = find.optional(collation.clone(), FindOne::collation);
             let find = find.optional(hint.map(|name| Hint::Name(name.to_owned())), FindOne::hint);
-            match find.read_concern(ReadConcern::linearizable()).await {
+            find.read_concern(ReadConcern::linearizable())
+        };
+        let found = until(deadline, &self.metrics, || async {
+            match find(hint).await {
                 // A shard, or a set whose configuration was taken away.
                 Err(error) if code_of(&error) == Some(code::NOT_A_REPLICA_SET) => Ok(None),
+                // The index that was named is not there.
+                Err(error) if code_of(&error) == Some(code::BAD_VALUE) && hint.is_some() => find(None).await,
                 other => other,
             }
         });

@@ -16,6 +16,7 @@ mod index;
 mod list_order;
 mod lists;
 mod mapping;
+mod members;
 mod meta;
 mod metrics;
 mod migration;

@@ -31,13 +31,13 @@ impl<'a> List<'a> {
 
     /// Chats with a time of their newest message.
     pub(crate) fn active(&self) -> Part {
-        self.dated(&self.codec.mapping().fields.last_message_at, doc! {})
+        self.dated(&self.codec.mapping().fields.last_message_at, &doc! {})
     }
 
     /// Chats without one, but with a time of their creation.
     pub(crate) fn silent(&self) -> Part {
         let fields = &self.codec.mapping().fields;
-        self.dated(&fields.created_at, doc! { &fields.last_message_at: Bson::Null })
+        self.dated(&fields.created_at, &doc! { &fields.last_message_at: Bson::Null })
     }
 
     /// Chats with neither; nothing if the cursor is behind all of them.
@@ -58,7 +58,7 @@ impl<'a> List<'a> {
     }
 
     /// Chats with something in this field, which may be no date: they must not be left out silently.
-    fn dated(&self, by: &str, also: Document) -> Part {
+    fn dated(&self, by: &str, also: &Document) -> Part {
         let id_field = self.codec.id_field();
         let with = |conditions: Document| {
             let mut filter = doc! { self.codec.participants_path(): self.member.clone() };
@@ -191,9 +191,10 @@ enum Ids {
 
 /// Every id below this one. Comparisons find values of one type only, and below ObjectIds there are strings as well.
 fn below(id: &Bson) -> Document {
-    match id {
-        Bson::ObjectId(_) => doc! { "$not": { "$gte": id.clone() } },
-        _ => doc! { "$lt": id.clone() },
+    if id.as_object_id().is_some() {
+        doc! { "$not": { "$gte": id.clone() } }
+    } else {
+        doc! { "$lt": id.clone() }
     }
 }
 

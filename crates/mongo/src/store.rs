@@ -105,6 +105,10 @@ impl ChatStore for MongoChatStore {
         Ok(self.collections.by_id(id).await?.map(|found| found.chat))
     }
 
+    async fn chat_for(&self, id: &ChatId, participant: &Participant) -> Result<Option<Chat>, StoreError> {
+        self.collections.chat_for(id, participant, &self.guard).await
+    }
+
     async fn chats_of(
         &self,
         participant: &Participant,

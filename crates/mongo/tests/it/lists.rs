@@ -14,7 +14,7 @@ const AT_MS: i64 = 1_700_000_000_000;
 const LIST_INDEXES: [&str; 2] = ["onechat_participants_lastMessageAt", "onechat_participants_createdAt"];
 
 fn ann() -> Participant {
-    Participant::new("ann").unwrap()
+    Participant::new("ann").expect("it is valid")
 }
 
 fn date(ms: i64) -> Bson {
@@ -23,7 +23,7 @@ fn date(ms: i64) -> Bson {
 
 fn id_of_second(second: i64, n: u32) -> ObjectId {
     let mut bytes = [7; 12];
-    bytes[..4].copy_from_slice(&u32::try_from(second).unwrap().to_be_bytes());
+    bytes[..4].copy_from_slice(&u32::try_from(second).expect("it is valid").to_be_bytes());
     bytes[8..].copy_from_slice(&n.to_be_bytes());
     ObjectId::from_bytes(bytes)
 }
@@ -64,12 +64,12 @@ fn row(n: u32) -> Row {
 /// Stores chats of all kinds, and says in which order they have to be listed.
 async fn fill(place: &Place, count: u32) -> Vec<String> {
     let mut rows: Vec<Row> = (0..count).map(row).collect();
-    place.chats().insert_many(rows.iter().map(|row| &row.document)).await.unwrap();
+    place.chats().insert_many(rows.iter().map(|row| &row.document)).await.expect("the database answers");
     place
         .chats()
         .insert_one(doc! { "participants": ["bob", "carol"], "lastMessageAt": date(AT_MS) })
         .await
-        .unwrap();
+        .expect("the database answers");
     rows.sort_by(|one, other| (other.at_ms, &other.id).cmp(&(one.at_ms, &one.id)));
     rows.into_iter().map(|row| row.id.1).collect()
 }
@@ -77,7 +77,10 @@ async fn fill(place: &Place, count: u32) -> Vec<String> {
 async fn listed(store: &MongoChatStore, size: u16, mut after: Option<ChatCursor>) -> Vec<String> {
     let mut ids = Vec::new();
     loop {
-        let page = store.chats_of(&ann(), PageSize::new(size).unwrap(), after.as_ref()).await.unwrap();
+        let page = store
+            .chats_of(&ann(), PageSize::new(size).expect("it is valid"), after.as_ref())
+            .await
+            .expect("the database answers");
         assert!(page.items.len() == usize::from(size) || page.next.is_none(), "a page is full, or the last");
         ids.extend(page.items.iter().map(|chat| chat.id.to_string()));
         after = page.next;
@@ -89,12 +92,12 @@ async fn listed(store: &MongoChatStore, size: u16, mut after: Option<ChatCursor>
 
 async fn drop_list_indexes(place: &Place) {
     for name in LIST_INDEXES {
-        place.chats().drop_index(name).await.unwrap();
+        place.chats().drop_index(name).await.expect("the database answers");
     }
 }
 
 async fn profile(place: &Place) {
-    place.database.run_command(doc! { "profile": 2 }).await.unwrap();
+    place.database.run_command(doc! { "profile": 2 }).await.expect("the database answers");
 }
 
 /// What the server did to list chats, oldest first.
@@ -104,7 +107,14 @@ async fn profiled(place: &Place) -> Vec<Document> {
         "ns": place.chats().namespace().to_string(), "appName": "onechat",
         "$or": [{ "command.find": "chats", "command.sort": { "$exists": true } }, { "command.aggregate": "chats" }],
     };
-    profile.find(of_lists).sort(doc! { "$natural": 1 }).await.unwrap().try_collect().await.unwrap()
+    profile
+        .find(of_lists)
+        .sort(doc! { "$natural": 1 })
+        .await
+        .expect("the database answers")
+        .try_collect()
+        .await
+        .expect("the database answers")
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod indexes;
 mod layouts;
 mod leases;
 mod lists;
+mod members;
 mod merged;
 mod merging;
 mod old_data;

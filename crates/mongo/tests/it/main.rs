@@ -25,6 +25,7 @@ mod states;
 mod suggest;
 mod support;
 mod sweeping;
+mod times;
 mod undoing;
 mod undone_anyhow;
 mod validators;

@@ -257,7 +257,7 @@ fn uuid(text: &str) -> Option<Binary> {
 }
 
 /// When a document without a date was made, as far as its id tells.
-fn age(document_id: &Bson) -> Timestamp {
+pub(crate) fn age(document_id: &Bson) -> Timestamp {
     let ms = document_id.as_object_id().map_or(0, |id| id.timestamp().timestamp_millis());
     Timestamp::from_unix_ms(ms).expect("the time of an ObjectId is between 1970 and 2106")
 }

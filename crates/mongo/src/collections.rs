@@ -7,13 +7,12 @@ use futures_util::TryStreamExt as _;
 use mongodb::{
     Collection, Database,
     action::{Action as _, FindOne},
-    bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc},
+    bson::{Document, RawBsonRef, RawDocumentBuf, doc},
     error::Error,
     options::{Collation, Hint, ReadConcern},
 };
 use onechat_core::{
-    AliasError, Chat, ChatCursor, ChatId, Message, MessageCursor, Page, PageSize, Participant,
-    ParticipantsKey, StoreError,
+    AliasError, Chat, ChatId, Message, MessageCursor, Page, PageSize, ParticipantsKey, StoreError,
 };
 
 use crate::{
@@ -36,7 +35,7 @@ pub(crate) struct Collections {
     pub(crate) database: Database,
     pub(crate) chats: Collection<RawDocumentBuf>,
     pub(crate) messages: Collection<RawDocumentBuf>,
-    aliases: Collection<RawDocumentBuf>,
+    pub(crate) aliases: Collection<RawDocumentBuf>,
     pub(crate) codec: Codec,
     pub(crate) metrics: Metrics,
     pub(crate) is_replicated: bool,
@@ -45,9 +44,6 @@ pub(crate) struct Collections {
 
 /// The longest chain of aliases that is followed.
 pub(crate) const MOST_HOPS: usize = 16;
-
-/// The field that lists are sorted by, which exists only while a list is made.
-const ACTIVITY: &str = "__onechat_activity";
 
 impl Collections {
     pub(crate) fn new(connection: &Connection, codec: Codec, metrics: Metrics, patience: Duration) -> Self {
@@ -110,25 +106,32 @@ impl Collections {
     /// Whether there is really no chat under the key. A primary that was cut off and does not know yet that another
     /// was elected may not have heard of a chat that was acknowledged; it cannot answer this question.
     pub(crate) async fn surely_by_key(&self, key: &ParticipantsKey) -> Result<Option<Arc<Chat>>, StoreError> {
-        let found = self.surely(doc! { self.codec.key_field(): key.as_str() }, Some(simple())).await?;
+        let found = self.surely(doc! { self.codec.key_field(): key.as_str() }, Some(simple()), None).await?;
         Ok(found.map(|found| Arc::new(found.chat)))
     }
 
-    async fn surely(
+    pub(crate) async fn surely(
         &self,
         filter: Document,
         collation: Option<Collation>,
+        hint: Option<&str>,
     ) -> Result<Option<StoredChat>, StoreError> {
         if !self.is_replicated {
             return Ok(None);
         }
         let deadline = self.deadline();
-        let found = until(deadline, &self.metrics, || async {
+        let find = |hint: Option<&str>| {
             let find = self.chats.find_one(filter.clone()).max_time(deadline.server_time());
             let find = find.optional(collation.clone(), FindOne::collation);
-            match find.read_concern(ReadConcern::linearizable()).await {
+            let find = find.optional(hint.map(|name| Hint::Name(name.to_owned())), FindOne::hint);
+            find.read_concern(ReadConcern::linearizable())
+        };
+        let found = until(deadline, &self.metrics, || async {
+            match find(hint).await {
                 // A shard, or a set whose configuration was taken away.
                 Err(error) if code_of(&error) == Some(code::NOT_A_REPLICA_SET) => Ok(None),
+                // The index that was named is not there.
+                Err(error) if code_of(&error) == Some(code::BAD_VALUE) && hint.is_some() => find(None).await,
                 other => other,
             }
         });
@@ -149,7 +152,9 @@ impl Collections {
             }
         }
         match self.codec.id(&id) {
-            Some(value) => self.surely(doc! { self.codec.id_field(): value }, self.collation_of_ids()).await,
+            Some(value) => {
+                self.surely(doc! { self.codec.id_field(): value }, self.collation_of_ids(), None).await
+            }
             None => Ok(None),
         }
     }
@@ -166,7 +171,7 @@ impl Collections {
     }
 
     /// The index on `_id` has the collation of the collection, and is of no use for texts under another one.
-    fn collation_of_ids(&self) -> Option<Collation> {
+    pub(crate) fn collation_of_ids(&self) -> Option<Collation> {
         (self.codec.id_field() != "_id").then(simple)
     }
 
@@ -222,48 +227,6 @@ impl Collections {
         Ok(vec![Written::Unknown(why); count])
     }
 
-    /// The chats of a participant. Sorted by the server for each page, over that participant's chats alone: their
-    /// order depends on two fields, of which documents of other programs may lack either.
-    pub(crate) async fn chats_of(
-        &self,
-        participant: &Participant,
-        size: PageSize,
-        after: Option<&ChatCursor>,
-    ) -> Result<Page<Chat, ChatCursor>, StoreError> {
-        let Some(member) = self.codec.participant(participant) else {
-            return Ok(Page { items: Vec::new(), next: None });
-        };
-        let (fields, id_field) = (&self.codec.mapping().fields, self.codec.id_field());
-        let of = |name: &str| format!("${name}");
-        let from_id = doc! { "$cond": [
-            { "$eq": [{ "$type": "$_id" }, "objectId"] }, { "$toDate": "$_id" }, { "$toDate": 0_i64 },
-        ] };
-        let created = doc! { "$ifNull": [of(&fields.created_at), from_id] };
-        let activity = doc! { "$max": [created, of(&fields.last_message_at)] };
-        let mut stages = vec![
-            doc! { "$match": { self.codec.participants_path(): member } },
-            doc! { "$set": { ACTIVITY: activity } },
-        ];
-        if let Some(after) = after {
-            let (at, id) = (date(after.at), self.codec.id(&after.id).unwrap_or(Bson::MinKey));
-            stages.push(doc! { "$match": { "$or": [
-                { ACTIVITY: { "$lt": at.clone() } },
-                { ACTIVITY: at, id_field: { "$lt": id } },
-            ] } });
-        }
-        stages.push(doc! { "$sort": { ACTIVITY: -1, id_field: -1 } });
-        stages.push(doc! { "$limit": one_more(size) });
-        let deadline = self.deadline();
-        let documents: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
-            let rows = self.chats.aggregate(stages.clone()).max_time(deadline.server_time());
-            let rows = rows.collation(simple());
-            rows.with_type::<RawDocumentBuf>().await?.try_collect().await
-        })
-        .await?;
-        let chats = documents.iter().map(|document| Ok(self.codec.chat(document)?.chat));
-        Ok(Page::from_one_more(chats.collect::<Result<_, StoreError>>()?, size, ChatCursor::after))
-    }
-
     pub(crate) async fn messages(
         &self,
         chat: &ChatId,
@@ -306,6 +269,6 @@ impl Collections {
     }
 }
 
-fn one_more(size: PageSize) -> i64 {
+pub(crate) fn one_more(size: PageSize) -> i64 {
     i64::try_from(size.get()).unwrap_or(i64::MAX).saturating_add(1)
 }

@@ -72,6 +72,16 @@ pub enum IndexError {
         /// The index.
         name: String,
     },
+    /// A document has arrays in two fields of one index.
+    #[error(
+        "{collection} has documents with more than one array among {fields}, which no index can hold: put them right first"
+    )]
+    Arrays {
+        /// The collection.
+        collection: String,
+        /// The fields of the index.
+        fields: String,
+    },
     /// The guard of a migration is there, which is not unique yet.
     #[error(
         "the index {name} of {collection} keeps new duplicates out and is not unique yet: `onechat migrate`, or \
@@ -107,6 +117,7 @@ pub(crate) mod code {
     pub(crate) const CONVERSION_FAILURE: i32 = 241;
     pub(crate) const CHANGE_STREAM_FATAL_ERROR: i32 = 280;
     pub(crate) const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
+    pub(crate) const CANNOT_INDEX_PARALLEL_ARRAYS: i32 = 171;
     pub(crate) const CANNOT_CONVERT_INDEX_TO_UNIQUE: i32 = 359;
     pub(crate) const DUPLICATE_KEY: i32 = 11000;
 }

@@ -22,6 +22,15 @@ pub(crate) struct Guard {
     seen: RwLock<Arc<Seen>>,
 }
 
+/// The names of the indexes by which a participant's chats are listed.
+#[derive(Debug, Clone)]
+pub(crate) struct ListIndexes {
+    /// Of chats with messages.
+    pub(crate) active: String,
+    /// Of chats without.
+    pub(crate) silent: String,
+}
+
 struct Seen {
     state: CollectionState,
     /// The name of the index on the key that keeps duplicates out.
@@ -31,6 +40,10 @@ struct Seen {
     /// Whether any index makes a lookup by key fast.
     key_is_indexed: bool,
     participants_are_indexed: bool,
+    /// The name of the index on participant and id.
+    members: Option<String>,
+    /// The names of the indexes that hold lists of chats in order.
+    lists: Option<ListIndexes>,
     messages: bool,
     messages_missing: String,
     /// The fields and names of all unique indexes of the chats, for errors that have to name one.
@@ -46,6 +59,8 @@ impl Default for Seen {
             chats_missing: String::new(),
             key_is_indexed: false,
             participants_are_indexed: false,
+            members: None,
+            lists: None,
             messages: false,
             messages_missing: String::new(),
             unique: Vec::new(),
@@ -64,12 +79,18 @@ impl Guard {
         let unique = self.indexes.unique_of_chats().await?;
         let of = |purpose| status.iter().find(|status| status.purpose == purpose).expect("all are listed");
         let (chats, messages) = (of(IndexPurpose::OneChatPerKey), of(IndexPurpose::OneMessagePerClientId));
+        let name = |purpose| of(purpose).found.as_ref().map(|index| index.name.clone());
+        let lists = name(IndexPurpose::ActiveChatsOfParticipant)
+            .zip(name(IndexPurpose::SilentChatsOfParticipant))
+            .map(|(active, silent)| ListIndexes { active, silent });
         let now = Seen {
             state: self.indexes.noted_state(chats).await?,
             chats: chats.keeps_out().map(|index| index.name.clone()),
             chats_missing: missing(chats),
             key_is_indexed: chats.keeps_out().is_some() || !chats.unfit.is_empty(),
-            participants_are_indexed: of(IndexPurpose::ChatsOfParticipant).found.is_some(),
+            participants_are_indexed: self.indexes.finds_by_participants().await?,
+            members: name(IndexPurpose::ChatOfParticipant),
+            lists,
             messages: messages.found.is_some(),
             messages_missing: missing(messages),
             unique,
@@ -103,6 +124,16 @@ impl Guard {
         let seen = self.seen();
         let is_sure = !self.unsafe_no_index && seen.state != CollectionState::Unmigrated;
         seen.chats.clone().filter(|_| is_sure)
+    }
+
+    /// The indexes by which lists of chats are read; nothing if their order has to be computed.
+    pub(crate) fn list_indexes(&self) -> Option<ListIndexes> {
+        self.seen().lists.clone()
+    }
+
+    /// The index by which a participant's chat is looked for; nothing if any plan has to do.
+    pub(crate) fn member_hint(&self) -> Option<String> {
+        self.seen().members.clone()
     }
 
     /// Whether there may be chats that only their participants find.
@@ -183,6 +214,15 @@ fn tell(before: &Seen, now: &Seen) {
         );
     } else if is_whole(now) && !is_whole(before) {
         tracing::info!(event = "index_found", "the unique indexes are in place");
+    }
+    if now.lists.is_none() && (is_first_look || before.lists.is_some()) {
+        tracing::warn!(
+            event = "slow_lists",
+            "an index for lists of chats is missing, so each page reads all chats of its participant: run \
+             `onechat index create`; servers notice it within seconds"
+        );
+    } else if now.lists.is_some() && before.lists.is_none() && !is_first_look {
+        tracing::info!(event = "lists_indexed", "the indexes for lists of chats are in place");
     }
     let is_slow = |seen: &Seen| seen.state == CollectionState::Guarded && !seen.participants_are_indexed;
     if is_slow(now) && !is_slow(before) {

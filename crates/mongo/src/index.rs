@@ -16,7 +16,7 @@ use crate::{
     connection::Connection,
     error::{code, code_of, unavailable},
     metrics::Pool,
-    needed::{Needed, needed},
+    needed::{Needed, finds_all_by, needed},
 };
 
 /// What an index is for.
@@ -26,8 +26,12 @@ pub enum IndexPurpose {
     OneChatPerKey,
     /// Keeps a message that is sent again from being stored again.
     OneMessagePerClientId,
-    /// Finds the chats of a participant.
-    ChatsOfParticipant,
+    /// Finds a chat for a participant, and all chats of one.
+    ChatOfParticipant,
+    /// Lists a participant's chats that have messages.
+    ActiveChatsOfParticipant,
+    /// Lists a participant's chats that have no message yet.
+    SilentChatsOfParticipant,
     /// Finds a chat by its public id.
     ChatByPublicId,
     /// Lists the messages of a chat.
@@ -40,7 +44,9 @@ impl IndexPurpose {
         match self {
             Self::OneChatPerKey => "one_chat_per_key",
             Self::OneMessagePerClientId => "one_message_per_client_id",
-            Self::ChatsOfParticipant => "chats_of_participant",
+            Self::ChatOfParticipant => "chat_of_participant",
+            Self::ActiveChatsOfParticipant => "active_chats_of_participant",
+            Self::SilentChatsOfParticipant => "silent_chats_of_participant",
             Self::ChatByPublicId => "chat_by_public_id",
             Self::MessagesOfChat => "messages_of_chat",
         }
@@ -57,7 +63,9 @@ impl fmt::Display for IndexPurpose {
         f.write_str(match self {
             Self::OneChatPerKey => "one chat per set of participants",
             Self::OneMessagePerClientId => "one message per sender's own id",
-            Self::ChatsOfParticipant => "lists a participant's chats",
+            Self::ChatOfParticipant => "finds a chat for its participant",
+            Self::ActiveChatsOfParticipant => "lists a participant's chats with messages",
+            Self::SilentChatsOfParticipant => "lists a participant's chats without messages",
             Self::ChatByPublicId => "finds a chat by its public id",
             Self::MessagesOfChat => "lists a chat's messages",
         })
@@ -225,6 +233,9 @@ impl MongoIndexes {
         let Err(error) = self.database.run_command(create).await else { return Ok(()) };
         Err(match code_of(&error) {
             Some(code::DUPLICATE_KEY) => IndexError::Duplicates { collection: collection.clone() },
+            Some(code::CANNOT_INDEX_PARALLEL_ARRAYS) => {
+                IndexError::Arrays { collection: collection.clone(), fields: needed.fields() }
+            }
             Some(code::INDEX_OPTIONS_CONFLICT | code::INDEX_KEY_SPECS_CONFLICT) => {
                 IndexError::InTheWay { collection: collection.clone(), name: needed.name.clone() }
             }
@@ -235,6 +246,12 @@ impl MongoIndexes {
     /// The index on the key of chats, as it is.
     pub(crate) async fn on_the_key(&self) -> Result<IndexStatus, StoreError> {
         Ok(self.needed_on_the_key().among(&self.listed(true).await?))
+    }
+
+    /// Whether any index finds all chats of a participant: what it has beside the participants is of no matter.
+    pub(crate) async fn finds_by_participants(&self) -> Result<bool, StoreError> {
+        let path = self.codec.participants_path();
+        Ok(self.listed(true).await?.iter().any(|index| finds_all_by(index, path)))
     }
 
     pub(crate) fn needed_on_the_key(&self) -> Needed {

@@ -1,6 +1,6 @@
 //! The indexes that a mapping needs, and which of those that are there will do.
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 
 use crate::{
     IdMapping,
@@ -23,6 +23,8 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
     let mapping = codec.mapping();
     let (chats, messages) = (&mapping.chats, &mapping.messages);
     let key = codec.key_field();
+    let (participant, id) = (codec.participants_path(), codec.id_field());
+    let (active, created) = (&mapping.fields.last_message_at, &mapping.fields.created_at);
     let of_message = &mapping.message_fields;
     let client_id = &of_message.client_message_id;
     let needed = |purpose, collection: &String, name: String, key, partial| Needed {
@@ -41,11 +43,26 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
             Some(doc! { key: { "$gt": "" } }),
         ),
         needed(
-            IndexPurpose::ChatsOfParticipant,
+            IndexPurpose::ChatOfParticipant,
             chats,
-            format!("onechat_{}", codec.participants_path()),
-            doc! { codec.participants_path(): 1 },
+            format!("onechat_{participant}_{}", id.trim_start_matches('_')),
+            doc! { participant: 1, id: 1 },
             None,
+        ),
+        needed(
+            IndexPurpose::ActiveChatsOfParticipant,
+            chats,
+            format!("onechat_{participant}_{active}"),
+            doc! { participant: 1, active: -1, id: -1 },
+            Some(doc! { active: { "$exists": true } }),
+        ),
+        // Null also stands for a field that is not there.
+        needed(
+            IndexPurpose::SilentChatsOfParticipant,
+            chats,
+            format!("onechat_{participant}_{created}"),
+            doc! { participant: 1, created: -1, id: -1 },
+            Some(doc! { active: Bson::Null }),
         ),
         needed(
             IndexPurpose::OneMessagePerClientId,
@@ -117,7 +134,11 @@ impl Needed {
         }
     }
 
-    /// The direction of an index on one field is of no matter, nor is that of a pair of equalities.
+    /// Its fields, for people.
+    pub(crate) fn fields(&self) -> String {
+        self.key.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+
     fn is_on_the_same_fields(&self, index: &Document) -> bool {
         index.get_document("key").is_ok_and(|key| key.keys().eq(self.key.keys()))
     }
@@ -127,6 +148,9 @@ impl Needed {
         let key = index.get_document("key").ok()?;
         if key.values().any(|direction| number(Some(direction)).is_none()) {
             return Some("it is of another kind (text, hashed, geo)".to_owned());
+        }
+        if !self.purpose.is_unique() && !self.has_its_order(key) {
+            return Some("it is in another order".to_owned());
         }
         if index.contains_key("collation") {
             return Some("it has a collation, to which different participants may be the same".to_owned());
@@ -143,6 +167,27 @@ impl Needed {
             Err(_) => None,
         }
     }
+
+    /// Whether an index on the same fields gives its rows in the order of this one, or in the opposite one. The first
+    /// field is always equal to one value, so its direction is of no matter.
+    fn has_its_order(&self, key: &Document) -> bool {
+        let is_descending = |direction| number(Some(direction)).is_some_and(|direction| direction < 0);
+        let mut turned = key
+            .values()
+            .zip(self.key.values())
+            .skip(1)
+            .map(|(is, needed)| is_descending(is) != is_descending(needed));
+        let first = turned.next();
+        turned.all(|is_turned| Some(is_turned) == first)
+    }
+}
+
+/// Whether all documents with a value in the field are found by this index.
+pub(crate) fn finds_all_by(index: &Document, path: &str) -> bool {
+    let first = index.get_document("key").ok().and_then(|key| key.iter().next());
+    first.is_some_and(|(name, direction)| name == path && number(Some(direction)).is_some())
+        && !["collation", "partialFilterExpression"].iter().any(|option| index.contains_key(*option))
+        && !["hidden", "sparse"].iter().any(|option| flag(index, option))
 }
 
 fn flag(index: &Document, name: &str) -> bool {

@@ -1,19 +1,15 @@
-//! Sending, beside merges: a message is stored first and its chat touched then, and the touch tells whether the chat
-//! was merged away meanwhile.
+//! Sending, beside merges: a message is stored first and its chat raised after that. The raise tells readers that there is
+//! something new, a merge that the chat has changed, and the sender whether the chat was merged away.
 
-use mongodb::{
-    bson::{Document, RawDocumentBuf, doc},
-    results::UpdateResult,
-};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use onechat_core::{Message, NewMessage, Sent, StoreError};
 
 use crate::{
     attempt::{Deadline, Pauses, until},
     codec::{StoredChat, date, id_value},
     collections::{Collections, MOST_HOPS},
-    error::{Written, code, code_of, number},
+    error::{Written, code, code_of},
     guard::Guard,
-    hold,
     index::simple,
 };
 
@@ -35,26 +31,20 @@ impl Collections {
     pub(crate) async fn send(&self, message: &NewMessage, guard: &Guard) -> Result<Option<Sent>, StoreError> {
         let Some(chat) = self.by_id(&message.chat).await? else { return Ok(None) };
         guard.refuses_messages()?;
-        self.send_to(chat, message, guard.has_history()).await
+        self.send_to(chat, message).await
     }
 
     /// Sends to a chat as it was found, which may be gone by now.
     ///
     /// A merge points the messages of a chat elsewhere and then removes it. One that is stored too late for the
-    /// former finds the chat gone when it touches it, and follows it; one whose touch comes before the removal makes
-    /// that fail, as the chat has changed, and the merge looks again. So while the collection is being migrated
-    /// (`merges`), on a replica set, the touch always writes, whatever time the message has. What escapes all the same, since there are
-    /// no transactions or the merge is one of `onechat watch`, is found by the sweep.
-    async fn send_to(
-        &self,
-        mut chat: StoredChat,
-        message: &NewMessage,
-        merges: bool,
-    ) -> Result<Option<Sent>, StoreError> {
+    /// former finds the chat gone when it raises its times, and follows it; one that raises them before the removal makes
+    /// that fail, as the chat has changed, and the merge looks again. What escapes all the same, since there are no
+    /// transactions or the merge is one of `onechat watch`, is found by the sweep.
+    async fn send_to(&self, mut chat: StoredChat, message: &NewMessage) -> Result<Option<Sent>, StoreError> {
         let deadline = self.deadline();
         let mut sent = self.store(&chat, message, deadline).await?;
         for _ in 0..MOST_HOPS {
-            if self.touch(&chat, &sent, merges, deadline).await? {
+            if self.touch(&chat, &sent, deadline).await? {
                 return Ok(Some(sent));
             }
             let Some(next) = self.by_id(&chat.chat.id).await? else {
@@ -194,58 +184,41 @@ impl Collections {
         Ok(sent)
     }
 
-    /// Moves the chat's activity forward, never back. Whether the chat is there.
-    async fn touch(
-        &self,
-        chat: &StoredChat,
-        sent: &Sent,
-        merges: bool,
-        deadline: Deadline,
-    ) -> Result<bool, StoreError> {
-        let (fields, at) = (&self.codec.mapping().fields, date(sent.message.created_at));
-        let touch = doc! { "$max": { &fields.last_message_at: at.clone(), &fields.updated_at: at } };
-        let touched = self.change(chat, touch, deadline).await?;
-        let is_there = touched.matched_count > 0;
-        // Something later was there already, so nothing was written that a merge would run into.
-        if is_there && touched.modified_count == 0 && merges && sent.created && self.is_replicated {
-            return self.mark(chat, deadline).await;
-        }
-        Ok(is_there)
-    }
-
-    /// Writes to the chat without changing it: a merge that has read it before fails, and looks again. Whether the chat is there.
+    /// Raises the chat's times, after the message can be read by everybody. Whether the chat is there.
     ///
-    /// Both halves are one transaction: a mark that others could see would be no write to the next who makes one, and a merge
-    /// could take it over.
-    async fn mark(&self, chat: &StoredChat, deadline: Deadline) -> Result<bool, StoreError> {
-        let command = hold::command(self.chats.name(), &doc! { "_id": chat.document_id.clone() });
-        until(deadline, &self.metrics, || async {
-            let mut session = self.database.client().start_session().await?;
-            session.start_transaction().await?;
-            let marked = self.database.run_command(command.clone()).session(&mut session).await;
-            let marked = match marked {
-                // A rule of the collection forbids the mark: the sweep finds what a merge has missed.
-                Err(error) if code_of(&error) == Some(code::DOCUMENT_VALIDATION_FAILURE) => return Ok(true),
-                marked => marked?,
-            };
-            if marked.contains_key("writeErrors") {
-                return Ok(true);
-            }
-            session.commit_transaction().await?;
-            Ok(number(marked.get("n")).is_some_and(|n| n > 0))
-        })
-        .await
+    /// Each new message raises both, however clocks differ and whenever they are put right: who reads the newest messages
+    /// whenever `updatedAt` has changed misses none. So a raise is never a no-op either, which a merge would not see.
+    ///
+    /// Of a message that was sent before nobody knows whether its first try came as far as this: times of others that are
+    /// later do not tell. So `updatedAt` is raised all the same, and costs readers one look in vain; the place in lists
+    /// stays, unless it is earlier than the message.
+    async fn touch(&self, chat: &StoredChat, sent: &Sent, deadline: Deadline) -> Result<bool, StoreError> {
+        let this = doc! { "_id": chat.document_id.clone() };
+        let raise = [self.raise(&date(sent.message.created_at), sent.created)];
+        let raised = until(deadline, &self.metrics, || async {
+            self.chats.update_one(this.clone(), raise.to_vec()).await.map(Some).or_else(|error| {
+                // A rule of the collection forbids it, for what is stored in the chat: the message is stored all the same.
+                let is_forbidden = code_of(&error) == Some(code::DOCUMENT_VALIDATION_FAILURE);
+                if is_forbidden { Ok(None) } else { Err(error) }
+            })
+        });
+        Ok(raised.await?.is_none_or(|raised| raised.matched_count > 0))
     }
 
-    async fn change(
-        &self,
-        chat: &StoredChat,
-        update: Document,
-        deadline: Deadline,
-    ) -> Result<UpdateResult, StoreError> {
-        let this = doc! { "_id": chat.document_id.clone() };
-        let change = || async { self.chats.update_one(this.clone(), update.clone()).await };
-        until(deadline, &self.metrics, change).await
+    /// The stage that raises the times of a chat to this one, or by a millisecond if they are there already. What is no
+    /// date is replaced.
+    fn raise(&self, at: &Bson, is_new: bool) -> Document {
+        let fields = &self.codec.mapping().fields;
+        let of = |name: &str| format!("${name}");
+        let is_date = |name: &str| doc! { "$eq": [{ "$type": of(name) }, "date"] };
+        let after = |name: &str| doc! { "$cond": [is_date(name), { "$add": [of(name), 1] }, Bson::Null] };
+        let (active, updated) = (&fields.last_message_at, &fields.updated_at);
+        // Null counts for nothing.
+        let mut activity = doc! { "$max": [at, after(active), after(&fields.created_at)] };
+        if !is_new {
+            activity = doc! { "$cond": [is_date(active), { "$max": [at, of(active)] }, activity] };
+        }
+        doc! { "$set": { active: activity, updated: { "$max": [at, after(updated)] } } }
     }
 
     async fn remove(&self, message: &Message, deadline: Deadline) -> Result<(), StoreError> {

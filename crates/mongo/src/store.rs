@@ -106,7 +106,7 @@ impl ChatStore for MongoChatStore {
     }
 
     async fn chat_for(&self, id: &ChatId, participant: &Participant) -> Result<Option<Chat>, StoreError> {
-        Ok(self.chat(id).await?.filter(|chat| chat.participants.contains(participant)))
+        self.collections.chat_for(id, participant, &self.guard).await
     }
 
     async fn chats_of(
@@ -115,7 +115,7 @@ impl ChatStore for MongoChatStore {
         size: PageSize,
         after: Option<&ChatCursor>,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {
-        self.collections.chats_of(participant, size, after).await
+        self.collections.chats_of(participant, size, after, &self.guard).await
     }
 
     async fn send(&self, message: NewMessage) -> Result<Option<Sent>, StoreError> {

@@ -212,7 +212,7 @@ finding_kinds! {
     /// A message whose sender is not a participant of its chat.
     ForeignSender = "foreign_sender", I4, Error,
         "Find out how the messages came into the chat: their senders are not in it.";
-    /// The time of a chat's newest message is not the one stored with the chat.
+    /// A message is newer than the time that its chat stands at in lists.
     WrongActivity = "wrong_activity", I4, Error,
         "Correct lastMessageAt of the chats named: lists show them in the wrong place.";
     /// A chat that has messages and no time of the newest one.

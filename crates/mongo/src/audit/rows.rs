@@ -50,7 +50,7 @@ impl MongoAudit {
         let fields = &self.codec.mapping().fields;
         let active = field(document, &fields.last_message_at).and_then(RawBsonRef::as_datetime);
         let set = set.map(text).unwrap_or_default();
-        let item = Seen::packed(&id_of(document), active, &set);
+        let item = Seen::packed(&id_of(document), active, true, &set);
         join.add(field(document, "_id").unwrap_or(RawBsonRef::Null), CHAT, &item)?;
         match self.codec.id_field() {
             "_id" => Ok(()),
@@ -68,7 +68,9 @@ impl MongoAudit {
         told: &mut Told<'_>,
     ) -> Result<u64, StoreError> {
         let (mapping, fields) = (self.codec.mapping(), &self.codec.mapping().message_fields);
-        let projection = doc! { "_id": 0, &fields.chat: 1, &fields.sender: 1, &fields.created_at: 1 };
+        let projection = doc! {
+            "_id": 0, &fields.chat: 1, &fields.sender: 1, &fields.created_at: 1, &fields.client_message_id: 1,
+        };
         let mut pass = Pass::over(&self.database, &mapping.messages, projection).await?;
         while pass.advance().await? {
             let message = pass.document();
@@ -76,7 +78,8 @@ impl MongoAudit {
             let at = field(message, &fields.created_at).and_then(RawBsonRef::as_datetime);
             let sender = field(message, &fields.sender).unwrap_or(RawBsonRef::Null);
             let sender = text_of(sender).unwrap_or_else(|| format!("{sender:?}"));
-            let item = Seen::packed(&packed(chat), at, &sender);
+            let client = field(message, &fields.client_message_id).and_then(RawBsonRef::as_str);
+            let item = Seen::packed(&packed(chat), at, client.is_some_and(|id| !id.is_empty()), &sender);
             join.add(chat, MESSAGE, &item).map_err(|error| spill_failed(&error))?;
             told.hear(&pass);
         }
@@ -164,9 +167,15 @@ impl MongoAudit {
         if others > 0 {
             findings.add(FindingKind::OtherIdForm, || format!("{others} in chat {}", shown(&id)));
         }
-        let newest = messages.iter().filter_map(|message| message.at).max();
+        // Other programs may not raise the chat's time with their messages: that is no damage, once there is one.
+        let has_none = chat.at.is_none();
+        let newest = messages
+            .iter()
+            .filter(|message| has_none || message.is_ours)
+            .filter_map(|message| message.at)
+            .max();
         if let Some(newest) = newest.filter(|newest| Some(*newest) > chat.at) {
-            suspects.behind(Behind { id, newest, has_none: chat.at.is_none() });
+            suspects.behind(Behind { id, newest, has_none });
         }
     }
 
@@ -184,20 +193,24 @@ impl MongoAudit {
 struct Seen<'a> {
     id: &'a [u8],
     at: Option<i64>,
+    /// Whether it is written as we write it.
+    is_ours: bool,
     text: &'a str,
 }
 
 impl<'a> Seen<'a> {
-    fn packed(id: &[u8], at: Option<DateTime>, text: &str) -> Vec<u8> {
+    fn packed(id: &[u8], at: Option<DateTime>, is_ours: bool, text: &str) -> Vec<u8> {
         let at = at.map_or(i64::MIN, DateTime::timestamp_millis);
-        pair(id, &[&at.to_le_bytes()[..], text.as_bytes()].concat())
+        pair(id, &[&at.to_le_bytes()[..], &[u8::from(is_ours)], text.as_bytes()].concat())
     }
 
     fn of(item: &'a [u8]) -> Self {
         let (id, rest) = unpair(item);
         let (at, text) = rest.split_first_chunk().expect("it begins with a time");
         let at = Some(i64::from_le_bytes(*at)).filter(|at| *at != i64::MIN);
-        Self { id, at, text: std::str::from_utf8(text).unwrap_or_default() }
+        let (is_ours, text) = text.split_first().expect("it says whose it is");
+        let is_ours = *is_ours == 1;
+        Self { id, at, is_ours, text: std::str::from_utf8(text).unwrap_or_default() }
     }
 }
 

@@ -171,7 +171,11 @@ impl MongoMigrator {
             control.pace(1).await?;
             control.note(&format!("building the index {} of {}", needed.name, needed.collection));
             match indexes.build(&needed, needed.purpose.is_unique()).await {
-                Err(in_the_way @ (IndexError::Duplicates { .. } | IndexError::InTheWay { .. })) => {
+                Err(
+                    in_the_way @ (IndexError::Duplicates { .. }
+                    | IndexError::InTheWay { .. }
+                    | IndexError::Arrays { .. }),
+                ) => {
                     control.note(&format!("{} was not made: {in_the_way}", needed.name));
                 }
                 other => other.map_err(of_index)?,

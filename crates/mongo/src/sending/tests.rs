@@ -50,7 +50,7 @@ impl Merged {
     }
 
     async fn send(&self, message: &NewMessage) -> Option<Sent> {
-        self.collections.send_to(self.stale.clone(), message, true).await.unwrap()
+        self.collections.send_to(self.stale.clone(), message).await.unwrap()
     }
 
     /// Stores a message as somebody else did, in this chat.

@@ -51,10 +51,17 @@ async fn every_kind_of_damage_is_found() {
     let message = |chat: ObjectId, sender: &str, ms: i64| {
         doc! { "chatId": chat, "sender": sender, "text": "hi", "createdAt": DateTime::from_millis(ms) }
     };
-    let (nowhere, behind, silent) = (ObjectId::new(), ObjectId::new(), ObjectId::new());
+    let sent_by_us = |chat: ObjectId, sender: &str, ms: i64| {
+        let mut message = message(chat, sender, ms);
+        message.insert("clientMessageId", "m1");
+        message
+    };
+    let [nowhere, behind, silent, foreign, ahead] = std::array::from_fn(|_| ObjectId::new());
     let chats = [
         doc! { "_id": behind, "participants": ["k", "l"], "participantsKey": "k_l", "lastMessageAt": at(8000) },
         doc! { "_id": silent, "participants": ["m", "n"], "participantsKey": "m_n" },
+        doc! { "_id": foreign, "participants": ["o", "p"], "participantsKey": "o_p", "lastMessageAt": at(8000) },
+        doc! { "_id": ahead, "participants": ["q", "r"], "participantsKey": "q_r", "lastMessageAt": at(9001) },
     ];
     place.chats().insert_many(chats).await.unwrap();
     messages
@@ -63,8 +70,12 @@ async fn every_kind_of_damage_is_found() {
             message(sound, "mallory", 5000),
             message(nowhere, "a", 1),
             message(nowhere, "b", 2),
-            message(behind, "k", 9000),
+            sent_by_us(behind, "k", 9000),
+            // Other programs do not raise the time.
+            message(foreign, "o", 9000),
             message(silent, "m", 9000),
+            // Raised above the message, as by clocks that differ.
+            sent_by_us(ahead, "q", 9000),
         ])
         .await
         .unwrap();
@@ -81,7 +92,7 @@ async fn every_kind_of_damage_is_found() {
         .unwrap();
 
     let report = audit(&place, KeyFormat::Joined).await;
-    assert_eq!((report.chats, report.messages, report.aliases), (11, 6, 3));
+    assert_eq!((report.chats, report.messages, report.aliases), (13, 8, 3));
     let found: Vec<(FindingKind, u64)> =
         report.findings.iter().map(|finding| (finding.kind, finding.count)).collect();
     assert_eq!(

@@ -1,12 +1,6 @@
 //! Ids of merged chats go on working in every call, and a message that is on its way while its chat is merged arrives.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{TryStreamExt as _, future::join_all};
 use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
@@ -17,6 +11,7 @@ use onechat_core::{
 use onechat_migrate::{GroupPlan, Uncontrolled};
 use onechat_mongo::RunKind;
 use onechat_mongod::{Deployment, shared_replica_set, shared_standalone};
+use tokio::sync::watch;
 
 use crate::{
     old_data::migrator,
@@ -61,8 +56,8 @@ async fn a_ring_of_aliases_ends() {
     assert!(store.send(world.message(&id("two"), "ann", "m1")).await.unwrap().is_none());
 }
 
-/// Senders write to the old ids all the while. Their clock is behind what the chats have seen, so a mere `$max` on
-/// them would write nothing, and a merge would not notice the sender. They are quicker than a merge: it has to make them wait.
+/// Senders write to the old ids during the merges. Their clock is behind what the chats have seen. On a replica set they never
+/// stop: they are quicker than a merge, which has to make them wait. On a standalone it cannot, so each stops after some.
 async fn sent_during_merges(deployment: &Deployment, sweeps: bool) {
     const GROUPS: usize = 30;
     let place = Place::on(deployment).await;
@@ -92,15 +87,19 @@ async fn sent_during_merges(deployment: &Deployment, sweeps: bool) {
 
     let mut acknowledged = Vec::new();
     for (survivor, loser) in groups {
-        let is_merged = Arc::new(AtomicBool::new(false));
+        let (merged, is_merged) = watch::channel(false);
         let senders: Vec<_> = (0..4)
             .map(|sender| {
-                let (store, world, is_merged) =
-                    (Arc::clone(&store), Arc::clone(&world), Arc::clone(&is_merged));
+                let (store, world, mut is_merged) =
+                    (Arc::clone(&store), Arc::clone(&world), is_merged.clone());
+                let most = if sweeps { (sender + acknowledged.len()) % 8 } else { usize::MAX };
                 tokio::spawn(async move {
                     let (mut sent, mut after) = (Vec::new(), 0);
                     while after < 2 {
-                        after += usize::from(is_merged.load(Ordering::Acquire));
+                        if sent.len() >= most {
+                            is_merged.wait_for(|is_merged| *is_merged).await.expect("the merge ends");
+                        }
+                        after += usize::from(*is_merged.borrow());
                         let name = format!("{loser} {sender} {}", sent.len());
                         let message = world.message(&id(&loser.to_hex()), "ann", &name);
                         let answer = store
@@ -115,10 +114,18 @@ async fn sent_during_merges(deployment: &Deployment, sweeps: bool) {
                 })
             })
             .collect();
-        let mut plan = std::iter::once(Ok(plans.remove(&survivor).expect("a plan for each")));
-        let report = migrator.apply(&lease, &run, &mut plan, &Uncontrolled).await.expect("it answers");
-        assert_eq!((report.groups, report.losers), (1, 1), "{report:?}");
-        is_merged.store(true, Ordering::Release);
+        let plan = plans.remove(&survivor).expect("a plan for each");
+        loop {
+            let mut plan = std::iter::once(Ok(plan.clone()));
+            let report = migrator.apply(&lease, &run, &mut plan, &Uncontrolled).await.expect("it answers");
+            // Without transactions a chat that is written to is spared until the next pass.
+            if sweeps && report.groups == 0 {
+                continue;
+            }
+            assert_eq!((report.groups, report.losers), (1, 1), "{report:?}");
+            break;
+        }
+        merged.send_replace(true);
         for sent in join_all(senders).await {
             acknowledged.extend(sent.expect("a sender ends").into_iter().map(|sent| (survivor, sent)));
         }
@@ -138,10 +145,18 @@ async fn sent_during_merges(deployment: &Deployment, sweeps: bool) {
             "{name} is not where its chat is"
         );
     }
-    let survivors: Vec<Document> = chats.into_iter().step_by(2).collect();
+    let without_times = |mut chat: Document| {
+        for name in ["lastMessageAt", "updatedAt"] {
+            let at = chat.remove(name).and_then(|at| at.as_datetime().copied()).expect("a date");
+            assert!(at >= later, "{name} went back");
+        }
+        chat
+    };
+    let survivors: Vec<Document> = chats.into_iter().step_by(2).map(without_times).collect();
     let chats = place.chats();
     let find = chats.find(doc! {}).sort(doc! { "_id": 1 });
     let left: Vec<Document> = find.await.expect("it answers").try_collect().await.expect("it answers");
+    let left: Vec<Document> = left.into_iter().map(without_times).collect();
     assert_eq!(left, survivors, "no trace stays in a chat");
 }
 

@@ -1,0 +1,217 @@
+//! The order of a participant's chats, and what to ask an index for to get the next of them.
+//!
+//! A chat stands at the time of its newest message, else at that of its creation, else at the age of its `_id`. No index
+//! holds the first of three that is there, so the list is made of three parts that indexes hold in order. Nothing is
+//! stored for it: rows of other programs stand where they belong, whatever they were written by.
+
+use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc, oid::ObjectId};
+use onechat_core::{Chat, ChatCursor, Page, PageSize, StoreError, Timestamp};
+
+use crate::codec::{Codec, age, date, field};
+
+/// The part of a list that begins after a cursor.
+pub(crate) struct List<'a> {
+    pub(crate) codec: &'a Codec,
+    pub(crate) member: Bson,
+    after: Option<(Timestamp, Bson)>,
+}
+
+/// A part of the list: what to ask for, and in which order.
+pub(crate) struct Part {
+    pub(crate) filter: Document,
+    pub(crate) sort: Document,
+}
+
+impl<'a> List<'a> {
+    pub(crate) fn new(codec: &'a Codec, member: Bson, after: Option<&ChatCursor>) -> Self {
+        // No chat has an id that cannot be written.
+        let id = |after: &ChatCursor| codec.id(&after.id).unwrap_or(Bson::MinKey);
+        Self { codec, member, after: after.map(|after| (after.at, id(after))) }
+    }
+
+    /// Chats with a time of their newest message.
+    pub(crate) fn active(&self) -> Part {
+        self.dated(&self.codec.mapping().fields.last_message_at, &doc! {})
+    }
+
+    /// Chats without one, but with a time of their creation.
+    pub(crate) fn silent(&self) -> Part {
+        let fields = &self.codec.mapping().fields;
+        self.dated(&fields.created_at, &doc! { &fields.last_message_at: Bson::Null })
+    }
+
+    /// Chats with neither; nothing if the cursor is behind all of them.
+    pub(crate) fn undated(&self) -> Option<Part> {
+        let fields = &self.codec.mapping().fields;
+        let id_field = self.codec.id_field();
+        let mut filter = doc! {
+            self.codec.participants_path(): self.member.clone(),
+            &fields.last_message_at: Bson::Null,
+            &fields.created_at: Bson::Null,
+        };
+        match self.after.as_ref().map_or(Ids::All, |(at, id)| self.undated_after(*at, id)) {
+            Ids::All => {}
+            Ids::Below(id) => drop(filter.insert(id_field, below(&id))),
+            Ids::None => return None,
+        }
+        Some(Part { filter, sort: doc! { id_field: -1 } })
+    }
+
+    /// Chats with something in this field, which may be no date: they must not be left out silently.
+    fn dated(&self, by: &str, also: &Document) -> Part {
+        let id_field = self.codec.id_field();
+        let with = |conditions: Document| {
+            let mut filter = doc! { self.codec.participants_path(): self.member.clone() };
+            filter.extend(also.clone());
+            filter.extend(conditions);
+            filter
+        };
+        let filter = match &self.after {
+            None => with(doc! { by: { "$ne": Bson::Null } }),
+            // Two scans that the server merges: however many chats stand at one moment, none is read in vain.
+            Some((at, id)) => {
+                let earlier = doc! { by: { "$ne": Bson::Null, "$not": { "$gte": date(*at) } } };
+                let same = doc! { by: date(*at), id_field: below(id) };
+                doc! { "$or": [with(earlier), with(same)] }
+            }
+        };
+        Part { filter, sort: doc! { by: -1, id_field: -1 } }
+    }
+
+    /// Which ids the chats without dates have that come after the position.
+    fn undated_after(&self, at: Timestamp, id: &Bson) -> Ids {
+        let ms = at.unix_ms();
+        if ms < 0 {
+            return Ids::None;
+        }
+        if !self.has_ages() {
+            return if ms == 0 { Ids::Below(id.clone()) } else { Ids::All };
+        }
+        let second = ms / 1000;
+        let Some(next) = first_of(second + 1) else { return Ids::All };
+        if ms % 1000 != 0 {
+            return Ids::Below(next.into());
+        }
+        let first = first_of(second).unwrap_or(next);
+        Ids::Below(match id {
+            Bson::ObjectId(id) => (*id).clamp(first, next).into(),
+            // Every other id is below all ObjectIds, and as old as can be.
+            other if second == 0 => other.clone(),
+            _ => first.into(),
+        })
+    }
+
+    /// Whether ids tell an age in the order in which an index holds them.
+    fn has_ages(&self) -> bool {
+        self.codec.id_field() == "_id"
+    }
+
+    /// An expression for the time that a chat stands at.
+    pub(crate) fn position(&self) -> Document {
+        let fields = &self.codec.mapping().fields;
+        let of = |name: &str| format!("${name}");
+        let zero = doc! { "$toDate": 0_i64 };
+        let from_id = if self.has_ages() {
+            doc! { "$cond": [{ "$eq": [{ "$type": "$_id" }, "objectId"] }, { "$toDate": "$_id" }, zero] }
+        } else {
+            zero
+        };
+        doc! { "$ifNull": [of(&fields.last_message_at), of(&fields.created_at), from_id] }
+    }
+
+    /// Chats after the cursor, if there is one, of rows that have their position in this field.
+    pub(crate) fn after_by(&self, position: &str) -> Option<Document> {
+        let (at, id) = self.after.as_ref()?;
+        Some(doc! { "$or": [
+            { position: { "$not": { "$gte": date(*at) } } },
+            { position: date(*at), self.codec.id_field(): below(id) },
+        ] })
+    }
+
+    /// The page that these rows begin with, of which there is one more if there is another page.
+    pub(crate) fn page(
+        &self,
+        rows: Vec<RawDocumentBuf>,
+        size: PageSize,
+    ) -> Result<Page<Chat, ChatCursor>, StoreError> {
+        let mut rows: Vec<Row> = rows.into_iter().map(|document| self.row(document)).collect();
+        rows.sort_by(|one, other| (other.at_ms, &other.id).cmp(&(one.at_ms, &one.id)));
+        // A chat whose first message comes between two reads is in both: the later of its places is the right one.
+        let mut seen = std::collections::HashSet::new();
+        rows.retain(|row| seen.insert(row.id.clone()));
+        let more = rows.len() > size.get();
+        rows.truncate(size.get());
+        let chats = rows.iter().map(|row| Ok(self.codec.chat(&row.document)?.chat));
+        let items = chats.collect::<Result<Vec<Chat>, StoreError>>()?;
+        let at = rows.last().and_then(|row| Timestamp::from_unix_ms(row.at_ms));
+        let next =
+            at.zip(items.last()).filter(|_| more).map(|(at, chat)| ChatCursor { at, id: chat.id.clone() });
+        Ok(Page { items, next })
+    }
+
+    fn row(&self, document: RawDocumentBuf) -> Row {
+        let fields = &self.codec.mapping().fields;
+        let set = |name: &str| field(&document, name).filter(|value| *value != RawBsonRef::Null);
+        let at_ms = match set(&fields.last_message_at).or_else(|| set(&fields.created_at)) {
+            Some(RawBsonRef::DateTime(at)) => at.timestamp_millis(),
+            // Where the index has what is no date. The page that comes to it fails, as the chat is damaged.
+            Some(
+                RawBsonRef::Timestamp(_)
+                | RawBsonRef::RegularExpression(_)
+                | RawBsonRef::DbPointer(_)
+                | RawBsonRef::JavaScriptCode(_)
+                | RawBsonRef::JavaScriptCodeWithScope(_)
+                | RawBsonRef::MaxKey,
+            ) => i64::MAX,
+            Some(_) => i64::MIN,
+            None if self.has_ages() => {
+                let id = field(&document, "_id").and_then(|id| Bson::try_from(id).ok());
+                id.map_or(0, |id| age(&id).unix_ms())
+            }
+            None => 0,
+        };
+        let id = rank(field(&document, self.codec.id_field()));
+        Row { at_ms, id, document }
+    }
+}
+
+/// A chat of the list with what its place depends on.
+struct Row {
+    at_ms: i64,
+    id: (u8, Vec<u8>),
+    document: RawDocumentBuf,
+}
+
+/// Ids of a part.
+enum Ids {
+    All,
+    Below(Bson),
+    None,
+}
+
+/// Every id below this one. Comparisons find values of one type only, and below ObjectIds there are strings as well.
+fn below(id: &Bson) -> Document {
+    if id.as_object_id().is_some() {
+        doc! { "$not": { "$gte": id.clone() } }
+    } else {
+        doc! { "$lt": id.clone() }
+    }
+}
+
+/// The least ObjectId of this second since 1970; nothing if ObjectIds cannot name it.
+fn first_of(second: i64) -> Option<ObjectId> {
+    let second = u32::try_from(second).ok()?;
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&second.to_be_bytes());
+    Some(ObjectId::from_bytes(bytes))
+}
+
+/// Ids in the order of BSON. Chats with ids of other types are damaged.
+fn rank(id: Option<RawBsonRef<'_>>) -> (u8, Vec<u8>) {
+    match id {
+        Some(RawBsonRef::String(text)) => (0, text.as_bytes().to_vec()),
+        Some(RawBsonRef::Binary(binary)) => (1, binary.bytes.to_vec()),
+        Some(RawBsonRef::ObjectId(id)) => (2, id.bytes().to_vec()),
+        other => (3, format!("{other:?}").into_bytes()),
+    }
+}

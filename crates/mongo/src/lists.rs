@@ -1,0 +1,110 @@
+//! The chats of a participant, page by page. What a page costs does not grow with the list: indexes hold its parts in
+//! order, and each gives no more than a page from the cursor on.
+
+use futures_util::TryStreamExt as _;
+use mongodb::{
+    bson::{RawDocumentBuf, doc},
+    options::Hint,
+};
+use onechat_core::{Chat, ChatCursor, Page, PageSize, Participant, StoreError};
+
+use crate::{
+    attempt::{Deadline, until},
+    collections::{Collections, one_more},
+    error::{code, code_of},
+    guard::{Guard, ListIndexes},
+    index::simple,
+    list_order::{List, Part},
+};
+
+/// The field that lists are sorted by, which exists only while a list is made without an index.
+const POSITION: &str = "__onechat_position";
+
+impl Collections {
+    /// The chats of a participant from the cursor on, latest first.
+    pub(crate) async fn chats_of(
+        &self,
+        participant: &Participant,
+        size: PageSize,
+        after: Option<&ChatCursor>,
+        guard: &Guard,
+    ) -> Result<Page<Chat, ChatCursor>, StoreError> {
+        let Some(member) = self.codec.participant(participant) else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        let list = List::new(&self.codec, member, after);
+        let deadline = self.deadline();
+        if let Some(indexes) = guard.list_indexes() {
+            if let Some(rows) = self.indexed(&list, size, &indexes, deadline).await? {
+                return list.page(rows, size);
+            }
+            // An index that was named is not there.
+            let _ = guard.check().await;
+        }
+        list.page(self.computed(&list, size, deadline).await?, size)
+    }
+
+    /// At least as many of the next chats as a page and one more has; nothing if an index is gone.
+    ///
+    /// A chat goes from the silent part to the active one with its first message. It must not be missed by both, so
+    /// the active part is read last.
+    async fn indexed(
+        &self,
+        list: &List<'_>,
+        size: PageSize,
+        indexes: &ListIndexes,
+        deadline: Deadline,
+    ) -> Result<Option<Vec<RawDocumentBuf>>, StoreError> {
+        let undated = async {
+            match list.undated() {
+                Some(part) => self.part(part, &indexes.silent, size, deadline).await,
+                None => Ok(Some(Vec::new())),
+            }
+        };
+        let silent = self.part(list.silent(), &indexes.silent, size, deadline);
+        let (Some(undated), Some(silent)) = tokio::try_join!(undated, silent)? else { return Ok(None) };
+        let active = self.part(list.active(), &indexes.active, size, deadline).await?;
+        Ok(active.map(|active| [active, silent, undated].concat()))
+    }
+
+    /// The first chats of a part. The index is named: without it the server would sort all of them.
+    async fn part(
+        &self,
+        part: Part,
+        index: &str,
+        size: PageSize,
+        deadline: Deadline,
+    ) -> Result<Option<Vec<RawDocumentBuf>>, StoreError> {
+        until(deadline, &self.metrics, || async {
+            let find = self.chats.find(part.filter.clone()).sort(part.sort.clone()).limit(one_more(size));
+            let find = find.hint(Hint::Name(index.to_owned())).collation(simple());
+            match find.max_time(deadline.server_time()).await {
+                Err(error) if code_of(&error) == Some(code::BAD_VALUE) => Ok(None),
+                found => found?.try_collect().await.map(Some),
+            }
+        })
+        .await
+    }
+
+    /// The same without indexes: the server reads all chats of the participant and sorts them, for each page.
+    async fn computed(
+        &self,
+        list: &List<'_>,
+        size: PageSize,
+        deadline: Deadline,
+    ) -> Result<Vec<RawDocumentBuf>, StoreError> {
+        let mut stages = vec![
+            doc! { "$match": { self.codec.participants_path(): list.member.clone() } },
+            doc! { "$set": { POSITION: list.position() } },
+        ];
+        stages.extend(list.after_by(POSITION).map(|after| doc! { "$match": after }));
+        stages.push(doc! { "$sort": { POSITION: -1, self.codec.id_field(): -1 } });
+        stages.push(doc! { "$limit": one_more(size) });
+        until(deadline, &self.metrics, || async {
+            let rows = self.chats.aggregate(stages.clone()).max_time(deadline.server_time());
+            let rows = rows.collation(simple());
+            rows.with_type::<RawDocumentBuf>().await?.try_collect().await
+        })
+        .await
+    }
+}

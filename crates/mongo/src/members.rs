@@ -1,0 +1,139 @@
+//! A chat by its id, for a participant of it. To everybody else it must be as absent as one that does not exist, and the
+//! time of the answer must not tell the two apart (I6).
+//!
+//! So the id and the participant decide together, in an index of both: the document of a chat of others is never
+//! fetched. And a miss costs the same commands whether there is no such chat, a chat of others, or an alias of one.
+
+use futures_util::TryStreamExt as _;
+use mongodb::{
+    action::{Action as _, Find},
+    bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc},
+    options::{Collation, Hint},
+};
+use onechat_core::{Chat, ChatId, Participant, StoreError};
+
+use crate::{
+    attempt::until,
+    codec::{field, forms_of, text_of},
+    collections::{ALIASES, Collections, MOST_HOPS},
+    error::{code, code_of},
+    guard::Guard,
+    index::simple,
+};
+
+impl Collections {
+    /// The chat with this id, or the one that it is an alias of, if this is a participant of it.
+    pub(crate) async fn chat_for(
+        &self,
+        id: &ChatId,
+        participant: &Participant,
+        guard: &Guard,
+    ) -> Result<Option<Chat>, StoreError> {
+        let index = guard.member_hint();
+        let asked = Asked { participant, index: index.as_deref() };
+        let mut ids = vec![id.clone()];
+        if let Some(chat) = self.first_of(&ids, &asked).await? {
+            return Ok(Some(chat));
+        }
+        for _ in 0..MOST_HOPS {
+            // Looked for even if it is no alias, so that nothing can be told from the time.
+            ids = self.chain(id).await?;
+            if let Some(chat) = self.first_of(&ids, &asked).await? {
+                return Ok(Some(chat));
+            }
+            if let Some(chat) = self.surely_one_of(&ids, &asked).await? {
+                return Ok(Some(chat));
+            }
+            // The chat may have been merged since its ids were read.
+            if self.chain(id).await? == ids {
+                return Ok(None);
+            }
+        }
+        Err(StoreError::Unavailable("the chat was merged over and over while it was looked for".to_owned()))
+    }
+
+    /// The id, and what it is an alias of, one after the other: one command however many there are.
+    async fn chain(&self, id: &ChatId) -> Result<Vec<ChatId>, StoreError> {
+        let deadline = self.deadline();
+        let depth = i64::try_from(MOST_HOPS).unwrap_or(i64::MAX);
+        let stages = [
+            doc! { "$match": { "_id": id.as_str() } },
+            doc! { "$graphLookup": {
+                "from": ALIASES, "startWith": "$chat", "connectFromField": "chat", "connectToField": "_id",
+                "as": "next", "maxDepth": depth, "depthField": "depth",
+            } },
+        ];
+        let found: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
+            let rows = self.aliases.aggregate(stages.clone()).max_time(deadline.server_time());
+            rows.with_type::<RawDocumentBuf>().await?.try_collect().await
+        })
+        .await?;
+        let mut ids = vec![id.clone()];
+        let Some(alias) = found.first() else { return Ok(ids) };
+        let target = |alias: &RawDocument| {
+            let target = field(alias, "chat").and_then(text_of).and_then(|id| ChatId::new(id).ok());
+            target.ok_or_else(|| StoreError::Corrupt(format!("the alias {id} names no chat")))
+        };
+        ids.push(target(alias)?);
+        let next = field(alias, "next").and_then(RawBsonRef::as_array).into_iter().flatten();
+        let mut next: Vec<_> = next.filter_map(|alias| alias.ok()?.as_document()).collect();
+        next.sort_by_key(|alias| field(alias, "depth").and_then(RawBsonRef::as_i64));
+        for alias in next {
+            ids.push(target(alias)?);
+        }
+        Ok(ids)
+    }
+
+    /// The participant's chat with the first of these ids that there is one for.
+    async fn first_of(&self, ids: &[ChatId], asked: &Asked<'_>) -> Result<Option<Chat>, StoreError> {
+        let deadline = self.deadline();
+        let filter = self.is_member(ids, asked);
+        let find = |index: Option<&str>| {
+            let find = self.chats.find(filter.clone()).max_time(deadline.server_time());
+            let find = find.optional(index.map(|name| Hint::Name(name.to_owned())), Find::hint);
+            find.optional(self.collation_of_members(index), Find::collation)
+        };
+        let found: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
+            match find(asked.index).await {
+                // The index that was named is not there.
+                Err(error) if code_of(&error) == Some(code::BAD_VALUE) => {
+                    find(None).await?.try_collect().await
+                }
+                found => found?.try_collect().await,
+            }
+        })
+        .await?;
+        let mut chats = Vec::with_capacity(1);
+        for document in &found {
+            chats.push(self.codec.chat(document)?.chat);
+        }
+        chats.sort_by_key(|chat| ids.iter().position(|id| *id == chat.id));
+        // A collation may take others for the participant.
+        Ok(chats.into_iter().find(|chat| chat.participants.contains(asked.participant)))
+    }
+
+    /// The same, from a primary that is sure to be one.
+    async fn surely_one_of(&self, ids: &[ChatId], asked: &Asked<'_>) -> Result<Option<Chat>, StoreError> {
+        let (filter, collation) = (self.is_member(ids, asked), self.collation_of_members(asked.index));
+        let found = self.surely(filter, collation, asked.index).await?;
+        Ok(found.map(|found| found.chat).filter(|chat| chat.participants.contains(asked.participant)))
+    }
+
+    fn is_member(&self, ids: &[ChatId], asked: &Asked<'_>) -> Document {
+        let ids: Vec<Bson> = ids.iter().filter_map(|id| self.codec.id(id)).collect();
+        doc! {
+            self.codec.participants_path(): { "$in": forms_of(asked.participant.as_str()) },
+            self.codec.id_field(): { "$in": ids },
+        }
+    }
+
+    fn collation_of_members(&self, index: Option<&str>) -> Option<Collation> {
+        if index.is_some() { Some(simple()) } else { self.collation_of_ids() }
+    }
+}
+
+/// Who asks, and the index that answers.
+struct Asked<'a> {
+    participant: &'a Participant,
+    index: Option<&'a str>,
+}

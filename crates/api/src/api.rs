@@ -11,7 +11,8 @@ use prometheus_client::registry::Registry;
 
 use crate::{
     auth::Authenticator,
-    docs, endpoints,
+    docs,
+    endpoints::{self, Readiness},
     metrics::ApiMetrics,
     middleware::{Frame, FrameContext},
     problem::{Code, Problem},
@@ -89,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: ApiMetrics,
     pub(crate) registry: Arc<Registry>,
     pub(crate) openapi_json: Bytes,
+    pub(crate) readiness: Readiness,
 }
 
 impl Api {
@@ -113,6 +115,7 @@ impl Api {
             metrics: self.metrics,
             registry: self.registry,
             openapi_json: docs::openapi_json(),
+            readiness: Readiness::default(),
         };
         let nothing_here = routing::any(|| async { StatusCode::NOT_FOUND }).layer(frame("(none)"));
         router

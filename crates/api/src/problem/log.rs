@@ -25,7 +25,9 @@ impl Problem {
             (Code::Overloaded, _) if overload_log.is_due() => {
                 tracing::warn!(event = "overload", request_id, "a request was refused: {}", self.detail);
             }
-            (Code::StoreUnavailable | Code::NotReady, _) => {
+            // Every probe meets it again: `/readyz` logs when its answer changes.
+            (Code::NotReady, _) => {}
+            (Code::StoreUnavailable, _) => {
                 tracing::error!(event = "store_unavailable", request_id, reason, "the store has failed");
             }
             (Code::StoreUnprotected, _) => {

@@ -10,7 +10,7 @@ use onechat_core::{
 use prometheus_client::registry::Registry;
 
 use crate::{
-    auth::Authenticator,
+    auth::AuthenticatorHandle,
     docs,
     endpoints::{self, Readiness},
     metrics::ApiMetrics,
@@ -26,8 +26,8 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
     /// Where new ids come from.
     pub ids: Arc<dyn IdSource>,
-    /// Who is let in.
-    pub authenticator: Authenticator,
+    /// Who is let in; may be replaced while the service runs.
+    pub authenticator: AuthenticatorHandle,
     /// What is allowed.
     pub policy: Policy,
     /// How much is taken on.
@@ -84,7 +84,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn ChatStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
-    pub(crate) authenticator: Authenticator,
+    pub(crate) authenticator: AuthenticatorHandle,
     pub(crate) policy: Policy,
     pub(crate) max_body_bytes: usize,
     pub(crate) metrics: ApiMetrics,

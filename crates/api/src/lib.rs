@@ -17,7 +17,7 @@ mod server;
 mod view;
 
 pub use api::{Api, Limits, Policy};
-pub use auth::{Authenticator, KeyError, PublicKeyAlgorithm, UnknownAlgorithm};
+pub use auth::{Authenticator, AuthenticatorHandle, KeyError, PublicKeyAlgorithm, UnknownAlgorithm};
 pub use docs::openapi;
 pub use metrics::ApiMetrics;
 pub use problem::{ProblemCode, problem_codes};

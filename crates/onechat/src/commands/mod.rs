@@ -12,6 +12,7 @@ mod migrate_dry_run;
 mod prove;
 mod prove_store;
 mod reference;
+mod reload_keys;
 mod serve;
 mod session;
 mod token;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{migrate_settings::MigrateSettings, mongo_settings::MongoSettings, resolved::LogFormat};
 
 /// A whole configuration file.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) server: ServerSettings,

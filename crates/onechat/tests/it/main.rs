@@ -23,6 +23,7 @@ mod peer;
 #[path = "../../../../xtask/src/peers.rs"]
 mod peers;
 mod proved;
+mod reload;
 mod server;
 mod shutdown;
 mod trace;

@@ -2,7 +2,9 @@
 
 mod account;
 mod audit;
+mod audit_report;
 mod backfill;
+mod baseline;
 mod enforce;
 mod guard;
 mod index;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 mod alike;
+mod audit_baseline;
 mod broken_disk;
 mod collisions;
 mod command_line;

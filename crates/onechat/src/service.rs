@@ -35,7 +35,7 @@ impl Service {
         let mut registry = Registry::default();
         let metrics = ApiMetrics::register(&mut registry);
         let store = open_store(&config.store, &mut registry).await?;
-        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        let listener = config.listen.bind().await.with_context(|| {
             format!("cannot listen on {}; choose another address with --listen", config.listen)
         })?;
         let address = listener.local_addr()?;

@@ -8,7 +8,8 @@ use std::{
 use super::{Cause, Code, Problem};
 
 impl Problem {
-    /// Logs what somebody should know of. Mistakes of clients are theirs, and counted, not logged.
+    /// Logs what somebody should know of. Mistakes of clients are theirs, and counted, not logged; `/readyz`, which every
+    /// probe asks, logs by itself when its answer changes.
     pub(crate) fn log(&self, request_id: &str, overload_log: &OverloadLog) {
         let reason = match &self.cause {
             Some(Cause::Store(text) | Cause::Panic(text)) => text,
@@ -25,8 +26,6 @@ impl Problem {
             (Code::Overloaded, _) if overload_log.is_due() => {
                 tracing::warn!(event = "overload", request_id, "a request was refused: {}", self.detail);
             }
-            // Every probe meets it again: `/readyz` logs when its answer changes.
-            (Code::NotReady, _) => {}
             (Code::StoreUnavailable, _) => {
                 tracing::error!(event = "store_unavailable", request_id, reason, "the store has failed");
             }

@@ -9,6 +9,7 @@ mod collisions;
 mod command_line;
 mod crash;
 mod crowd;
+mod documented;
 mod failover;
 mod fleet;
 mod killed;
@@ -19,6 +20,7 @@ mod migrate_read_only;
 mod migrate_refusals;
 mod mongo;
 mod mongo_index;
+mod newcomer;
 mod old_data;
 mod peer;
 #[path = "../../../../xtask/src/peers.rs"]

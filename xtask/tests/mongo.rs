@@ -1,7 +1,5 @@
 //! `cargo xtask mongo`: what it prints can be given to onechat as it is.
 
-#![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
-
 use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},

@@ -111,7 +111,9 @@ impl Baseline {
         let mut unused: HashMap<&str, Vec<&Entry>> = HashMap::new();
         for &entry in &entries {
             if let What::Rows(rows) = &entry.what {
-                rows.iter().for_each(|row| unused.entry(row).or_default().push(entry));
+                for row in rows {
+                    unused.entry(row).or_default().push(entry);
+                }
             }
         }
         let mut taking_part: Vec<&Entry> = Vec::new();
@@ -216,12 +218,11 @@ fn entry(written: Written) -> anyhow::Result<Entry> {
 
 fn kind(code: &str) -> anyhow::Result<FindingKind> {
     FindingKind::of_code(code).with_context(|| {
-        match nearest(code, FindingKind::ALL.iter().map(|kind| kind.code())) {
-            Some(nearest) => format!("{code:?} is no kind of finding; did you mean {nearest:?}?"),
-            None => {
-                let all: Vec<&str> = FindingKind::ALL.iter().map(|kind| kind.code()).collect();
-                format!("{code:?} is no kind of finding; there are {}", all.join(", "))
-            }
-        }
+        let all = || FindingKind::ALL.iter().map(|kind| kind.code());
+        let advice = nearest(code, all()).map_or_else(
+            || format!("there are {}", all().collect::<Vec<_>>().join(", ")),
+            |nearest| format!("did you mean {nearest:?}?"),
+        );
+        format!("{code:?} is no kind of finding; {advice}")
     })
 }

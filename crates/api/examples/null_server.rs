@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         // One process on one machine: nobody to tell apart.
         ids: Arc::new(ObjectIdSource::new(clock.clone(), [0; 5], 0)),
         clock,
-        authenticator: Authenticator::hs256(arguments.jwt_secret.as_bytes())?,
+        authenticator: Authenticator::hs256(arguments.jwt_secret.as_bytes())?.into(),
         policy: Policy::default(),
         limits,
         metrics: ApiMetrics::register(&mut registry),

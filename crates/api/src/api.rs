@@ -10,8 +10,9 @@ use onechat_core::{
 use prometheus_client::registry::Registry;
 
 use crate::{
-    auth::Authenticator,
-    docs, endpoints,
+    auth::AuthenticatorHandle,
+    docs,
+    endpoints::{self, Readiness},
     intake::Intake,
     metrics::ApiMetrics,
     middleware::{Frame, FrameContext},
@@ -28,8 +29,8 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
     /// Where new ids come from.
     pub ids: Arc<dyn IdSource>,
-    /// Who is let in.
-    pub authenticator: Authenticator,
+    /// Who is let in; may be replaced while the service runs.
+    pub authenticator: AuthenticatorHandle,
     /// What is allowed.
     pub policy: Policy,
     /// How much is taken on.
@@ -89,7 +90,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn ChatStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
-    pub(crate) authenticator: Authenticator,
+    pub(crate) authenticator: AuthenticatorHandle,
     pub(crate) policy: Policy,
     pub(crate) max_body_bytes: usize,
     pub(crate) query_names: QueryNames,
@@ -98,6 +99,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: ApiMetrics,
     pub(crate) registry: Arc<Registry>,
     pub(crate) openapi_json: Bytes,
+    pub(crate) readiness: Readiness,
 }
 
 impl Api {
@@ -129,6 +131,7 @@ impl Api {
             metrics: self.metrics,
             registry: self.registry,
             openapi_json: docs::openapi_json(),
+            readiness: Readiness::default(),
         };
         let nothing_here = routing::any(|| async { StatusCode::NOT_FOUND }).layer(frame("(none)"));
         router

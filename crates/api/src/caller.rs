@@ -47,7 +47,7 @@ impl FromRequestParts<Arc<Shared>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
         let Identity { participant, may_act_for_others } =
-            shared.authenticator.authenticate(&parts.headers, shared.clock.now())?;
+            shared.authenticator.current().authenticate(&parts.headers, shared.clock.now())?;
         shared.query_names.check(parts)?;
         let query = Query::of(&parts.uri)?;
         let Some(other) = query.one("as")? else {

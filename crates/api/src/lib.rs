@@ -22,7 +22,7 @@ mod unread_body;
 mod view;
 
 pub use api::{Api, Limits, Policy};
-pub use auth::{Authenticator, KeyError, PublicKeyAlgorithm, UnknownAlgorithm};
+pub use auth::{Authenticator, AuthenticatorHandle, KeyError, PublicKeyAlgorithm, UnknownAlgorithm};
 pub use docs::openapi;
 pub use metrics::ApiMetrics;
 pub use problem::{ProblemCode, problem_codes};

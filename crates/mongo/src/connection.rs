@@ -5,13 +5,20 @@ use std::time::Duration;
 use mongodb::{
     Client, Database,
     bson::doc,
+    error::ErrorKind,
     event::{EventHandler, cmap::CmapEvent},
     options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
 };
 
 use onechat_core::StoreError;
 
-use crate::{OpenError, error::reason, metrics::Pool};
+use crate::{
+    OpenError,
+    clients::close_at_the_end,
+    error::reason,
+    metrics::Pool,
+    unreachable::{Heard, Named},
+};
 
 /// How long a connection may take to be made. The driver's own ten seconds are longer than a request has.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,8 +36,16 @@ impl Connection {
     /// Connects, and sees that a primary answers.
     pub(crate) async fn open(url: &str, deadline: Duration, pool: Pool) -> Result<Self, OpenError> {
         let mut options =
-            ClientOptions::parse(url).await.map_err(|error| OpenError::ConnectionString(reason(&error)))?;
-        let name = options.default_database.clone().ok_or(OpenError::NoDatabase)?;
+            ClientOptions::parse(url).await.map_err(|error| match &*error.kind {
+                ErrorKind::DnsResolve { message, .. } => OpenError::Unavailable(format!(
+                    "the SRV record of the connection string cannot be looked up: {message}; check the name and the DNS"
+                )),
+                _ => OpenError::ConnectionString(reason(&error)),
+            })?;
+        let name = options
+            .default_database
+            .clone()
+            .ok_or_else(|| OpenError::NoDatabase { write: with_database(url) })?;
         strengthen(&mut options);
         options.app_name.get_or_insert_with(|| "onechat".to_owned());
         options.server_selection_timeout.get_or_insert(deadline);
@@ -38,15 +53,43 @@ impl Connection {
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
         options.heartbeat_freq.get_or_insert(HEARTBEAT);
         options.cmap_event_handler = Some(EventHandler::callback(move |event| count(&pool, &event)));
+        let (heard, named) = (Heard::default(), Named::of(&options, deadline));
+        heard.listen(&mut options);
         let client =
             Client::with_options(options).map_err(|error| OpenError::ConnectionString(reason(&error)))?;
+        close_at_the_end(&client);
         let database = client.database(&name);
         let hello = database.run_command(doc! { "hello": 1 }).selection_criteria(primary()).await;
-        let hello = hello.map_err(|error| OpenError::Unavailable(reason(&error)))?;
+        let hello = match hello {
+            Ok(hello) => hello,
+            Err(error) => return Err(OpenError::Unavailable(heard.explain(&error, &named).await)),
+        };
         let is_replicated =
             hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
         Ok(Self { database, is_replicated })
     }
+}
+
+/// Options whose values are no secrets, and may be shown.
+const SHOWN_OPTIONS: &[&str] = &["replicaset", "directconnection", "authsource", "tls", "ssl"];
+
+/// What to write instead of a connection string that names no database; without its user and its secrets.
+fn with_database(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("mongodb", url));
+    let (address, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let (user, hosts) =
+        address.rsplit_once('@').map_or(("", address), |(_, hosts)| ("USER:PASSWORD@", hosts));
+    let hosts = hosts.trim_end_matches('/');
+    let options: Vec<String> =
+        options.split('&').filter(|option| !option.is_empty()).map(shown_option).collect();
+    let question = if options.is_empty() { "" } else { "?" };
+    format!("{scheme}://{user}{hosts}/chat{question}{}", options.join("&"))
+}
+
+fn shown_option(option: &str) -> String {
+    let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    let value = if SHOWN_OPTIONS.contains(&name.to_ascii_lowercase().as_str()) { value } else { "…" };
+    format!("{name}={value}")
 }
 
 /// Drops the database that the connection string names, with everything in it: one that was made for a trial.

@@ -17,10 +17,13 @@ pub enum OpenError {
     ConnectionString(String),
     /// The connection string names no database.
     #[error(
-        "the connection string names no database: write it as the path, \
-         for example mongodb://db1,db2,db3/chat?replicaSet=rs0"
+        "the connection string names no database: write {write}, where `chat` may be any name; a database that does \
+         not exist yet is made by the first write"
     )]
-    NoDatabase,
+    NoDatabase {
+        /// The same connection string with a database, and without its secrets.
+        write: String,
+    },
     /// The mapping cannot be used.
     #[error("the layout of documents is not right: {0}")]
     Mapping(String),

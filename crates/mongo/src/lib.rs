@@ -4,6 +4,7 @@
 
 mod attempt;
 mod audit;
+mod clients;
 mod codec;
 mod collections;
 mod connection;
@@ -26,8 +27,10 @@ mod resolver;
 mod sending;
 mod state;
 mod store;
+mod unreachable;
 
 pub use audit::MongoAudit;
+pub use clients::closing_clients;
 pub use connection::drop_database;
 pub use error::{IndexError, OpenError};
 pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};

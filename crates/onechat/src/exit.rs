@@ -25,11 +25,12 @@ pub(crate) enum Exit {
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  done, and nothing wrong was found
-  1  an audit found an error (warnings alone are 0), or the prover a violation, or a unique
-     index is missing, or something is left to people: groups that cannot be merged, chats
-     without a key, an old writer that goes on, conflicts of an undo, a plan whose groups had
-     changed, an account that does not hold
-  2  could not run, or not to the end: wrong usage or configuration, store or server out of reach
+  1  an audit found an error that is not accepted in its --baseline (warnings alone are 0), or
+     the prover a violation, or a unique index is missing, or something is left to people:
+     groups that cannot be merged, chats without a key, an old writer that goes on, conflicts of
+     an undo, a plan whose groups had changed, an account that does not hold
+  2  could not run, or not to the end: wrong usage, configuration or baseline, store or server
+     out of reach
   3  stopped on request (Ctrl-C, SIGTERM, the flag file): the same command goes on where it stopped
   4  another run is at work on the same collection";
 

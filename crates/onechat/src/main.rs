@@ -9,6 +9,7 @@ mod control;
 mod dev;
 mod exit;
 mod logging;
+mod nearest;
 mod output;
 mod plan_file;
 mod progress;

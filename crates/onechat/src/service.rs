@@ -3,7 +3,7 @@
 use std::{fs, future::Future, net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use onechat_api::{Api, ApiMetrics, Authenticator, Drained, Limits, Policy};
+use onechat_api::{Api, ApiMetrics, Authenticator, AuthenticatorHandle, Drained, Limits, Policy};
 use onechat_core::ports::{ChatStore, Clock, IdSource};
 use onechat_mongo::{IdMapping, MongoChatStore};
 use onechat_sqlite::{SqliteChatStore, SqliteOptions};
@@ -22,6 +22,7 @@ pub(crate) struct Service {
     limits: Limits,
     drain_timeout: std::time::Duration,
     pub(crate) address: SocketAddr,
+    pub(crate) authenticator: AuthenticatorHandle,
     pub(crate) store: Arc<dyn ChatStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
@@ -30,11 +31,11 @@ pub(crate) struct Service {
 impl Service {
     /// Opens the store and the socket, in this order: who can connect can be served.
     pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
-        let authenticator = authenticator(&config.jwt)?;
+        let authenticator = AuthenticatorHandle::new(authenticator(&config.jwt)?);
         let mut registry = Registry::default();
         let metrics = ApiMetrics::register(&mut registry);
         let store = open_store(&config.store, &mut registry).await?;
-        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        let listener = config.listen.bind().await.with_context(|| {
             format!("cannot listen on {}; choose another address with --listen", config.listen)
         })?;
         let address = listener.local_addr()?;
@@ -44,14 +45,14 @@ impl Service {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
-            authenticator,
+            authenticator: authenticator.clone(),
             policy: Policy { allow_note_to_self: config.allow_note_to_self },
             limits: config.limits,
             metrics,
             registry: Arc::new(registry),
         };
         let (limits, drain_timeout) = (config.limits, config.drain_timeout);
-        Ok(Self { listener, api, limits, drain_timeout, address, store, clock, ids })
+        Ok(Self { listener, api, limits, drain_timeout, address, authenticator, store, clock, ids })
     }
 
     /// Serves until `shutdown`, then finishes what was accepted, and closes the store.
@@ -104,7 +105,8 @@ fn id_source(store: &StoreConfig) -> anyhow::Result<Arc<dyn IdSource>> {
     })
 }
 
-fn authenticator(jwt: &JwtConfig) -> anyhow::Result<Authenticator> {
+/// Reads the keys that the configuration names, and trusts them.
+pub(crate) fn authenticator(jwt: &JwtConfig) -> anyhow::Result<Authenticator> {
     let authenticator = match &jwt.key {
         JwtKey::Missing => bail!(
             "no key for tokens is configured: set ONECHAT_JWT_SECRET to a secret made by `openssl rand -hex 32`, \

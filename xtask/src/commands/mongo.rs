@@ -20,6 +20,9 @@ restart N   start it again on its data, after an orderly end if it runs
 step-down   make the primary step down
 quit        stop everything and remove its data";
 
+/// What the printed connection string names: every command of onechat needs a database.
+const DATABASE: &str = "chat";
+
 #[derive(Args)]
 pub(crate) struct Options {
     /// What to start.
@@ -79,7 +82,7 @@ async fn work(kind: Kind) -> anyhow::Result<()> {
     };
     let mongod = deployment.mongod();
     println!("MongoDB {}, {}: {}", mongod.version(), mongod.origin(), mongod.program().display());
-    println!("{}", deployment.uri(""));
+    println!("{}", deployment.uri(DATABASE));
     println!("data and logs: {}, removed at the end", deployment.folder().display());
     print_status(&deployment).await?;
     let ended_by = if stdin().is_terminal() { "`help` lists commands; `quit` or Ctrl-C" } else { "a signal" };

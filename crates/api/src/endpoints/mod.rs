@@ -14,6 +14,7 @@ mod send_message;
 
 pub(crate) use endpoint::Endpoint;
 pub(crate) use openapi_json::PATH as OPENAPI_PATH;
+pub(crate) use readyz::Readiness;
 
 /// Every endpoint, in the order of the documentation.
 pub(crate) fn all() -> Vec<Endpoint> {

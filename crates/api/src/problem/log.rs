@@ -31,12 +31,13 @@ enum Event {
 impl Event {
     const COUNT: usize = Self::Internal as usize + 1;
 
-    /// The event of a problem. Mistakes of clients are theirs, and counted, not logged.
+    /// The event of a problem. Mistakes of clients are theirs, and counted, not logged; `/readyz`, which every probe
+    /// asks, logs by itself when its answer changes.
     fn of(problem: &Problem) -> Option<Self> {
         Some(match (problem.code, &problem.cause) {
             (_, Some(Cause::Collision(_))) => Self::KeyCollision,
             (Code::Overloaded, _) => Self::Overload,
-            (Code::StoreUnavailable | Code::NotReady, _) => Self::StoreUnavailable,
+            (Code::StoreUnavailable, _) => Self::StoreUnavailable,
             (Code::StoreUnprotected, _) => Self::StoreUnprotected,
             (Code::NotMigrated, _) => Self::NotMigrated,
             (Code::StoreRefused, _) => Self::StoreRefused,

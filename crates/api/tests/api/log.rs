@@ -94,6 +94,50 @@ async fn a_failing_store_is_an_error_with_its_reason() {
 }
 
 #[tokio::test]
+async fn probes_are_logged_when_their_answer_changes_and_as_what_they_are() {
+    let (log, _guard) = Log::begin();
+    let service = Service::start().await;
+    let probe = async |status: u16| {
+        for n in 0..3 {
+            // The reason may differ from probe to probe: that is no change.
+            if let Some(Fault::Fails(StoreError::NotMigrated(_))) = service.store.fault() {
+                let reason = format!("no index; seen {n} times; run `onechat migrate`");
+                service.store.set(Fault::Fails(StoreError::NotMigrated(reason)));
+            }
+            assert_eq!(service.get("/readyz").send().await.status, status);
+        }
+    };
+    let entries = || -> Vec<Value> {
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    probe(200).await;
+    assert_eq!(entries(), [] as [Value; 0], "a store that is ready from the start is no news");
+    service.store.set(Fault::Fails(StoreError::NotMigrated("no index".to_owned())));
+    probe(503).await;
+    service.store.set(Fault::Fails(StoreError::Unavailable("disk full".to_owned())));
+    probe(503).await;
+    service.store.set(None);
+    probe(200).await;
+    let entries = entries();
+    let lines: Vec<_> = entries
+        .iter()
+        .map(|line| (&line["level"], &line["fields"]["event"], &line["fields"]["code"]))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (&json!("WARN"), &json!("not_ready"), &json!("not_migrated")),
+            (&json!("ERROR"), &json!("not_ready"), &json!("store_unavailable")),
+            (&json!("INFO"), &json!("ready"), &Value::Null),
+        ]
+    );
+    let reason = |line: usize| entries[line]["fields"]["reason"].as_str().unwrap();
+    assert!(reason(0).contains("run `onechat migrate`"), "{}", reason(0));
+    assert!(reason(1).contains("disk full"), "{}", reason(1));
+}
+
+#[tokio::test]
 async fn overload_does_not_flood_the_log() {
     let (log, _guard) = Log::begin();
     let limits = Limits { max_concurrent_requests: 0, ..Limits::default() };

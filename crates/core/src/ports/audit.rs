@@ -3,6 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
 
 use crate::StoreError;
 
@@ -46,30 +47,48 @@ pub struct Finding {
     pub kind: FindingKind,
     /// How many rows show it.
     pub count: u64,
-    /// The first few of them, by id, with what is wrong there.
-    pub examples: Vec<String>,
+    /// The first of them, by id, with what is wrong there: [`Finding::MAX_ROWS`] at most.
+    pub rows: Vec<String>,
+    /// A sum over all of them, kept or not, in whatever order they came: equal for the same rows.
+    pub digest: u128,
 }
 
 impl Finding {
-    /// How many examples a finding keeps.
+    /// How many rows a finding keeps.
+    pub const MAX_ROWS: usize = 1000;
+    /// How many of them a report shows.
     pub const MAX_EXAMPLES: usize = 5;
+
+    /// A few rows, for a report.
+    pub fn examples(&self) -> &[String] {
+        &self.rows[..self.rows.len().min(Self::MAX_EXAMPLES)]
+    }
 }
 
-/// Findings as they come up, one of each kind, with a few examples kept.
+/// One row's part of a finding's digest. Sums of these tell sets of rows apart, by SHA-256 cut to half.
+fn digest(row: &str) -> u128 {
+    let hash = Sha256::digest(row.as_bytes());
+    let (half, _) = hash.split_first_chunk().expect("it has 32 bytes");
+    u128::from_be_bytes(*half)
+}
+
+/// Findings as they come up, one of each kind, with the first rows kept.
 #[derive(Debug, Default)]
 pub struct Findings(Vec<Finding>);
 
 impl Findings {
     /// Counts one more row that shows `kind`.
-    pub fn add(&mut self, kind: FindingKind, example: impl FnOnce() -> String) {
+    pub fn add(&mut self, kind: FindingKind, row: impl FnOnce() -> String) {
         let index = self.0.iter().position(|finding| finding.kind == kind).unwrap_or_else(|| {
-            self.0.push(Finding { kind, count: 0, examples: Vec::new() });
+            self.0.push(Finding { kind, count: 0, rows: Vec::new(), digest: 0 });
             self.0.len() - 1
         });
         let finding = &mut self.0[index];
+        let row = row();
         finding.count += 1;
-        if finding.examples.len() < Finding::MAX_EXAMPLES {
-            finding.examples.push(example());
+        finding.digest = finding.digest.wrapping_add(digest(&row));
+        if finding.rows.len() < Finding::MAX_ROWS {
+            finding.rows.push(row);
         }
     }
 
@@ -130,6 +149,11 @@ macro_rules! finding_kinds {
         impl FindingKind {
             /// Every kind, in the order in which reports list them.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The kind with this code.
+            pub fn of_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.code() == code)
+            }
 
             /// A stable name for programs.
             pub const fn code(self) -> &'static str {

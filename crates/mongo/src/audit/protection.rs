@@ -16,6 +16,10 @@ impl MongoAudit {
         let key = indexes.on_the_key().await?;
         let state = indexes.state(&key).await?;
         let Some(index) = key.keeps_out() else {
+            if state == CollectionState::New {
+                // There is nothing yet that could be a duplicate, and the first server makes the index.
+                return Ok(());
+            }
             findings.add(FindingKind::MissingUniqueIndex, || format!("collection {collection}, {state}"));
             return Ok(());
         };

@@ -187,7 +187,7 @@ async fn what_only_looks_alike_or_shares_a_key_is_told_and_is_no_duplicate() {
     ];
     assert_eq!(found(&report), wanted, "{report:?}");
     let look_alikes = &report.findings[2];
-    assert!(look_alikes.examples.iter().any(|example| example.contains("\\u{301}")), "{look_alikes:?}");
+    assert!(look_alikes.examples().iter().any(|example| example.contains("\\u{301}")), "{look_alikes:?}");
 }
 
 fn reference(collection: &str, field: &str) -> Reference {

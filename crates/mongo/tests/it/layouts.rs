@@ -210,7 +210,7 @@ async fn a_layout_that_cannot_work_is_refused() {
 async fn a_connection_string_that_cannot_work_is_refused() {
     for url in ["mongodb://127.0.0.1:1/", "mongodb://127.0.0.1:1"] {
         let error = MongoChatStore::connect(url, MongoOptions::default()).await.err();
-        assert!(matches!(error, Some(OpenError::NoDatabase)), "{error:?}");
+        assert!(matches!(error, Some(OpenError::NoDatabase { .. })), "{error:?}");
     }
     let error = MongoChatStore::connect("mongodb://[", MongoOptions::default()).await.err();
     assert!(matches!(error, Some(OpenError::ConnectionString(_))), "{error:?}");

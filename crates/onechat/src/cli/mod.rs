@@ -4,8 +4,12 @@ mod migration;
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
+use onechat_core::ports::FindingKind;
 
 pub(crate) use migration::{
     Account, Backfill, Enforce, GuardAction, GuardOff, GuardOn, MergeAction, MergeApply, MergeList,
@@ -154,6 +158,21 @@ pub(crate) struct Audit {
     /// Prints the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Looks at these kinds of findings alone, separated by commas
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = finding_kind(), conflicts_with = "suggest")]
+    pub(crate) only: Vec<FindingKind>,
+    /// A file with findings that were accepted: they are listed, and are no reason for exit code 1
+    #[arg(long, value_name = "FILE", conflicts_with = "suggest")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Adds what is found of the kinds in --only to the baseline; what others accepted stays as it is
+    #[arg(long, requires_all = ["baseline", "by", "only"])]
+    pub(crate) accept: bool,
+    /// Who accepts it
+    #[arg(long, value_name = "NAME", requires = "accept", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) by: Option<String>,
+    /// Why it is accepted
+    #[arg(long, value_name = "TEXT", requires = "accept")]
+    pub(crate) note: Option<String>,
     #[command(flatten)]
     pub(crate) store: StoreSettings,
 }
@@ -227,6 +246,12 @@ pub(crate) struct Prove {
     pub(crate) jwt: JwtSettings,
     #[command(flatten)]
     pub(crate) store: StoreSettings,
+}
+
+/// The codes of findings; clap names the nearest one to what is none.
+fn finding_kind() -> impl TypedValueParser<Value = FindingKind> {
+    PossibleValuesParser::new(FindingKind::ALL.iter().map(|kind| kind.code()))
+        .try_map(|code| FindingKind::of_code(&code).ok_or("it is no kind of finding"))
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -1,12 +1,17 @@
 //! `audit`: what is stored, checked against the invariants.
 
-use onechat_core::ports::{AuditReport, Progress};
+use onechat_core::ports::{AuditReport, Clock as _, Progress};
 use onechat_mongo::MongoAudit;
 use onechat_sqlite::SqliteAudit;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::session::Session;
+use super::{
+    audit_report::{Judged, count},
+    baseline::Baseline,
+    session::Session,
+};
 use crate::{
+    ambient::SystemClock,
     cli::{Audit, Place},
     config::{self, MigrateFlags, Settings, StoreConfig, StoreUrl},
     exit::Exit,
@@ -15,18 +20,31 @@ use crate::{
 };
 
 pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
-    let Audit { sources, suggest, json, store } = arguments;
+    let Audit { sources, suggest, json, only, baseline, accept, by, note, store } = arguments;
     if suggest {
         return suggestion(Place { sources, json, store }).await;
     }
+    // Before the work: a baseline that cannot be read makes it useless.
+    let mut baseline = baseline.map(|path| Baseline::read(&path, accept)).transpose()?;
     let config = config::load(&sources, Settings { store, ..Settings::default() })?;
     let report = audit(&config.store).await?;
-    if json {
-        say(format_args!("{:#}", to_json(&report)))?;
-    } else {
-        print(&report)?;
+    if let (true, Some(baseline), Some(by)) = (accept, &mut baseline, &by) {
+        let chosen: Vec<_> = Judged::new(&report, &only, None).findings().collect();
+        let accepted = baseline.accept(chosen.into_iter(), by, note.as_deref(), SystemClock.now())?;
+        for (kind, rows) in &accepted {
+            eprintln!("onechat: accepted {} of {}", count(*rows, "row", "rows"), kind.code());
+        }
+        if accepted.is_empty() {
+            eprintln!("onechat: nothing is new, so nothing was added to the baseline");
+        }
     }
-    Ok(if report.is_clean() { Exit::Success } else { Exit::Found })
+    let judged = Judged::new(&report, &only, baseline.as_ref());
+    if json {
+        say(format_args!("{:#}", judged.to_json()))?;
+    } else {
+        judged.print()?;
+    }
+    Ok(Exit::found(!judged.is_clean()))
 }
 
 /// A configuration that fits what is there.
@@ -54,46 +72,12 @@ pub(super) async fn audit_with(store: &StoreConfig, progress: &dyn Progress) -> 
     Ok(audit.audit(progress).await?)
 }
 
+/// The whole report, with nothing accepted.
 pub(super) fn to_json(report: &AuditReport) -> Value {
-    let findings = report.findings.iter().map(|finding| {
-        json!({
-            "code": finding.kind.code(),
-            "severity": finding.kind.severity().name(),
-            "invariant": finding.kind.invariant().to_string(),
-            "count": finding.count,
-            "examples": finding.examples,
-            "advice": finding.kind.advice(),
-        })
-    });
-    json!({
-        "clean": report.is_clean(),
-        "chats": report.chats,
-        "messages": report.messages,
-        "aliases": report.aliases,
-        "findings": findings.collect::<Vec<_>>(),
-    })
+    Judged::new(report, &[], None).to_json()
 }
 
+/// The whole report, with nothing accepted.
 pub(super) fn print(report: &AuditReport) -> anyhow::Result<()> {
-    say(format_args!(
-        "audited {}, {}, {}: {}",
-        count(report.chats, "chat", "chats"),
-        count(report.messages, "message", "messages"),
-        count(report.aliases, "alias", "aliases"),
-        if report.is_clean() { "clean" } else { "NOT CLEAN" }
-    ))?;
-    for finding in &report.findings {
-        let kind = finding.kind;
-        let times = count(finding.count, "time", "times");
-        say(format_args!("\n{} ({}, {}): {times}", kind.code(), kind.severity().name(), kind.invariant()))?;
-        for example in &finding.examples {
-            say(format_args!("  {example}"))?;
-        }
-        say(format_args!("  What to do: {}", kind.advice()))?;
-    }
-    Ok(())
-}
-
-fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+    Judged::new(report, &[], None).print()
 }

@@ -2,7 +2,9 @@
 
 mod account;
 mod audit;
+mod audit_report;
 mod backfill;
+mod baseline;
 mod enforce;
 mod guard;
 mod index;
@@ -12,6 +14,7 @@ mod migrate_dry_run;
 mod prove;
 mod prove_store;
 mod reference;
+mod reload_keys;
 mod serve;
 mod session;
 mod token;
@@ -30,19 +33,19 @@ use crate::{
 /// Runs one command to its end.
 pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
-        Command::Serve(arguments) => runtime()?.block_on(serve::run(*arguments)),
+        Command::Serve(arguments) => block_on(serve::run(*arguments)),
         Command::Token(arguments) => token::run(arguments),
-        Command::Prove(arguments) => runtime()?.block_on(prove::run(arguments)),
-        Command::Audit(arguments) => runtime()?.block_on(audit::run(arguments)),
-        Command::Index { action } => runtime()?.block_on(index::run(action)),
-        Command::Migrate(arguments) => runtime()?.block_on(migrate::run(*arguments)),
-        Command::Guard { action } => runtime()?.block_on(guard::run(action)),
-        Command::Backfill(arguments) => runtime()?.block_on(backfill::run(arguments)),
-        Command::Merge { action } => runtime()?.block_on(merge::run(action)),
-        Command::Enforce(arguments) => runtime()?.block_on(enforce::run(arguments)),
-        Command::Rollback(arguments) => runtime()?.block_on(enforce::rollback(arguments)),
-        Command::Account(arguments) => runtime()?.block_on(account::run(arguments)),
-        Command::Watch(arguments) => runtime()?.block_on(watch::run(arguments)),
+        Command::Prove(arguments) => block_on(prove::run(arguments)),
+        Command::Audit(arguments) => block_on(audit::run(arguments)),
+        Command::Index { action } => block_on(index::run(action)),
+        Command::Migrate(arguments) => block_on(migrate::run(*arguments)),
+        Command::Guard { action } => block_on(guard::run(action)),
+        Command::Backfill(arguments) => block_on(backfill::run(arguments)),
+        Command::Merge { action } => block_on(merge::run(action)),
+        Command::Enforce(arguments) => block_on(enforce::run(arguments)),
+        Command::Rollback(arguments) => block_on(enforce::rollback(arguments)),
+        Command::Account(arguments) => block_on(account::run(arguments)),
+        Command::Watch(arguments) => block_on(watch::run(arguments)),
         Command::Openapi => reference::openapi(),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -54,8 +57,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
     }
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")
+/// Runs a command to its end, and closes its connections in order before the runtime goes.
+fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("the runtime cannot be started")?.block_on(onechat_mongo::closing_clients(command))
 }
 
 /// Completes when the process is asked to end.

@@ -18,7 +18,7 @@ use super::{asked_to_end, audit, prove_store::OwnStore};
 use crate::{
     ambient,
     cli::Prove,
-    config::{self, Config, JwtKey, Settings},
+    config::{self, Config, JwtKey, ListenAddress, Settings},
     dev,
     exit::Exit,
     output::say,
@@ -118,7 +118,7 @@ async fn on_own_server(
     stop: &watch::Receiver<bool>,
 ) -> anyhow::Result<(Vec<Report>, Option<AuditReport>)> {
     let store = OwnStore::new(&config.store)?;
-    config.listen = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+    config.listen = ListenAddress::loopback(0);
     config.store.url = Some(store.url());
     let result = on_empty_store(config, plan, stop).await;
     // However it went: a signal only stops the workload, so this is reached then too.

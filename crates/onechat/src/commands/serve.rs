@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use onechat_core::Participant;
 
-use super::asked_to_end;
+use super::{asked_to_end, reload_keys::Reload};
 use crate::{
     cli::Serve,
     config::{self, Config, Settings, StoreUrl},
@@ -21,7 +21,10 @@ const DEV_TOKEN_TTL: Duration = Duration::from_hours(12);
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<Exit> {
     let Serve { sources, print_config, server, store, jwt, log } = arguments;
-    let mut config = config::load(&sources, Settings { server, store, jwt, log, ..Settings::default() })?;
+    // From here on, also while the store is being opened, a SIGHUP is no end.
+    let given = Settings { server, store, jwt, log, ..Settings::default() };
+    let reload = Reload::prepare(&sources, &given)?;
+    let mut config = config::load(&sources, given)?;
     if print_config {
         say(config.to_toml()?.trim_end())?;
         return Ok(Exit::Success);
@@ -34,6 +37,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<Exit> {
     if config.dev {
         print_welcome(&config, &service)?;
     }
+    reload.run(service.authenticator.clone());
     let drained = service.run(asked_to_end()).await;
     if drained.aborted_connections > 0 {
         tracing::warn!(
@@ -69,7 +73,7 @@ A token of alice, valid for 12 hours (for others: {program} token --dev --sub bo
 
 Alice's chat with bob, created by the first call, the same for ever after:
 
-curl -sS {url}/api/chats/create-or-get -H 'Content-Type: application/json' -H 'Authorization: Bearer {token}' -d '{{\"with\": [\"bob\"]}}'
+curl -sS -w '\\n' {url}/api/chats/create-or-get -H 'Content-Type: application/json' -H 'Authorization: Bearer {token}' -d '{{\"with\": [\"bob\"]}}'
 "
     ))
 }

@@ -1,6 +1,8 @@
 //! The configuration: flags over environment over file over defaults, checked once, before anything starts.
 
+mod environment;
 mod limits_file;
+mod listen;
 mod mapping;
 mod migrate;
 mod migrate_print;
@@ -13,6 +15,7 @@ mod settings;
 mod store_url;
 
 pub(crate) use limits_file::LimitsFile;
+pub(crate) use listen::ListenAddress;
 pub(crate) use migrate::{Limits, MigrateConfig};
 pub(crate) use migrate_print::rules_to_toml;
 pub(crate) use migrate_settings::{MigrateFlags, MigrateSettings, Survivor};
@@ -32,6 +35,7 @@ const JWT_SECRET: &str = "ONECHAT_JWT_SECRET";
 
 /// Puts the sources together. `given` holds what flags and environment say, the secret excepted.
 pub(crate) fn load(sources: &Sources, mut given: Settings) -> anyhow::Result<Config> {
+    environment::check()?;
     given.jwt.secret = secret_of_environment()?;
     let file = sources.config.as_deref().map(read).transpose()?.unwrap_or_default();
     Config::resolve(given.or(file), sources.dev)

@@ -1,10 +1,6 @@
 //! The configuration as the program uses it: complete, checked, and printable without its secrets.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
@@ -14,14 +10,14 @@ use onechat_mongo::{Mapping, MongoOptions};
 use serde::Deserialize;
 
 use super::{
-    MigrateConfig, StoreUrl, mapping,
+    ListenAddress, MigrateConfig, StoreUrl, mapping,
     mongo_settings::MongoSettings,
     settings::{JwtSettings, LogSettings, ServerSettings, Settings, StoreSettings},
 };
 
 /// Everything that a command may need to know.
 pub(crate) struct Config {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: ListenAddress,
     pub(crate) allow_note_to_self: bool,
     pub(crate) limits: Limits,
     pub(crate) drain_timeout: Duration,
@@ -89,8 +85,8 @@ const DEV_STORE: &str = "onechat-dev/chats.db";
 impl Config {
     pub(super) fn resolve(settings: Settings, dev: bool) -> anyhow::Result<Self> {
         let Settings { server, store, jwt, log, mongodb, migrate } = settings;
-        let listen = server.listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into());
-        if dev && !listen.ip().is_loopback() {
+        let listen = server.listen.clone().unwrap_or_else(|| ListenAddress::loopback(DEFAULT_PORT));
+        if dev && !listen.is_loopback() {
             bail!(
                 "--dev listens on loopback only, and {listen} is not: configure a secret and leave out --dev"
             );
@@ -199,9 +195,18 @@ impl JwtConfig {
             (Some(secret), None, None) => JwtKey::Secret(secret),
             (None, Some(file), None) => JwtKey::PublicKey { file, algorithm: algorithm.context(needs)? },
             (None, None, Some(file)) => JwtKey::Jwks { file, algorithm: algorithm.context(needs)? },
-            _ => bail!(
-                "tokens are checked in one way: configure a secret, a public key file or a JWKS file, not several"
-            ),
+            (secret, public_key_file, jwks_file) => {
+                let given = [
+                    (secret.is_some(), "a secret (ONECHAT_JWT_SECRET or [jwt] secret)"),
+                    (public_key_file.is_some(), "a public key file (--jwt-public-key-file)"),
+                    (jwks_file.is_some(), "a JWKS file (--jwt-jwks-file)"),
+                ];
+                let given: Vec<_> = given.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+                bail!(
+                    "tokens are checked in one way, not several, and configured are {}: take all but one away",
+                    given.join(" and ")
+                )
+            }
         };
         Ok(Self {
             key,

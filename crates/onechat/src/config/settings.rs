@@ -3,15 +3,17 @@
 //! One struct is both a group of flags with their environment variables and a section of the file; what is only in
 //! the file is in `mongo_settings.rs`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Deserialize;
 
-use super::{migrate_settings::MigrateSettings, mongo_settings::MongoSettings, resolved::LogFormat};
+use super::{
+    ListenAddress, migrate_settings::MigrateSettings, mongo_settings::MongoSettings, resolved::LogFormat,
+};
 
 /// A whole configuration file.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) server: ServerSettings,
@@ -59,9 +61,9 @@ macro_rules! settings {
 settings! {
     #[command(next_help_heading = "Server [server]")]
     ServerSettings {
-        /// The address to listen on [default: 127.0.0.1:8080]
+        /// The address to listen on; a port alone means 127.0.0.1 [default: 127.0.0.1:8080]
         #[arg(long, env = "ONECHAT_LISTEN", value_name = "ADDRESS:PORT")]
-        listen: SocketAddr,
+        listen: ListenAddress,
         /// Lets a participant have a chat with nobody else in it [default: false]
         #[arg(long, env = "ONECHAT_ALLOW_NOTE_TO_SELF", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
         allow_note_to_self: bool,

@@ -123,6 +123,11 @@ async fn the_development_mode_needs_nothing_and_its_tokens_outlive_a_restart() {
     };
     let paste = |curl: &str| -> Value {
         let output = std::process::Command::new("sh").args(["-c", curl]).output().unwrap();
+        assert!(
+            output.stdout.ends_with(b"\n"),
+            "the prompt would stand behind the answer: {}",
+            text(&output)
+        );
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)))
     };
     let (mut process, curl) = start();

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 mod alike;
+mod audit_baseline;
 mod backend;
 mod broken_disk;
 mod collisions;
 mod command_line;
 mod crash;
 mod crowd;
+mod documented;
 mod failover;
 mod fleet;
 mod killed;
@@ -19,12 +21,14 @@ mod migrate_read_only;
 mod migrate_refusals;
 mod mongo;
 mod mongo_index;
+mod newcomer;
 mod old_data;
 mod one_server;
 mod peer;
 #[path = "../../../../xtask/src/peers.rs"]
 mod peers;
 mod proved;
+mod reload;
 mod server;
 mod shutdown;
 mod trace;

@@ -111,7 +111,7 @@ async fn serve(fault: Fault) -> String {
         store: Arc::new(MemoryStore::new(KeyFormat::Escaped, fault)),
         clock: clock.clone(),
         ids: Arc::new(ObjectIdSource::new(clock, [1, 2, 3, 4, 5], 0)),
-        authenticator: Authenticator::hs256(SECRET.as_bytes()).unwrap(),
+        authenticator: Authenticator::hs256(SECRET.as_bytes()).unwrap().into(),
         policy: Policy::default(),
         limits: Limits::default(),
         metrics: ApiMetrics::register(&mut registry),

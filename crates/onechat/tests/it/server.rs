@@ -63,9 +63,18 @@ impl Server {
 
     /// The same, with everything that was logged until it served.
     pub(crate) fn start_with_log(mut command: Command) -> (Self, String) {
+        command.env("ONECHAT_JWT_SECRET", SECRET);
+        Self::spawn(command)
+    }
+
+    /// The same without a secret: the command has its keys from elsewhere.
+    pub(crate) fn start_without_secret(command: Command) -> Self {
+        Self::spawn(command).0
+    }
+
+    fn spawn(mut command: Command) -> (Self, String) {
         command
             .env("ONECHAT_LISTEN", "127.0.0.1:0")
-            .env("ONECHAT_JWT_SECRET", SECRET)
             .env("ONECHAT_LOG_FORMAT", "json")
             .stdout(Stdio::null())
             .stderr(Stdio::piped());

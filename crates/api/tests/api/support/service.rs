@@ -58,7 +58,7 @@ impl Setup {
             store: store.clone(),
             clock: clock.clone(),
             ids: Arc::new(ObjectIdSource::new(clock.clone(), [1, 2, 3, 4, 5], 0)),
-            authenticator: self.authenticator,
+            authenticator: self.authenticator.into(),
             policy: self.policy,
             limits: self.limits,
             metrics: ApiMetrics::register(&mut registry),

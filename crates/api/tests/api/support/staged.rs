@@ -49,6 +49,10 @@ impl StagedStore {
         *self.fault.lock().unwrap() = fault.into();
     }
 
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.fault.lock().unwrap().clone()
+    }
+
     /// Waits until `calls` more calls are being held.
     pub(crate) async fn held(&self, calls: u32) {
         self.held.acquire_many(calls).await.unwrap().forget();
@@ -60,8 +64,7 @@ impl StagedStore {
     }
 
     async fn stage(&self) -> Result<(), StoreError> {
-        let fault = self.fault.lock().unwrap().clone();
-        match fault {
+        match self.fault() {
             Some(Fault::Fails(error)) => Err(error),
             Some(Fault::Panics) => panic!("the store has a bug"),
             Some(Fault::Holds) => {

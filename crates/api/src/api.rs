@@ -107,7 +107,8 @@ impl Api {
         let mut router = Router::new();
         for endpoint in endpoints::all() {
             let path = endpoint.path().to_owned();
-            let frame = frame(&path).with_bounded_concurrency(endpoint.needs_token());
+            let frame = frame(&path);
+            let frame = if endpoint.needs_token() { frame.for_calls() } else { frame };
             router = router.route(&path, endpoint.into_method_router().layer(frame));
         }
         let shared = Shared {
@@ -126,7 +127,7 @@ impl Api {
         let nothing_here = routing::any(|| async { StatusCode::NOT_FOUND }).layer(frame("(none)"));
         router
             .with_state(Arc::new(shared))
-            .merge(docs::page().layer(frame(docs::PAGE_PATH)))
+            .merge(docs::page().layer(frame(docs::PAGE_PATH).for_pages()))
             .fallback_service(nothing_here)
     }
 }

@@ -115,7 +115,8 @@ impl Api {
             if endpoint.needs_token() {
                 query_names.add(&path, endpoint.query_names());
             }
-            let frame = frame(&path).with_bounded_concurrency(endpoint.needs_token());
+            let frame = frame(&path);
+            let frame = if endpoint.needs_token() { frame.for_calls() } else { frame };
             router = router.route(&path, endpoint.into_method_router().layer(frame));
         }
         let shared = Shared {
@@ -136,7 +137,7 @@ impl Api {
         let nothing_here = routing::any(|| async { StatusCode::NOT_FOUND }).layer(frame("(none)"));
         router
             .with_state(Arc::new(shared))
-            .merge(docs::page().layer(frame(docs::PAGE_PATH)))
+            .merge(docs::page().layer(frame(docs::PAGE_PATH).for_pages()))
             .fallback_service(nothing_here)
     }
 }

@@ -18,6 +18,10 @@ use crate::{api::Limits, send_timeout::SendTimeout, unread_body::RequestBody};
 /// to close, or its next request gets lost.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// How much one connection may have read that nobody has taken yet. A connection on which bodies arrive quickly
+/// grows its buffer up to this, and keeps it.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+
 /// How long to wait when no connection can be accepted, which is when the process has run out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -43,6 +47,7 @@ pub async fn serve(
 ) -> Drained {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_header_size(limits.max_header_bytes);
+    http.max_buf_size(READ_BUFFER_BYTES.max(limits.max_header_bytes));
     let mut connections = JoinSet::new();
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);

@@ -93,7 +93,7 @@ async fn the_audit_reports_a_hard_link_at_rest_and_beside_a_server() {
     let linked = |report: &AuditReport| {
         let [finding] = report.findings.as_slice() else { panic!("{report:?}") };
         assert_eq!((finding.kind.code(), finding.count), ("linked_file", 1), "{report:?}");
-        assert!(finding.examples[0].contains("2 hard links"), "{finding:?}");
+        assert!(finding.examples()[0].contains("2 hard links"), "{finding:?}");
         assert!(!report.is_clean());
     };
     linked(&store.audit(&Quiet).await.unwrap());

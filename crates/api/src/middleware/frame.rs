@@ -20,6 +20,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 use onechat_core::ports::IdSource;
+use prometheus_client::metrics::gauge::Gauge;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
@@ -34,11 +35,17 @@ use crate::{
     problem::{Cause, Code, Problem, ProblemLog},
 };
 
+/// How many files of the page with the documentation may be unsent at once. The largest has 1.5 MB.
+const MAX_CONCURRENT_PAGES: usize = 16;
+
 /// What all frames of a router share.
 pub(crate) struct FrameContext {
     request_ids: RequestIds,
     timeout: Duration,
-    places: Arc<Places>,
+    /// For calls of the chat API.
+    call_places: Arc<Places>,
+    /// For files of the page, which are large, and which anybody may ask for.
+    page_places: Arc<Places>,
     metrics: ApiMetrics,
     log: ProblemLog,
 }
@@ -48,7 +55,8 @@ impl FrameContext {
         Self {
             request_ids: RequestIds::new(ids),
             timeout: limits.request_timeout,
-            places: Places::new(limits.max_concurrent_requests, metrics.in_flight.clone()),
+            call_places: Places::new(limits.max_concurrent_requests, metrics.in_flight.clone()),
+            page_places: Places::new(MAX_CONCURRENT_PAGES, Gauge::default()),
             metrics,
             log: ProblemLog::new(),
         }
@@ -75,18 +83,24 @@ impl FrameContext {
 pub(crate) struct Frame {
     context: Arc<FrameContext>,
     route: Arc<str>,
-    is_bounded: bool,
+    /// Among which requests those to this route count; among none if they are always answered.
+    places: Option<Arc<Places>>,
 }
 
 impl Frame {
     /// `route` is what metrics call it.
     pub(crate) fn new(context: Arc<FrameContext>, route: &str) -> Self {
-        Self { context, route: route.into(), is_bounded: false }
+        Self { context, route: route.into(), places: None }
     }
 
-    /// Whether requests to this route count as work, of which there may only be so much at once.
-    pub(crate) fn with_bounded_concurrency(self, is_bounded: bool) -> Self {
-        Self { is_bounded, ..self }
+    /// Counts requests to this route as calls of the chat API, of which there may only be so many at once.
+    pub(crate) fn for_calls(self) -> Self {
+        Self { places: Some(Arc::clone(&self.context.call_places)), ..self }
+    }
+
+    /// Counts requests to this route among those for the page with the documentation.
+    pub(crate) fn for_pages(self) -> Self {
+        Self { places: Some(Arc::clone(&self.context.page_places)), ..self }
     }
 }
 
@@ -119,13 +133,13 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let started = Instant::now();
-        let Frame { context, route, is_bounded } = self.frame.clone();
+        let Frame { context, route, places } = self.frame.clone();
         let method = method_name(request.method());
         let request_id = context.request_ids.of(request.headers());
         let span = tracing::debug_span!("request", request_id = request_id.as_str(), method, route = &*route);
         // What is posted takes its place once its body is there: who only sends heads must not take all of them.
         let has_body = request.method() == Method::POST;
-        let place = check_host(&request).and_then(|()| context.places.place(is_bounded, has_body));
+        let place = check_host(&request).and_then(|()| Place::new(places, has_body));
         let work = place.map(|place| (place, self.inner.call(request)));
 
         let answer = async move {

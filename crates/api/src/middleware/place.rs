@@ -18,7 +18,8 @@ pub(super) struct Admission(Arc<Places>);
 
 /// The place of one request, taken or not yet, while the request is worked on.
 pub(super) struct Place {
-    places: Arc<Places>,
+    /// Absent if the request needs none.
+    places: Option<Arc<Places>>,
     awaits_body: bool,
     admission: Cell<Option<Admission>>,
 }
@@ -31,7 +32,7 @@ tokio::task_local! {
 /// Takes the place of the current request, whose body is now there. Before that, it is only awaited.
 pub(crate) fn take_place() -> Result<(), Problem> {
     PLACE.with(|place| {
-        place.admission.set(Some(place.places.admit()?));
+        place.admission.set(place.places.as_ref().map(Places::admit).transpose()?);
         Ok(())
     })
 }
@@ -41,24 +42,24 @@ impl Places {
         Arc::new(Self { free: Semaphore::new(count.min(Semaphore::MAX_PERMITS)), in_flight })
     }
 
-    /// The place of a new request, which it takes at once, unless its body is awaited first or it needs none.
-    pub(super) fn place(self: &Arc<Self>, needs_place: bool, has_body: bool) -> Result<Place, Problem> {
-        let admission = (needs_place && !has_body).then(|| self.admit()).transpose()?;
-        let awaits_body = needs_place && has_body;
-        Ok(Place { places: Arc::clone(self), awaits_body, admission: Cell::new(admission) })
-    }
-
-    fn admit(self: &Arc<Self>) -> Result<Admission, Problem> {
-        let permit = self.free.try_acquire().map_err(|_| {
+    fn admit(places: &Arc<Self>) -> Result<Admission, Problem> {
+        let permit = places.free.try_acquire().map_err(|_| {
             Problem::new(Code::Overloaded, "Too many requests are being worked on. Nothing was done.")
         })?;
         permit.forget();
-        self.in_flight.inc();
-        Ok(Admission(Arc::clone(self)))
+        places.in_flight.inc();
+        Ok(Admission(Arc::clone(places)))
     }
 }
 
 impl Place {
+    /// The place of a new request among `places`. It is taken at once, unless a body is awaited first.
+    pub(super) fn new(places: Option<Arc<Places>>, has_body: bool) -> Result<Self, Problem> {
+        let taken = places.as_ref().filter(|_| !has_body).map(Places::admit).transpose()?;
+        let awaits_body = places.is_some() && has_body;
+        Ok(Self { places, awaits_body, admission: Cell::new(taken) })
+    }
+
     /// Whether it is taken by [`take_place`].
     pub(super) fn awaits_body(&self) -> bool {
         self.awaits_body

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype};
-use onechat_core::{ChatCursor, PageSize, Participant, StoreError, Timestamp, ports::ChatStore};
+use onechat_core::{ChatCursor, ChatId, PageSize, Participant, StoreError, Timestamp, ports::ChatStore};
 use onechat_mongo::{IdMapping, Mapping, MongoChatStore, MongoIndexes, MongoOptions, PublicIdForm};
 
 use crate::support::{Place, World};
@@ -129,10 +129,7 @@ async fn rows_of_every_kind_are_listed_once_and_in_order_with_indexes_and_withou
     for (ms, id) in
         [(AT_MS, "chat-00005"), (AT_MS + 500, "zzz"), (0, "chat-00200"), (0, &order[7]), (-1, "a")]
     {
-        let after = ChatCursor {
-            at: Timestamp::from_unix_ms(ms).unwrap(),
-            id: onechat_core::ChatId::new(id).unwrap(),
-        };
+        let after = ChatCursor { at: Timestamp::from_unix_ms(ms).unwrap(), id: ChatId::new(id).unwrap() };
         let with = listed(&store, 100, Some(after.clone())).await;
         let cut = place_of(ms, id, 400);
         assert_eq!(with, order[cut..], "after {after}");
@@ -201,7 +198,7 @@ async fn a_page_of_ten_thousand_chats_reads_no_more_than_a_page() {
             let id = &order[row];
             let at_ms = (0..10_000).map(super::lists::row).find(|row| row.id.1 == *id).unwrap().at_ms;
             let at = Timestamp::from_unix_ms(at_ms).unwrap();
-            after = Some(ChatCursor { at, id: onechat_core::ChatId::new(id.as_str()).unwrap() });
+            after = Some(ChatCursor { at, id: ChatId::new(id.as_str()).unwrap() });
         }
         let page = store.chats_of(&ann(), PageSize::new(SIZE).unwrap(), after.as_ref()).await.unwrap();
         let ids: Vec<String> = page.items.iter().map(|chat| chat.id.to_string()).collect();
@@ -282,7 +279,7 @@ async fn activity_between_pages_moves_chats_to_the_front_only() {
     let first = one.chats_of(&ann(), size, None).await.unwrap();
     // Chats of later pages, by two servers, with the clock far ahead of the rows.
     for (n, store) in [(25, &one), (45, &two)] {
-        let chat = onechat_core::ChatId::new(order[n].as_str()).unwrap();
+        let chat = ChatId::new(order[n].as_str()).unwrap();
         let mut message = world.message(&chat, "ann", "m");
         message.now = Timestamp::from_unix_ms(AT_MS + 3_600_000).unwrap();
         store.send(message).await.unwrap().unwrap();
@@ -335,4 +332,36 @@ async fn an_index_in_another_order_will_not_do() {
     let store = place.store().await;
     let order = fill(&place, 50).await;
     assert_eq!(listed(&store, 7, None).await, order);
+}
+
+/// `cargo test -p onechat-mongo --test it what_a_page_costs -- --ignored --nocapture`
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn what_a_page_costs() {
+    const PAGES: u32 = 40;
+    for count in [100_u32, 10_000, 100_000] {
+        let place = Place::fresh().await;
+        let store = place.store().await;
+        for begin in (0..count).step_by(10_000) {
+            let rows = (begin..count.min(begin + 10_000)).map(|n| row(n).document);
+            place.chats().insert_many(rows).await.unwrap();
+        }
+        let middle =
+            ChatCursor { at: Timestamp::from_unix_ms(AT_MS + 1500).unwrap(), id: ChatId::new("m").unwrap() };
+        for (what, after) in [("first", None), ("middle", Some(&middle))] {
+            let mut times = Vec::new();
+            for _ in 0..PAGES {
+                let began = tokio::time::Instant::now();
+                let page = store.chats_of(&ann(), PageSize::default(), after).await.unwrap();
+                times.push(began.elapsed());
+                assert!(page.items.len() > 40);
+            }
+            times.sort();
+            println!(
+                "{count} chats, {what} page of 50: median {:?}, longest {:?}",
+                times[times.len() / 2],
+                times.last()
+            );
+        }
+    }
 }

@@ -25,10 +25,10 @@ fn first_server() -> (TempDir, PathBuf, Server) {
 fn refusal(path: &Path) -> String {
     let mut command = onechat();
     command.args(["serve", "--store", &format!("sqlite:{}", path.display())]);
-    refusal_of(command)
+    refusal_of(&command)
 }
 
-fn refusal_of(command: Command) -> String {
+fn refusal_of(command: &Command) -> String {
     // A server that is let in would run for ever, so the time is limited: 124 is what `timeout` ends with then.
     let mut limited = Command::new("timeout");
     limited.arg("10").arg(command.get_program()).args(command.get_args());
@@ -105,7 +105,7 @@ async fn a_second_server_on_the_same_file_in_another_mount_is_refused() {
     };
     let first = Server::start_as(serve_in(&containers[0]));
     assert_eq!(first.user("alice").open(&["alice", "bob"]).await.unwrap().0, 201);
-    let text = refusal_of(serve_in(&containers[1]));
+    let text = refusal_of(&serve_in(&containers[1]));
     assert!(text.contains("in use by a process that has it open under another path"), "{text}");
     let (status, chat) = first.user("alice").open(&["alice", "carol"]).await.unwrap();
     assert_eq!(status, 201, "the first server goes on: {chat}");

@@ -6,7 +6,7 @@
 const express = require('express');
 const jwt = require('jsonwebtoken');
 
-const ONECHAT = process.env.ONECHAT_URL ?? 'http://127.0.0.1:8080';
+const ONECHAT = process.env.CHAT_URL ?? 'http://127.0.0.1:8080';
 const SECRET = process.env.ONECHAT_JWT_SECRET;
 
 // The backend's own token. It is for this process alone: no client ever sees it.
@@ -22,6 +22,8 @@ function signedIn(request, response, next) {
 // Every call for chats goes to onechat, in the name of the user who is signed in here.
 async function toOnechat(request, response) {
   const url = new URL(ONECHAT + request.originalUrl);
+  // The URL is normalised by now: `..` in it must not lead to other paths of onechat.
+  if (!/^\/api\/chats(\/|$)/.test(url.pathname)) return response.sendStatus(404);
   url.searchParams.delete('as'); // Who is asking is never the client's word.
   url.searchParams.set('as', request.userId);
   const headers = { authorization: `Bearer ${serviceToken()}` };

@@ -58,6 +58,10 @@ async fn forward(
     request: Request,
 ) -> Result<Response, Box<dyn Error>> {
     let mut url = Url::parse(&format!("{}{}", onechat.url, request.uri()))?;
+    // The URL is normalised by now: `..` in it must not lead to other paths of onechat.
+    if url.path() != "/api/chats" && !url.path().starts_with("/api/chats/") {
+        return Ok(StatusCode::NOT_FOUND.into_response());
+    }
     let query: Vec<_> = url.query_pairs().into_owned().filter(|(name, _)| name != "as").collect();
     // Who is asking is never the client's word.
     url.query_pairs_mut().clear().extend_pairs(query).append_pair("as", user);

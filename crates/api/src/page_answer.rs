@@ -10,8 +10,7 @@ use axum::{
     http::{HeaderValue, header},
     response::Response,
 };
-use onechat_core::Page;
-use serde::Serialize;
+use onechat_core::{Page, PageSize, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::held::bytes_holding;
@@ -36,45 +35,61 @@ impl PageBudget {
         Self { free: Arc::new(Semaphore::new(MAX_UNSENT_BYTES)) }
     }
 
-    /// Answers with as many items of `page` as fit, but with one at least. `cursor` is the position after an item.
-    pub(crate) fn answer<'a, T, C, V>(
+    /// Answers with what `read` gives for `size`, or for as many items as fit, but for one at least.
+    ///
+    /// A page that is too large is read again, smaller: only the store knows the position after an item in its
+    /// middle.
+    pub(crate) async fn answer<T, C, R>(
         &self,
-        page: &'a Page<T, C>,
-        view: impl Fn(&'a T) -> V,
-        cursor: impl Fn(&T) -> C,
-    ) -> Response
+        mut size: PageSize,
+        read: impl Fn(PageSize) -> R,
+        write_item: impl Fn(&T, &mut Vec<u8>) -> serde_json::Result<()>,
+    ) -> Result<Response, StoreError>
     where
-        C: Clone + ToString,
-        V: Serialize,
+        C: ToString,
+        R: Future<Output = Result<Page<T, C>, StoreError>>,
     {
+        loop {
+            match self.write(&read(size).await?, &write_item) {
+                Ok(response) => return Ok(response),
+                Err(fitting) => size = fitting,
+            }
+        }
+    }
+
+    /// The page as an answer, or how many of its items fit.
+    fn write<T, C: ToString>(
+        &self,
+        page: &Page<T, C>,
+        write_item: impl Fn(&T, &mut Vec<u8>) -> serde_json::Result<()>,
+    ) -> Result<Response, PageSize> {
         let mut share = self.take_share();
         let mut json = Vec::with_capacity(512);
         json.extend_from_slice(br#"{"items":["#);
-        let mut shown = 0;
+        let mut shown = 0_u16;
         for item in &page.items {
-            let length = json.len();
             if shown > 0 {
                 json.push(b',');
             }
-            serde_json::to_writer(&mut json, &view(item)).expect("views are made of texts and lists only");
-            if json.len() > share.num_permits() && shown > 0 {
-                json.truncate(length);
-                break;
+            write_item(item, &mut json).expect("views are made of texts and lists only");
+            if json.len() > share.num_permits()
+                && let Ok(fitting) = PageSize::new(shown)
+            {
+                return Err(fitting);
             }
             shown += 1;
         }
-        let next = match page.items.get(..shown).and_then(<[T]>::last) {
-            Some(last) if shown < page.items.len() => Some(cursor(last)),
-            _ => page.next.clone(),
-        };
         json.extend_from_slice(br#"],"nextCursor":"#);
-        serde_json::to_writer(&mut json, &next.map(|next| next.to_string())).expect("a text can be written");
+        serde_json::to_writer(&mut json, &page.next.as_ref().map(C::to_string))
+            .expect("a text can be written");
         json.push(b'}');
+        // What is held is what was counted.
+        json.shrink_to_fit();
         drop(share.split(share.num_permits().saturating_sub(json.len())));
 
         let mut response = Response::new(Body::from(bytes_holding(json, share)));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response
+        Ok(response)
     }
 
     fn take_share(&self) -> OwnedSemaphorePermit {

@@ -224,6 +224,13 @@ fn tell(before: &Seen, now: &Seen) {
     } else if now.lists.is_some() && before.lists.is_none() && !is_first_look {
         tracing::info!(event = "lists_indexed", "the indexes for lists of chats are in place");
     }
+    if now.members.is_none() && (is_first_look || before.members.is_some()) {
+        tracing::warn!(
+            event = "telling_times",
+            "the index on participants and ids is missing, so the time of a refusal can tell whether a chat of others \
+             exists: run `onechat index create`; servers notice it within seconds"
+        );
+    }
     let is_slow = |seen: &Seen| seen.state == CollectionState::Guarded && !seen.participants_are_indexed;
     if is_slow(now) && !is_slow(before) {
         tracing::warn!(

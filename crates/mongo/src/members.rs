@@ -29,6 +29,7 @@ impl Collections {
         participant: &Participant,
         guard: &Guard,
     ) -> Result<Option<Chat>, StoreError> {
+        // Lost since it was seen, it is done without until the guard looks again, within seconds.
         let index = guard.member_hint();
         let asked = Asked { participant, index: index.as_deref() };
         let mut ids = vec![id.clone()];

@@ -218,7 +218,9 @@ impl Collections {
         if !is_new {
             activity = doc! { "$cond": [is_date(active), { "$max": [at, of(active)] }, activity] };
         }
-        doc! { "$set": { active: activity, updated: { "$max": [at, after(updated)] } } }
+        // A chat without this time shows the one of its creation.
+        let updates = doc! { "$max": [at, after(updated), after(&fields.created_at)] };
+        doc! { "$set": { active: activity, updated: updates } }
     }
 
     async fn remove(&self, message: &Message, deadline: Deadline) -> Result<(), StoreError> {

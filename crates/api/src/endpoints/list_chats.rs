@@ -46,6 +46,9 @@ async fn list_chats(
 ) -> Result<Response, Problem> {
     let query = Query::of(&uri)?;
     let after: Option<ChatCursor> = query.cursor("cursor")?;
-    let page = shared.store.chats_of(&caller.participant, query.limit()?, after.as_ref()).await?;
-    Ok(shared.page_budget.answer(&page, ChatView::new, ChatCursor::after))
+    let read = |size| shared.store.chats_of(&caller.participant, size, after.as_ref());
+    Ok(shared
+        .page_budget
+        .answer(query.limit()?, read, |chat, json| serde_json::to_writer(json, &ChatView::new(chat)))
+        .await?)
 }

@@ -50,6 +50,9 @@ async fn list_messages(
     let before: Option<MessageCursor> = query.cursor("before")?;
     let limit = query.limit()?;
     let chat = readable_chat(&*shared.store, &caller, id).await?;
-    let page = shared.store.messages(&chat.id, limit, before.as_ref()).await?;
-    Ok(shared.page_budget.answer(&page, MessageView::new, MessageCursor::after))
+    let read = |size| shared.store.messages(&chat.id, size, before.as_ref());
+    Ok(shared
+        .page_budget
+        .answer(limit, read, |message, json| serde_json::to_writer(json, &MessageView::new(message)))
+        .await?)
 }

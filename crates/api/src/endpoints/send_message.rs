@@ -31,8 +31,8 @@ struct Request {
     /// What to say: 1 to 16,384 bytes of UTF-8.
     #[schema(example = "Hello!")]
     text: String,
-    /// The sender's own id of this message: sent again, it with the same text, it answers with the first one and
-    /// stores nothing.
+    /// The sender's own id of this message. Sent again with the same text, it answers with the first message
+    /// and stores nothing.
     #[schema(example = "c1a7", min_length = 1, max_length = 128)]
     client_message_id: String,
 }

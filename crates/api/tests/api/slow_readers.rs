@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{Service, Setup, tokens};
+use crate::support::{Fault, Service, Setup, tokens};
 
 /// Longer than anything here takes, and shorter than the patience of who waits for a test.
 const LONG: Duration = Duration::from_secs(20);
@@ -52,12 +52,14 @@ async fn until_in_flight(service: &Service, count: usize) {
 #[tokio::test]
 async fn a_request_keeps_its_place_until_its_answer_is_sent() {
     let limits =
-        Limits { max_concurrent_requests: 1, send_timeout: Duration::from_secs(3), ..Limits::default() };
+        Limits { max_concurrent_requests: 1, send_timeout: Duration::from_secs(6), ..Limits::default() };
     let service = Setup { limits, ..Setup::default() }.start().await;
     let list = large_messages(&service, 40).await;
     let mut silent = non_reader(&service, &list).await;
-    until_in_flight(&service, 1).await;
     let lookup = || service.get("/api/chats/lookup?with=bob").by("alice").send();
+    // The first answers fit into the buffers of the system; the one that does not keeps the place.
+    let wait = async { while lookup().await.status != 503 {} };
+    timeout(LONG, wait).await.expect("the place is given back before its answer is sent");
     lookup().await.refused(503, "overloaded");
 
     let wait = async { while lookup().await.status == 503 {} };
@@ -126,6 +128,9 @@ async fn pages_of_chats_are_bounded_in_bytes_and_complete() {
         let body = json!({ "with": others });
         service.post("/api/chats/create-or-get", &body).by("alice").send().await.ok(201);
     }
+    assert_complete(&walk(&service, "/api/chats", "cursor").await, 20);
+    // Only the store knows where a chat stands in its list: a cursor made of what is shown would repeat or skip some.
+    service.store.set(Fault::ListsByHidden);
     assert_complete(&walk(&service, "/api/chats", "cursor").await, 20);
 }
 

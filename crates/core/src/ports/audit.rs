@@ -250,6 +250,13 @@ finding_kinds! {
         "Remove either the alias or the chat: the id has two meanings.";
 }
 
+impl FindingKind {
+    /// Whether it ends an audit: nothing else is examined while this is so, so it cannot be left out or accepted.
+    pub const fn ends_the_audit(self) -> bool {
+        matches!(self, Self::DamagedStorage | Self::LinkedFile)
+    }
+}
+
 impl Severity {
     /// A stable name for programs.
     pub const fn name(self) -> &'static str {

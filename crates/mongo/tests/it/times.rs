@@ -62,6 +62,8 @@ async fn times_of_other_programs_are_raised_each_by_itself() {
         (doc! { "lastMessageAt": null, "createdAt": date(7), "updatedAt": date(9) }, 0, (8, 10)),
         (doc! { "lastMessageAt": date(5), "updatedAt": date(HOUR_MS) }, 10, (10, HOUR_MS + 1)),
         (doc! { "lastMessageAt": date(20), "updatedAt": date(3) }, 10, (21, 10)),
+        // What a reader is shown as `updatedAt` is then the creation: it has to grow as well.
+        (doc! { "createdAt": date(HOUR_MS) }, 0, (HOUR_MS + 1, HOUR_MS + 1)),
     ];
     for (n, (times, clock_ms, (active, updated))) in (1_u8..).zip(cases) {
         let id = ObjectId::from_bytes([n; 12]);

@@ -1,5 +1,6 @@
 //! `audit`: what is stored, checked against the invariants.
 
+use anyhow::bail;
 use onechat_core::ports::{AuditReport, Clock as _, Progress};
 use onechat_mongo::MongoAudit;
 use onechat_sqlite::SqliteAudit;
@@ -24,12 +25,16 @@ pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
     if suggest {
         return suggestion(Place { sources, json, store }).await;
     }
+    if let Some(kind) = only.iter().find(|kind| accept && kind.ends_the_audit()) {
+        bail!("{} cannot be accepted: nothing else is examined while it is so", kind.code());
+    }
     // Before the work: a baseline that cannot be read makes it useless.
     let mut baseline = baseline.map(|path| Baseline::read(&path, accept)).transpose()?;
     let config = config::load(&sources, Settings { store, ..Settings::default() })?;
     let report = audit(&config.store).await?;
     if let (true, Some(baseline), Some(by)) = (accept, &mut baseline, &by) {
-        let chosen: Vec<_> = Judged::new(&report, &only, None).findings().collect();
+        let judged = Judged::new(&report, &only, None);
+        let chosen: Vec<_> = judged.findings().filter(|finding| !finding.kind.ends_the_audit()).collect();
         let accepted = baseline.accept(chosen.into_iter(), by, note.as_deref(), SystemClock.now())?;
         for (kind, rows) in &accepted {
             eprintln!("onechat: accepted {} of {}", count(*rows, "row", "rows"), kind.code());

@@ -20,8 +20,12 @@ impl<'a> Judged<'a> {
         only: &'a [FindingKind],
         baseline: Option<&'a Baseline>,
     ) -> Self {
-        let chosen = report.findings.iter().filter(|finding| only.is_empty() || only.contains(&finding.kind));
-        let judge = |finding| (finding, baseline.map(|baseline| baseline.judge(finding)));
+        let is_chosen = |kind: FindingKind| only.is_empty() || only.contains(&kind) || kind.ends_the_audit();
+        let chosen = report.findings.iter().filter(|finding| is_chosen(finding.kind));
+        let judge = |finding: &'a Finding| {
+            let baseline = baseline.filter(|_| !finding.kind.ends_the_audit());
+            (finding, baseline.map(|baseline| baseline.judge(finding)))
+        };
         Self { report, findings: chosen.map(judge).collect(), only }
     }
 

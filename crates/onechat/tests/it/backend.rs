@@ -8,6 +8,10 @@ use std::{
 
 use reqwest::Client;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::{
     peers,
@@ -27,7 +31,7 @@ impl Backend {
         let mut process = Command::new("node")
             .arg(root.join("docs/examples/backend.js"))
             .env("NODE_PATH", peer.canonicalize().unwrap().join("node_modules"))
-            .env("ONECHAT_URL", onechat)
+            .env("CHAT_URL", onechat)
             .env("ONECHAT_JWT_SECRET", SECRET)
             .env("PORT", "0")
             .stdout(Stdio::piped())
@@ -57,6 +61,16 @@ impl Drop for Backend {
     }
 }
 
+/// The status line for a path that clients would normalise before they send it.
+async fn raw_status(url: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nx-demo-user: eve\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
 #[tokio::test]
 async fn users_of_an_express_backend_reach_their_own_chats_only() {
     let folder = tempfile::tempdir().unwrap();
@@ -75,6 +89,8 @@ async fn users_of_an_express_backend_reach_their_own_chats_only() {
         assert_eq!(backend.ask("mallory", &path, None).await.0, 404, "{path}");
         assert_eq!(backend.ask("mallory", &path, Some(message.clone())).await.0, 404, "{path}");
     }
+    assert!(raw_status(&backend.url, "/api/chats/../../metrics").await.contains(" 404 "));
+    assert!(raw_status(&backend.url, "/api/chats/%2e%2e/%2e%2e/metrics").await.contains(" 404 "));
     let of_others = json!({ "participants": ["alice", "bob"] });
     assert_eq!(backend.ask("mallory", "/api/chats/create-or-get", Some(of_others)).await.0, 403);
 }

@@ -65,6 +65,13 @@ async fn a_second_server_through_a_hard_link_is_refused_and_the_audit_reports_th
         assert!(report.contains("linked_file (error, I7)"), "{name}: {report}");
         assert!(report.contains(&format!("{name} has 2 hard links")), "{name}: {report}");
     }
+    // Nothing else was examined, so it is no answer to a question about something else, and nothing to accept.
+    let only = run(folder.path(), &["audit", "--store", "sqlite:chats.db", "--only", "duplicate_set"]);
+    assert_eq!(only.status.code(), Some(1), "{}", crate::server::text(&only));
+    let accept = ["audit", "--store", "sqlite:chats.db", "--baseline", "b.toml", "--accept", "--by", "Ann"];
+    let accept = run(folder.path(), &[&accept[..], &["--only", "linked_file"]].concat());
+    assert_eq!(accept.status.code(), Some(2), "{}", crate::server::text(&accept));
+    assert!(crate::server::text(&accept).contains("cannot be accepted"), "{}", crate::server::text(&accept));
 }
 
 #[cfg(target_os = "linux")]

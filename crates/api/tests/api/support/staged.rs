@@ -1,6 +1,6 @@
 //! A store that works, until the test says otherwise.
 
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use onechat_core::{
@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     /// What create-or-get finds, it has found in this way.
     Races(OutcomeKind),
     Panics,
+    /// Chats are listed by something that they do not show, as documents of other programs are.
+    ListsByHidden,
     /// Calls wait until [`StagedStore::release`].
     Holds,
 }
@@ -72,7 +74,7 @@ impl StagedStore {
                 self.released.acquire().await.unwrap().forget();
                 Ok(())
             }
-            Some(Fault::Races(_)) | None => Ok(()),
+            Some(Fault::Races(_) | Fault::ListsByHidden) | None => Ok(()),
         }
     }
 }
@@ -110,7 +112,13 @@ impl ChatStore for StagedStore {
         after: Option<&ChatCursor>,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {
         self.stage().await?;
-        self.inner.chats_of(participant, size, after).await
+        let mut page = self.inner.chats_of(participant, size, after).await?;
+        if self.fault() == Some(Fault::ListsByHidden) {
+            for chat in &mut page.items {
+                chat.created_at = chat.created_at.plus(Duration::from_hours(24));
+            }
+        }
+        Ok(page)
     }
 
     async fn send(&self, message: NewMessage) -> Result<Option<Sent>, StoreError> {

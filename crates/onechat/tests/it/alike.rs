@@ -245,9 +245,15 @@ async fn play(format: KeyFormat, script: &[Step]) -> Result<(), String> {
     let mongo = Arc::new(MongoChatStore::connect(&url, options).await.unwrap());
     let mut stage = Stage::default();
     let mut difference = Ok(());
+    // A repeat raises `updated_at` on MongoDB, where nothing proves that the first try got so far.
+    let mut is_repeated = false;
     for (index, step) in script.iter().enumerate() {
         let Some(call) = call_of(step, &mut stage) else { continue };
-        let (one, other) = tokio::join!(answer(&*sqlite, &call), answer(&*mongo, &call));
+        let (mut one, mut other) = tokio::join!(answer(&*sqlite, &call), answer(&*mongo, &call));
+        is_repeated |= matches!(call, Call::Send(_)) && one.contains("created: false");
+        if is_repeated {
+            (one, other) = (without_updated_at(&one), without_updated_at(&other));
+        }
         if one != other {
             difference = Err(format!("step {index}, {call:?}:\n  SQLite:  {one}\n  MongoDB: {other}"));
             break;
@@ -350,6 +356,16 @@ async fn answer<S: ChatStore + AliasStore>(store: &S, call: &Call) -> String {
             }
         }
     }
+}
+
+fn without_updated_at(answer: &str) -> String {
+    let mut parts = answer.split(", updated_at: ");
+    let mut rest = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (_, after) = part.split_once(", last_message_at: ").expect("the field that comes next");
+        rest = format!("{rest}, last_message_at: {after}");
+    }
+    rest
 }
 
 fn said<T: std::fmt::Debug>(answer: &Result<T, String>) -> String {

@@ -1,6 +1,7 @@
 //! What the operator is told about a problem, beyond what the client is. The field `event` is stable.
 //!
-//! One line a second for each event at most: whatever makes many requests fail must not fill the log as well.
+//! One line a second for an event at most: what makes many requests fail must not fill the log as well. Collisions and
+//! bugs are the exception, since each names a case of its own.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -57,7 +58,13 @@ impl ProblemLog {
     pub(crate) fn write(&self, problem: &Problem, request_id: &str) {
         let Some(event) = Event::of(problem) else { return };
         let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let Some(left_out) = self.events[event as usize].pass(now_ms) else { return };
+        let left_out = match event {
+            Event::KeyCollision | Event::Internal => 0,
+            _ => match self.events[event as usize].pass(now_ms) {
+                Some(left_out) => left_out,
+                None => return,
+            },
+        };
         let reason = match &problem.cause {
             Some(Cause::Store(text) | Cause::Panic(text)) => text,
             _ => "",
@@ -68,7 +75,6 @@ impl ProblemLog {
                 tracing::warn!(
                     event = "key_collision",
                     request_id,
-                    left_out,
                     key = %collision.key,
                     holder = %collision.holder,
                     "two participant sets have the same key"
@@ -118,7 +124,7 @@ impl ProblemLog {
                 tracing::warn!(event = "timeout", request_id, left_out, "a request took too long");
             }
             Event::Internal => {
-                tracing::error!(event = "internal", request_id, left_out, reason, "a request has failed");
+                tracing::error!(event = "internal", request_id, reason, "a request has failed");
             }
         }
     }

@@ -168,7 +168,6 @@ async fn what_fails_often_does_not_flood_the_log() {
         ),
         ("not_migrated", 503, "not_migrated", Fault::Fails(StoreError::NotMigrated("x".to_owned()))),
         ("store_refused", 422, "store_refused", Fault::Fails(StoreError::Refused("x".to_owned()))),
-        ("internal", 500, "internal", Fault::Panics),
     ] {
         let is_hasty = event == "timeout";
         let service = if is_hasty { &hasty } else { &patient };

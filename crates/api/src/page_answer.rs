@@ -66,8 +66,7 @@ impl PageBudget {
         let mut share = self.take_share();
         let mut json = Vec::with_capacity(512);
         json.extend_from_slice(br#"{"items":["#);
-        let mut shown = 0_u16;
-        for item in &page.items {
+        for (shown, item) in (0_u16..).zip(&page.items) {
             if shown > 0 {
                 json.push(b',');
             }
@@ -77,7 +76,6 @@ impl PageBudget {
             {
                 return Err(fitting);
             }
-            shown += 1;
         }
         json.extend_from_slice(br#"],"nextCursor":"#);
         serde_json::to_writer(&mut json, &page.next.as_ref().map(C::to_string))

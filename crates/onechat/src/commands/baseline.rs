@@ -84,7 +84,7 @@ struct Written {
 }
 
 impl Baseline {
-    /// Reads the file. One that is to be added to need not be there yet.
+    /// Reads the file. With `accept`, it may be absent: accepting creates it.
     pub(super) fn read(path: &Path, may_be_missing: bool) -> anyhow::Result<Self> {
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == ErrorKind::NotFound && may_be_missing => String::new(),

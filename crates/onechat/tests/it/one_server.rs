@@ -115,5 +115,5 @@ async fn a_second_server_on_the_same_file_in_another_mount_is_refused() {
     let text = refusal_of(&serve_in(&containers[1]));
     assert!(text.contains("in use by a process that has it open under another path"), "{text}");
     let (status, chat) = first.user("alice").open(&["alice", "carol"]).await.unwrap();
-    assert_eq!(status, 201, "the first server goes on: {chat}");
+    assert_eq!(status, 201, "the first server fails: {chat}");
 }

@@ -84,7 +84,7 @@ struct Written {
 }
 
 impl Baseline {
-    /// Reads the file. With `accept`, it may be absent: accepting creates it.
+    /// Reads the file. If it `may_be_missing`, an absent one is an empty one.
     pub(super) fn read(path: &Path, may_be_missing: bool) -> anyhow::Result<Self> {
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == ErrorKind::NotFound && may_be_missing => String::new(),

@@ -22,6 +22,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// grows its buffer up to this, and keeps it.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
+/// How large a head may be for the API to refuse it in its own words. A larger one is answered with a bare 431.
+const MAX_READABLE_HEAD_BYTES: usize = READ_BUFFER_BYTES;
+
 /// How long to wait when no connection can be accepted, which is when the process has run out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -36,8 +39,7 @@ pub struct Drained {
 /// Serves `router` on `listener` until `shutdown` completes. Then it accepts no more, finishes what it has
 /// accepted, for `drain_timeout` at most, and returns.
 ///
-/// Of `limits`, only `max_header_bytes` and `send_timeout` are applied here; [`Api::router`](crate::Api::router)
-/// applies the others.
+/// Of `limits`, only `send_timeout` is applied here; [`Api::router`](crate::Api::router) applies the others.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -46,8 +48,9 @@ pub async fn serve(
     drain_timeout: Duration,
 ) -> Drained {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_header_size(limits.max_header_bytes);
-    http.max_buf_size(READ_BUFFER_BYTES.max(limits.max_header_bytes));
+    let max_head_bytes = MAX_READABLE_HEAD_BYTES.max(2 * limits.max_header_bytes);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_header_size(max_head_bytes);
+    http.max_buf_size(READ_BUFFER_BYTES.max(max_head_bytes));
     let mut connections = JoinSet::new();
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);

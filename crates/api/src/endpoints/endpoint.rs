@@ -32,6 +32,7 @@ const PROBLEMS_OF_EVERY_CALL: &[Code] = &[
     Code::InvalidParticipants,
     Code::Unauthorized,
     Code::ScopeRequired,
+    Code::HeadTooLarge,
     Code::Internal,
     Code::Overloaded,
     Code::StoreUnavailable,
@@ -58,7 +59,10 @@ impl Endpoint {
     /// What anybody may ask, also while the service is busy.
     pub(super) fn open(routes: UtoipaMethodRouter<Arc<Shared>>, problems: &[Code]) -> Self {
         let mut endpoint = Self { routes, needs_token: false };
-        endpoint.for_each_operation(|operation| describe(operation, problems));
+        endpoint.for_each_operation(|operation| {
+            describe(operation, &[Code::HeadTooLarge]);
+            describe(operation, problems);
+        });
         endpoint
     }
 

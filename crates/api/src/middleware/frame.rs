@@ -42,6 +42,7 @@ const MAX_CONCURRENT_PAGES: usize = 16;
 pub(crate) struct FrameContext {
     request_ids: RequestIds,
     timeout: Duration,
+    max_head_bytes: usize,
     /// For calls of the chat API.
     call_places: Arc<Places>,
     /// For files of the page, which are large, and which anybody may ask for.
@@ -55,6 +56,7 @@ impl FrameContext {
         Self {
             request_ids: RequestIds::new(ids),
             timeout: limits.request_timeout,
+            max_head_bytes: limits.max_header_bytes,
             call_places: Places::new(limits.max_concurrent_requests, metrics.in_flight.clone()),
             page_places: Places::new(MAX_CONCURRENT_PAGES, Gauge::default()),
             metrics,
@@ -139,7 +141,9 @@ where
         let span = tracing::debug_span!("request", request_id = request_id.as_str(), method, route = &*route);
         // What is posted takes its place once its body is there: who only sends heads must not take all of them.
         let has_body = request.method() == Method::POST;
-        let place = check_host(&request).and_then(|()| Place::new(places, has_body));
+        let place = check_head_size(&request, context.max_head_bytes)
+            .and_then(|()| check_host(&request))
+            .and_then(|()| Place::new(places, has_body));
         let work = place.map(|place| (place, self.inner.call(request)));
 
         let answer = async move {
@@ -192,6 +196,29 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panic: {}", text.unwrap_or("(no message)"))
+}
+
+/// Counts what the client has sent, give or take spaces: the head is no longer there as it came.
+fn check_head_size(request: &Request, max_bytes: usize) -> Result<(), Problem> {
+    const LINE_BYTES: usize = "GET  HTTP/1.1\r\n\r\n".len();
+    const HEADER_BYTES: usize = ": \r\n".len();
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let headers: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_BYTES)
+        .sum();
+    let bytes = LINE_BYTES + target + headers;
+    if bytes <= max_bytes {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::HeadTooLarge,
+        format!(
+            "The first line and the headers have {bytes} bytes, and may have {max_bytes}. \
+             Send fewer or shorter cookies; a large set of participants goes to create-or-get, in the body."
+        ),
+    ))
 }
 
 /// RFC 9112, section 3.2: proxies that take another of two hosts, or another one than we, can be played off against us.

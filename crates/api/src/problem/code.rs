@@ -72,6 +72,8 @@ codes! {
         "The body is not declared as application/json, or has a Content-Encoding.";
     StoreRefused = "store_refused", 422,
         "A rule of the database that is not this service's, such as another unique index, refuses what should be written. The detail names it; repeating does not help.";
+    HeadTooLarge = "head_too_large", 431,
+        "The first line and the headers of the request are larger than this service takes.";
     Internal = "internal", 500,
         "The service has failed. Its log says why, under the same request id.";
     Overloaded = "overloaded", 503 retry 1,

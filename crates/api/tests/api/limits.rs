@@ -32,16 +32,35 @@ async fn a_body_may_be_so_long_and_no_longer() {
 #[tokio::test]
 async fn a_head_may_be_so_long_and_no_longer() {
     let service = service(Limits { max_header_bytes: 2048, ..Limits::default() }).await;
-    let status_line = async |filler: usize| {
-        let mut stream = TcpStream::connect(service.address).await.unwrap();
-        let head = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-filler: {}\r\n\r\n", "x".repeat(filler));
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut line = [0; 12];
-        stream.read_exact(&mut line).await.unwrap();
-        String::from_utf8(line.to_vec()).unwrap()
+    let get = |bytes: usize| {
+        let filler = "x".repeat(bytes - "GET /healthz HTTP/1.1\r\nhost: x\r\nx-filler: \r\n\r\n".len());
+        format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-filler: {filler}\r\n\r\n")
     };
-    assert_eq!(status_line(1900).await, "HTTP/1.1 200");
-    assert_eq!(status_line(2100).await, "HTTP/1.1 431");
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    for (bytes, status) in [(2048, "200"), (2049, "431"), (60_000, "431"), (2048, "200")] {
+        stream.write_all(get(bytes).as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = str::from_utf8(&answer[..length]).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{bytes}: {answer}");
+        assert!(answer.contains("x-request-id: "), "{bytes}: {answer}");
+        if status == "431" {
+            assert!(answer.contains("application/problem+json"), "{answer}");
+            assert!(answer.contains("\"code\":\"head_too_large\""), "{answer}");
+            assert!(answer.contains(&format!("{bytes} bytes, and may have 2048")), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_far_too_long_is_not_even_read() {
+    let service = service(Limits { max_header_bytes: 2048, ..Limits::default() }).await;
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    let head = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-filler: {}\r\n\r\n", "x".repeat(70_000));
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut line = [0; 12];
+    stream.read_exact(&mut line).await.unwrap();
+    assert_eq!(&line, b"HTTP/1.1 431");
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ impl Chat {
         self.last_message_at.map_or(self.created_at, |at| at.max(self.created_at))
     }
 
-    /// Hands the chat out only if it is the one that was asked for: a key alone, under [`crate::KeyFormat::Joined`], proves nothing.
+    /// Hands the chat out only if it is the one that was asked for: a key alone, under [`crate::KeyFormat::Joined`],
+    /// proves nothing.
     pub fn checked_for(self, identity: &ChatIdentity) -> Result<Self, KeyCollision> {
         if self.identity == *identity {
             Ok(self)

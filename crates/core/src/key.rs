@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 
 use sha2::{Digest, Sha256};
 
-use crate::{ChatIdentity, Context, ContextError, ParticipantSet, SetError};
+use crate::{ChatIdentity, Context, ContextError, Participant, ParticipantSet, SetError};
 
 const SEPARATOR: char = '_';
 const HASH_PREFIX: &str = "%sha256:";
@@ -44,7 +44,7 @@ impl KeyFormat {
     /// Whether the key of `identity` may be that of another one too, whose chat would then be refused. Of two that
     /// share a key, at least one is ambiguous.
     pub fn may_be_ambiguous(self, identity: &ChatIdentity) -> bool {
-        let members = identity.participants.members().iter().map(|member| member.as_str());
+        let members = identity.participants.members().iter().map(Participant::as_str);
         let mut texts = members.chain(identity.context.iter().map(Context::as_str));
         self == Self::Joined && texts.any(|text| text.contains(SEPARATOR) || text.starts_with(CONTEXT_PREFIX))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use onechat_core::{
-    AliasError, Chat, ChatId, Message, NewMessage, ParticipantsKey, Proposal, Sent, Timestamp,
+    AliasError, Chat, ChatId, Context, Message, NewMessage, ParticipantsKey, Proposal, Sent, Timestamp,
 };
 use rusqlite::{Connection, Result};
 
@@ -18,25 +18,27 @@ const TICK: Duration = Duration::from_millis(1);
 /// The chat that stands under the key afterwards: the proposed one, or the one that was there.
 pub(crate) fn create(connection: &Connection, proposal: &Proposal, key: &ParticipantsKey) -> Result<Chat> {
     let now_ms = proposal.now.unix_ms();
+    let context = proposal.identity.context.as_ref().map(Context::as_str);
     let inserted = connection
         .prepare_cached(
-            "INSERT INTO chats (id, participants_key, participants, created_at_ms, updated_at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (participants_key) DO NOTHING",
+            "INSERT INTO chats (id, participants_key, participants, created_at_ms, updated_at_ms, context)
+             VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (participants_key) DO NOTHING",
         )?
         .execute((
             proposal.id.as_str(),
             key.as_str(),
-            rows::participants_json(&proposal.participants),
+            rows::participants_json(&proposal.identity.participants),
             now_ms,
+            context,
         ))?;
     if inserted == 0 {
         return by_key(connection, key)?.ok_or(rusqlite::Error::QueryReturnedNoRows);
     }
     let mut inbox = connection.prepare_cached(
-        "INSERT INTO inbox (participant, last_activity_at_ms, chat_id) VALUES (?1, ?2, ?3)",
+        "INSERT INTO inbox (participant, last_activity_at_ms, chat_id, context) VALUES (?1, ?2, ?3, ?4)",
     )?;
-    for participant in proposal.participants.members() {
-        inbox.execute((participant.as_str(), now_ms, proposal.id.as_str()))?;
+    for participant in proposal.identity.participants.members() {
+        inbox.execute((participant.as_str(), now_ms, proposal.id.as_str(), context))?;
     }
     Ok(proposal.to_chat(key.clone()))
 }
@@ -92,7 +94,7 @@ fn touch(connection: &Connection, chat: &Chat, at: Timestamp) -> Result<()> {
          WHERE participant = ?1 AND last_activity_at_ms = ?2 AND chat_id = ?3",
     )?;
     let before_ms = chat.last_activity_at().unix_ms();
-    for participant in chat.participants.members() {
+    for participant in chat.identity.participants.members() {
         inbox.execute((participant.as_str(), before_ms, chat.id.as_str(), at.unix_ms()))?;
     }
     Ok(())

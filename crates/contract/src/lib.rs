@@ -52,6 +52,7 @@ macro_rules! __with_cases {
             contexts::callers_of_one_context_share_one_chat,
             contexts::contexts_and_sets_that_imitate_each_other_are_different_chats_when_escaped,
             contexts::contexts_and_sets_that_imitate_each_other_collide_when_joined,
+            contexts::random_identities_never_share_a_chat,
             contexts::a_list_of_a_context_has_its_chats_only,
             contexts::contexts_are_there_after_reopening,
             persistence::everything_acknowledged_is_there_after_reopening,

@@ -70,6 +70,7 @@ async fn a_store_that_trusts_the_key_is_caught() {
             "ambiguous_sets_collide_when_joined",
             "racing_ambiguous_sets_never_share_a_chat",
             "contexts_and_sets_that_imitate_each_other_collide_when_joined",
+            "random_identities_never_share_a_chat",
         ],
         "{failures:?}"
     );
@@ -113,6 +114,7 @@ async fn a_store_that_ignores_contexts_is_caught() {
             "callers_of_one_context_share_one_chat",
             "contexts_and_sets_that_imitate_each_other_are_different_chats_when_escaped",
             "contexts_and_sets_that_imitate_each_other_collide_when_joined",
+            "random_identities_never_share_a_chat",
             "a_list_of_a_context_has_its_chats_only",
             "contexts_are_there_after_reopening",
         ],

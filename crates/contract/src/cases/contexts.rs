@@ -1,11 +1,16 @@
 //! Contexts: the same people have one chat for each, and one without.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use onechat_core::{
     Chat, ChatId, ChatIdentity, Context, KeyFormat, OutcomeKind, PageSize, ResolveError,
     ports::{AliasStore, ChatStore},
 };
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use crate::{
     CaseResult, Harness, Violation, World,
@@ -131,6 +136,47 @@ pub async fn contexts_and_sets_that_imitate_each_other_collide_when_joined<H: Ha
             store.lookup(&holder).await? == Some(chat),
             "a refused identity changed the chat of {holder:?}"
         );
+    }
+    Ok(())
+}
+
+/// Of random identities that are made of what imitates keys, each has its own chat, or is refused where keys are joined.
+pub async fn random_identities_never_share_a_chat<H: Harness>(harness: &H) -> CaseResult {
+    const PIECES: [&str; 10] = ["a", "b", "x", "_", "%", "%in:", "in:", "%5F", "%25", "in:x_a"];
+    let world = World::default();
+    for format in [KeyFormat::Escaped, KeyFormat::Joined] {
+        let (_place, store) = fresh(harness, format).await?;
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let mut text = |pieces| -> String {
+            (0..random.random_range(1..=pieces))
+                .map(|_| PIECES[random.random_range(0..PIECES.len())])
+                .collect()
+        };
+        let (mut identity_of, mut id_of) = (HashMap::new(), HashMap::new());
+        for n in 0..600 {
+            let texts: Vec<String> = (0..=n % 3).map(|_| text(2)).collect();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let about = if n % 4 == 0 { String::new() } else { text(2) };
+            let wanted = identity(&about, &texts);
+            match store.create_or_get(world.proposal(wanted.clone())).await {
+                Ok(outcome) => {
+                    let chat = outcome.chat;
+                    ensure!(chat.identity == wanted, "{wanted:?} got the chat of {:?}", chat.identity);
+                    let holder = identity_of.entry(chat.id.clone()).or_insert_with(|| wanted.clone());
+                    ensure!(*holder == wanted, "{holder:?} and {wanted:?} share the chat {}", chat.id);
+                    let id = id_of.entry(wanted).or_insert_with(|| chat.id.clone());
+                    ensure!(*id == chat.id, "{:?} has the chats {id} and {}", chat.identity, chat.id);
+                }
+                Err(ResolveError::Collision(collision)) => {
+                    let holder = identity_of.get(&collision.holder);
+                    let ambiguous = |one: &ChatIdentity| format.may_be_ambiguous(one);
+                    let is_known = ambiguous(&wanted) || holder.is_some_and(ambiguous);
+                    ensure!(is_known, "{wanted:?} was refused because of {holder:?}");
+                }
+                Err(ResolveError::Store(error)) => return Err(error.into()),
+            }
+        }
+        ensure!(identity_of.len() > 250, "the case tried {} identities only", identity_of.len());
     }
     Ok(())
 }

@@ -336,7 +336,8 @@ async fn answer<S: ChatStore + AliasStore>(store: &S, call: &Call) -> String {
         Call::EveryChatOf(who, size) => {
             let (mut pages, mut after) = (Vec::new(), None);
             loop {
-                let page = store.chats_of(who, None, *size, after.as_ref()).await.map_err(|error| kind(&error));
+                let page =
+                    store.chats_of(who, None, *size, after.as_ref()).await.map_err(|error| kind(&error));
                 after = page.as_ref().ok().and_then(|page| page.next.clone());
                 pages.push(page);
                 if after.is_none() {

@@ -5,6 +5,7 @@ import { escaped, joined, members, refusal } from './reference.mjs';
 
 // A file that was emptied or cut short must not pass.
 const FEWEST_VECTORS = 300;
+const FEWEST_CONTEXTS = 30;
 const FEWEST_REFUSALS = 10;
 
 const file = process.argv[2] ?? new URL('vectors.json', import.meta.url);
@@ -19,23 +20,28 @@ function compare(list, index, field, expected) {
   }
 }
 
-vectors.forEach(({ participants }, index) => {
+vectors.forEach(({ participants, context }, index) => {
   compare(vectors, index, 'members', members(participants));
-  compare(vectors, index, 'joined', joined(participants));
-  compare(vectors, index, 'escaped', escaped(participants));
-  if (refusal(participants)) differences.push(`vectors[${index}] is no set: ${refusal(participants)}`);
+  compare(vectors, index, 'joined', joined(participants, context));
+  compare(vectors, index, 'escaped', escaped(participants, context));
+  const reason = refusal(participants, context);
+  if (reason) differences.push(`vectors[${index}] is no chat: ${reason}`);
 });
-invalid.forEach(({ participants }, index) => compare(invalid, index, 'reason', refusal(participants)));
+invalid.forEach(({ participants, context }, index) => {
+  compare(invalid, index, 'reason', refusal(participants, context));
+});
 
-// Equal keys must mean equal sets.
-const setOf = new Map();
+// Equal keys must mean equal chats.
+const identityOf = new Map();
 vectors.forEach((vector, index) => {
-  const set = JSON.stringify(vector.members);
-  const other = setOf.get(vector.escaped) ?? set;
-  if (other !== set) differences.push(`vectors[${index}].escaped is also the key of ${other}`);
-  setOf.set(vector.escaped, set);
+  const identity = JSON.stringify([vector.members, vector.context]);
+  const other = identityOf.get(vector.escaped) ?? identity;
+  if (other !== identity) differences.push(`vectors[${index}].escaped is also the key of ${other}`);
+  identityOf.set(vector.escaped, identity);
 });
 
+const contexts = vectors.filter(({ context }) => context !== undefined).length;
+if (contexts < FEWEST_CONTEXTS) differences.push(`only ${contexts} vectors have a context`);
 if (vectors.length < FEWEST_VECTORS || invalid.length < FEWEST_REFUSALS) {
   differences.push(`only ${vectors.length} vectors and ${invalid.length} refusals: the file is incomplete`);
 }

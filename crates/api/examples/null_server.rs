@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use clap::Parser;
 use onechat_api::{Api, ApiMetrics, Authenticator, Limits, Policy, serve};
 use onechat_core::{
-    Chat, ChatCursor, ChatId, KeyFormat, Message, MessageCursor, NewMessage, ObjectIdSource, Outcome,
-    OutcomeKind, Page, PageSize, Participant, ParticipantSet, ParticipantsKey, Proposal, ResolveError, Sent,
-    StoreError, Timestamp,
+    Chat, ChatCursor, ChatId, ChatIdentity, Context, KeyFormat, Message, MessageCursor, NewMessage,
+    ObjectIdSource, Outcome, OutcomeKind, Page, PageSize, Participant, ParticipantsKey, Proposal,
+    ResolveError, Sent, StoreError, Timestamp,
     ports::{ChatStore, Clock},
 };
 use prometheus_client::registry::Registry;
@@ -66,11 +66,11 @@ struct NullStore;
 #[async_trait]
 impl ChatStore for NullStore {
     async fn create_or_get(&self, proposal: Proposal) -> Result<Outcome, ResolveError> {
-        let key = ParticipantsKey::new(&proposal.participants, KeyFormat::Escaped);
+        let key = ParticipantsKey::new(&proposal.identity, KeyFormat::Escaped);
         Ok(Outcome { chat: proposal.to_chat(key), kind: OutcomeKind::Existing })
     }
 
-    async fn lookup(&self, _participants: &ParticipantSet) -> Result<Option<Chat>, ResolveError> {
+    async fn lookup(&self, _identity: &ChatIdentity) -> Result<Option<Chat>, ResolveError> {
         Ok(None)
     }
 
@@ -85,6 +85,7 @@ impl ChatStore for NullStore {
     async fn chats_of(
         &self,
         _participant: &Participant,
+        _context: Option<&Context>,
         _size: PageSize,
         _after: Option<&ChatCursor>,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {

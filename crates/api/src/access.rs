@@ -36,7 +36,7 @@ pub(crate) async fn writable_chat(
     id: IdInPath,
 ) -> Result<Chat, Problem> {
     let chat = readable_chat(store, caller, id).await?;
-    if chat.participants.contains(&caller.participant) {
+    if chat.identity.participants.contains(&caller.participant) {
         Ok(chat)
     } else {
         Err(Problem::new(Code::NotAParticipant, "The sender is not a participant of this chat."))

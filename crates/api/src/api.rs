@@ -11,6 +11,7 @@ use prometheus_client::registry::Registry;
 
 use crate::{
     auth::AuthenticatorHandle,
+    context_policy::ContextPolicy,
     docs,
     endpoints::{self, Readiness},
     intake::Intake,
@@ -46,6 +47,8 @@ pub struct Api {
 pub struct Policy {
     /// Whether a participant may have a chat with nobody else in it.
     pub allow_note_to_self: bool,
+    /// Whether chats have contexts.
+    pub context: ContextPolicy,
 }
 
 /// How much is taken on before requests are refused.

@@ -7,6 +7,7 @@ mod api;
 mod auth;
 mod body;
 mod caller;
+mod context_policy;
 mod docs;
 mod endpoints;
 mod held;
@@ -23,6 +24,7 @@ mod view;
 
 pub use api::{Api, Limits, Policy};
 pub use auth::{Authenticator, AuthenticatorHandle, KeyError, PublicKeyAlgorithm, UnknownAlgorithm};
+pub use context_policy::{ContextPolicy, UnknownContextPolicy};
 pub use docs::openapi;
 pub use metrics::ApiMetrics;
 pub use problem::{ProblemCode, problem_codes};

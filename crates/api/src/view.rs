@@ -1,10 +1,12 @@
 //! What clients see of the domain. Written from borrowed values: this is the hot path.
 
-use onechat_core::{Chat, Message, Participant, Timestamp};
+use onechat_core::{Chat, Context, Message, Participant, Timestamp};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-/// The one chat of a participant set.
+use crate::context_policy::ContextPolicy;
+
+/// The one chat of a participant set, or of one in a context.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Chat)]
@@ -20,7 +22,12 @@ pub(crate) struct ChatView<'a> {
     #[serde(serialize_with = "texts")]
     #[schema(value_type = Vec<String>, example = json!(["alice", "bob"]))]
     participants: &'a [Participant],
-    /// The canonical text of the participants.
+    /// What the chat is about; null for nothing. Only where contexts are enabled: a client that asks for a context
+    /// compares it, since a server that knows of none would ignore the question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "listing:42")]
+    context: Option<ShownContext<'a>>,
+    /// The canonical text of the participants and the context.
     #[schema(example = "alice_bob")]
     participants_key: &'a str,
     /// When the chat was created.
@@ -41,12 +48,19 @@ pub(crate) struct ChatView<'a> {
     created: Option<bool>,
 }
 
+/// A context that is shown even if there is none.
+#[derive(Serialize)]
+struct ShownContext<'a>(Option<&'a str>);
+
 impl<'a> ChatView<'a> {
-    pub(crate) fn new(chat: &'a Chat) -> Self {
+    pub(crate) fn new(chat: &'a Chat, policy: ContextPolicy) -> Self {
+        let context = chat.identity.context.as_ref().map(Context::as_str);
+        let shows_context = policy != ContextPolicy::Off || context.is_some();
         Self {
             id: chat.id.as_str(),
             mongo_id: chat.id.as_str(),
-            participants: chat.participants.members(),
+            participants: chat.identity.participants.members(),
+            context: shows_context.then_some(ShownContext(context)),
             participants_key: chat.participants_key.as_str(),
             created_at: chat.created_at,
             updated_at: chat.updated_at,

@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use onechat_core::{
-    ChatId, ClientMessageId, KeyFormat, MessageId, MessageText, NewMessage, ObjectIdSource, Participant,
-    ParticipantSet, Proposal, Timestamp,
+    ChatId, ChatIdentity, ClientMessageId, Context, KeyFormat, MessageId, MessageText, NewMessage,
+    ObjectIdSource, Participant, ParticipantSet, Proposal, Timestamp,
     ports::{AliasStore, Audit, ChatStore, Clock, IdSource},
 };
 use tokio::sync::Barrier;
@@ -69,9 +69,9 @@ impl World {
         self.ids.message_id()
     }
 
-    /// A proposal for the chat of `set`.
-    pub fn proposal(&self, set: &ParticipantSet) -> Proposal {
-        Proposal { participants: set.clone(), id: self.chat_id(), now: self.now() }
+    /// A proposal for the chat of this identity.
+    pub fn proposal(&self, identity: impl Into<ChatIdentity>) -> Proposal {
+        Proposal { identity: identity.into(), id: self.chat_id(), now: self.now() }
     }
 
     /// A message whose text says what its client's id is.
@@ -139,4 +139,15 @@ pub(crate) fn participant(text: &str) -> Participant {
 /// A set of a test.
 pub(crate) fn set(texts: &[&str]) -> ParticipantSet {
     ParticipantSet::parse(texts.iter().copied()).expect("a valid set")
+}
+
+/// A context of a test.
+pub(crate) fn context(text: &str) -> Context {
+    Context::new(text).expect("a valid context")
+}
+
+/// An identity of a test; no context for an empty text.
+pub(crate) fn identity(about: &str, texts: &[&str]) -> ChatIdentity {
+    let context = (!about.is_empty()).then(|| context(about));
+    ChatIdentity { participants: set(texts), context }
 }

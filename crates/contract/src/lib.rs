@@ -10,7 +10,9 @@ mod harness;
 mod memory;
 mod violation;
 
-pub use cases::{audit, collision, lists, lookup, messages, persistence, racing, resolve, sequential};
+pub use cases::{
+    audit, collision, contexts, lists, lookup, messages, persistence, racing, resolve, sequential,
+};
 pub use harness::{Harness, World};
 pub use memory::{Fault, MemoryStore};
 pub use violation::{CaseResult, Violation};
@@ -46,6 +48,13 @@ macro_rules! __with_cases {
             collision::ambiguous_sets_are_three_chats_when_escaped,
             collision::ambiguous_sets_collide_when_joined,
             collision::racing_ambiguous_sets_never_share_a_chat,
+            contexts::the_same_people_have_a_chat_for_each_context_and_one_without,
+            contexts::callers_of_one_context_share_one_chat,
+            contexts::contexts_and_sets_that_imitate_each_other_are_different_chats_when_escaped,
+            contexts::contexts_and_sets_that_imitate_each_other_collide_when_joined,
+            contexts::random_identities_never_share_a_chat,
+            contexts::a_list_of_a_context_has_its_chats_only,
+            contexts::contexts_are_there_after_reopening,
             persistence::everything_acknowledged_is_there_after_reopening,
             persistence::another_key_format_is_refused,
             audit::a_store_in_use_is_clean,

@@ -8,8 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use onechat_core::{
-    AliasError, Chat, ChatCursor, ChatId, KeyFormat, Message, MessageCursor, NewMessage, Outcome, Page,
-    PageSize, Participant, ParticipantSet, ParticipantsKey, Proposal, ResolveError, Sent, StoreError,
+    AliasError, Chat, ChatCursor, ChatId, ChatIdentity, Context, KeyFormat, Message, MessageCursor,
+    NewMessage, Outcome, Page, PageSize, Participant, ParticipantsKey, Proposal, ResolveError, Sent,
+    StoreError,
     ports::{AliasStore, Audit, AuditReport, ChatStore, Progress},
 };
 
@@ -37,6 +38,10 @@ pub enum Fault {
     TrustsTheClock,
     /// Shows a chat by its id to whoever asks.
     ShowsToStrangers,
+    /// Has never heard of contexts: the same people have one chat, whatever it is about.
+    IgnoresContext,
+    /// Lists all chats of a participant, whatever the context that was asked for.
+    ListsEveryContext,
 }
 
 /// Chats and messages in maps behind one lock.
@@ -79,9 +84,17 @@ impl MemoryStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The identity as this store sees it.
+    fn seen(&self, identity: &ChatIdentity) -> ChatIdentity {
+        match self.fault {
+            Fault::IgnoresContext => (&identity.participants).into(),
+            _ => identity.clone(),
+        }
+    }
+
     fn settle(&self, proposal: &Proposal, stored: Chat, wrote: bool) -> Result<Outcome, ResolveError> {
         if self.fault == Fault::WrongHit {
-            let trusting = Proposal { participants: stored.participants.clone(), ..proposal.clone() };
+            let trusting = Proposal { identity: stored.identity.clone(), ..proposal.clone() };
             return Ok(trusting.settle(stored, wrote)?);
         }
         Ok(proposal.settle(stored, wrote)?)
@@ -91,7 +104,8 @@ impl MemoryStore {
 #[async_trait]
 impl ChatStore for MemoryStore {
     async fn create_or_get(&self, proposal: Proposal) -> Result<Outcome, ResolveError> {
-        let key = ParticipantsKey::new(&proposal.participants, self.format);
+        let proposal = Proposal { identity: self.seen(&proposal.identity), ..proposal };
+        let key = ParticipantsKey::new(&proposal.identity, self.format);
         if self.fault == Fault::Racy {
             let found = self.state().under_key(&key);
             if let Some(chat) = found {
@@ -111,12 +125,13 @@ impl ChatStore for MemoryStore {
         self.settle(&proposal, chat, true)
     }
 
-    async fn lookup(&self, participants: &ParticipantSet) -> Result<Option<Chat>, ResolveError> {
-        let found = self.state().under_key(&ParticipantsKey::new(participants, self.format));
+    async fn lookup(&self, identity: &ChatIdentity) -> Result<Option<Chat>, ResolveError> {
+        let identity = self.seen(identity);
+        let found = self.state().under_key(&ParticipantsKey::new(&identity, self.format));
         if self.fault == Fault::WrongHit {
             return Ok(found);
         }
-        Ok(found.map(|chat| chat.checked_for(participants)).transpose()?)
+        Ok(found.map(|chat| chat.checked_for(&identity)).transpose()?)
     }
 
     async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, StoreError> {
@@ -125,18 +140,25 @@ impl ChatStore for MemoryStore {
 
     async fn chat_for(&self, id: &ChatId, participant: &Participant) -> Result<Option<Chat>, StoreError> {
         let strangers = self.fault == Fault::ShowsToStrangers;
-        Ok(self.chat(id).await?.filter(|chat| strangers || chat.participants.contains(participant)))
+        Ok(self.chat(id).await?.filter(|chat| strangers || chat.identity.participants.contains(participant)))
     }
 
     async fn chats_of(
         &self,
         participant: &Participant,
+        context: Option<&Context>,
         size: PageSize,
         after: Option<&ChatCursor>,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {
         let state = self.state();
-        let mut rows: Vec<Chat> =
-            state.chats.values().filter(|chat| chat.participants.contains(participant)).cloned().collect();
+        let context = context.filter(|_| self.fault != Fault::ListsEveryContext);
+        let mut rows: Vec<Chat> = state
+            .chats
+            .values()
+            .filter(|chat| chat.identity.participants.contains(participant))
+            .filter(|chat| context.is_none() || chat.identity.context.as_ref() == context)
+            .cloned()
+            .collect();
         rows.sort_by_cached_key(|chat| std::cmp::Reverse((chat.last_activity_at(), chat.id.clone())));
         if let Some(ChatCursor { at, id }) = after {
             if self.fault == Fault::OffsetPages {

@@ -66,7 +66,12 @@ async fn a_store_that_trusts_the_key_is_caught() {
     let failures = failures(Fault::WrongHit).await;
     assert_eq!(
         names(&failures),
-        ["ambiguous_sets_collide_when_joined", "racing_ambiguous_sets_never_share_a_chat"],
+        [
+            "ambiguous_sets_collide_when_joined",
+            "racing_ambiguous_sets_never_share_a_chat",
+            "contexts_and_sets_that_imitate_each_other_collide_when_joined",
+            "random_identities_never_share_a_chat",
+        ],
         "{failures:?}"
     );
 }
@@ -97,6 +102,30 @@ async fn a_store_that_trusts_the_clock_is_caught() {
         ],
         "{failures:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_ignores_contexts_is_caught() {
+    let failures = failures(Fault::IgnoresContext).await;
+    assert_eq!(
+        names(&failures),
+        [
+            "the_same_people_have_a_chat_for_each_context_and_one_without",
+            "callers_of_one_context_share_one_chat",
+            "contexts_and_sets_that_imitate_each_other_are_different_chats_when_escaped",
+            "contexts_and_sets_that_imitate_each_other_collide_when_joined",
+            "random_identities_never_share_a_chat",
+            "a_list_of_a_context_has_its_chats_only",
+            "contexts_are_there_after_reopening",
+        ],
+        "{failures:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_lists_every_context_is_caught() {
+    let failures = failures(Fault::ListsEveryContext).await;
+    assert_eq!(names(&failures), ["a_list_of_a_context_has_its_chats_only"], "{failures:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,14 +1,14 @@
 //! A chat, and the one decision about it that every store has to make in the same way: see [`Proposal::settle`].
 
-use crate::{ChatId, KeyCollision, ParticipantSet, ParticipantsKey, Timestamp};
+use crate::{ChatId, ChatIdentity, KeyCollision, ParticipantsKey, Timestamp};
 
-/// The one chat of a participant set.
+/// The one chat of an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chat {
     /// The name it keeps for ever.
     pub id: ChatId,
-    /// Whose chat it is.
-    pub participants: ParticipantSet,
+    /// Whose chat it is, and what it is about.
+    pub identity: ChatIdentity,
     /// The key under which it is stored.
     pub participants_key: ParticipantsKey,
     /// When it was created.
@@ -25,9 +25,10 @@ impl Chat {
         self.last_message_at.map_or(self.created_at, |at| at.max(self.created_at))
     }
 
-    /// Hands the chat out only to whom it belongs: a key alone, under [`crate::KeyFormat::Joined`], proves nothing.
-    pub fn checked_for(self, set: &ParticipantSet) -> Result<Self, KeyCollision> {
-        if self.participants == *set {
+    /// Hands the chat out only if it is the one that was asked for: a key alone, under [`crate::KeyFormat::Joined`],
+    /// proves nothing.
+    pub fn checked_for(self, identity: &ChatIdentity) -> Result<Self, KeyCollision> {
+        if self.identity == *identity {
             Ok(self)
         } else {
             Err(KeyCollision { key: self.participants_key, holder: self.id })
@@ -35,11 +36,11 @@ impl Chat {
     }
 }
 
-/// A request for the chat of a set: what to create if there is none.
+/// A request for the chat of an identity: what to create if there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
-    /// Whose chat is wanted.
-    pub participants: ParticipantSet,
+    /// Whose chat is wanted, and about what.
+    pub identity: ChatIdentity,
     /// The id that a new chat would get. Never used by another proposal.
     pub id: ChatId,
     /// The time that a new chat would carry.
@@ -51,7 +52,7 @@ impl Proposal {
     pub fn to_chat(&self, key: ParticipantsKey) -> Chat {
         Chat {
             id: self.id.clone(),
-            participants: self.participants.clone(),
+            identity: self.identity.clone(),
             participants_key: key,
             created_at: self.now,
             updated_at: self.now,
@@ -62,9 +63,9 @@ impl Proposal {
     /// Says what happened, from the chat that stands under the key once this proposal has been answered.
     ///
     /// `wrote` says whether the proposal got as far as a write, that is, whether it saw no chat before.
-    /// Only the id decides who created (I2), and only the participants decide whose chat it is (I5).
+    /// Only the id decides who created (I2), and only the identity decides whose chat it is (I5).
     pub fn settle(&self, stored: Chat, wrote: bool) -> Result<Outcome, KeyCollision> {
-        let chat = stored.checked_for(&self.participants)?;
+        let chat = stored.checked_for(&self.identity)?;
         let kind = match (chat.id == self.id, wrote) {
             (true, _) => OutcomeKind::Created,
             (false, true) => OutcomeKind::LostRace,
@@ -77,7 +78,7 @@ impl Proposal {
 /// The answer to a [`Proposal`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// The one chat of the set.
+    /// The one chat of the identity.
     pub chat: Chat,
     /// How it came to be.
     pub kind: OutcomeKind,

@@ -27,20 +27,20 @@ pub enum StoreError {
     Corrupt(String),
 }
 
-/// Two different sets have the same key, and the chat that holds it is not the one that was asked for.
+/// Two identities have the same key, and the chat that holds it is not the one that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the key {key:?} of these participants is held by a chat of other participants")]
+#[error("the key {key:?} of this chat is held by a chat of other participants, or of another context")]
 pub struct KeyCollision {
-    /// The key that both sets have.
+    /// The key that both have.
     pub key: ParticipantsKey,
     /// The chat that holds it. For logs only: the caller is not one of its participants.
     pub holder: ChatId,
 }
 
-/// Why the chat of a set could not be told.
+/// Why the chat of an identity could not be told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    /// The key is taken by a stranger's chat, which is never handed out.
+    /// The key is taken by another identity's chat, which is never handed out.
     #[error(transparent)]
     Collision(#[from] KeyCollision),
     /// The store failed.

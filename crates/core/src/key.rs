@@ -1,4 +1,4 @@
-//! The canonical text of a participant set: what the unique index of every store is built on.
+//! The canonical text of a chat's identity: what the unique index of every store is built on.
 //!
 //! The rules, with vectors for other languages, are in `docs/key-vectors/`.
 
@@ -6,19 +6,24 @@ use std::{fmt, str::FromStr};
 
 use sha2::{Digest, Sha256};
 
-use crate::{Participant, ParticipantSet, SetError};
+use crate::{ChatIdentity, Context, ContextError, Participant, ParticipantSet, SetError};
 
 const SEPARATOR: char = '_';
 const HASH_PREFIX: &str = "%sha256:";
+/// What begins the key of a chat with a context. In the `escaped` format no participant can imitate it: an escaped one
+/// has `%` only before `25` and `5F`.
+const CONTEXT_PREFIX: &str = "%in:";
 
 /// How a [`ParticipantsKey`] is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum KeyFormat {
-    /// `%` becomes `%25` and `_` becomes `%5F` in each participant, then they are joined by `_`. Injective.
+    /// `%` becomes `%25` and `_` becomes `%5F` in each participant, then they are joined by `_`; a context goes before
+    /// them, escaped in the same way and with `%in:` in front. Injective.
     #[default]
     Escaped,
-    /// The plain join, byte-identical to JavaScript's `participants.sort().join('_')`. Not injective:
-    /// `["a_b","c"]` and `["a","b_c"]` share a key, so every hit has to be compared with the set asked for.
+    /// The plain join, byte-identical to JavaScript's `participants.sort().join('_')`; with a context, `%in:`, the
+    /// context and `_` in front. Not injective: `["a_b","c"]` and `["a","b_c"]` share a key, so every hit has to be
+    /// compared with the identity asked for.
     Joined,
 }
 
@@ -36,9 +41,12 @@ impl KeyFormat {
         }
     }
 
-    /// Whether the key of `set` may be that of another set too, whose chat would then be refused.
-    pub fn may_be_ambiguous(self, set: &ParticipantSet) -> bool {
-        self == Self::Joined && set.members().iter().any(|member| member.as_str().contains(SEPARATOR))
+    /// Whether the key of `identity` may be that of another one too, whose chat would then be refused. Of two that
+    /// share a key, at least one is ambiguous.
+    pub fn may_be_ambiguous(self, identity: &ChatIdentity) -> bool {
+        let members = identity.participants.members().iter().map(Participant::as_str);
+        let mut texts = members.chain(identity.context.iter().map(Context::as_str));
+        self == Self::Joined && texts.any(|text| text.contains(SEPARATOR) || text.starts_with(CONTEXT_PREFIX))
     }
 }
 
@@ -60,15 +68,15 @@ impl FromStr for KeyFormat {
     }
 }
 
-/// The key of one participant set under one [`KeyFormat`].
+/// The key of one identity under one [`KeyFormat`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ParticipantsKey(Box<str>);
 
-/// Why no set can be read from a key.
+/// Why no identity can be read from a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The key is a hash: the set cannot be read from it.
-    #[error("the key is the hash of a longer one, from which no set can be read")]
+    /// The key is a hash: the identity cannot be read from it.
+    #[error("the key is the hash of a longer one, from which nothing can be read")]
     Hashed,
     /// The key has a `%` that starts neither `%25` nor `%5F`.
     #[error("the key is not in the escaped format: % must be followed by 25 or 5F")]
@@ -76,7 +84,10 @@ pub enum DecodeError {
     /// The parts do not form a set.
     #[error(transparent)]
     Set(#[from] SetError),
-    /// The parts form a set, but this is not how its key is written (order, repeats, or a long form unhashed).
+    /// The context is none.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// The parts form an identity, but this is not how its key is written (order, repeats, or a long form unhashed).
     #[error("the key is not the canonical key of its participants")]
     NotCanonical,
 }
@@ -85,17 +96,25 @@ impl ParticipantsKey {
     /// The longest `escaped` key that is kept as it is, in bytes; a longer one is replaced by its hash.
     pub const MAX_ESCAPED_BYTES: usize = 512;
 
-    /// The key of `set` in `format`.
-    pub fn new(set: &ParticipantSet, format: KeyFormat) -> Self {
-        let mut key = String::with_capacity(set.members().iter().map(|p| p.as_str().len() + 1).sum());
-        for (index, participant) in set.members().iter().enumerate() {
+    /// The key of `identity` in `format`.
+    pub fn new(identity: &ChatIdentity, format: KeyFormat) -> Self {
+        let members = identity.participants.members();
+        let bytes = members.iter().map(|member| member.as_str().len() + 1).sum();
+        let mut key = String::with_capacity(bytes);
+        let push = match format {
+            KeyFormat::Escaped => push_escaped,
+            KeyFormat::Joined => String::push_str,
+        };
+        if let Some(context) = &identity.context {
+            key.push_str(CONTEXT_PREFIX);
+            push(&mut key, context.as_str());
+            key.push(SEPARATOR);
+        }
+        for (index, member) in members.iter().enumerate() {
             if index > 0 {
                 key.push(SEPARATOR);
             }
-            match format {
-                KeyFormat::Escaped => push_escaped(&mut key, participant),
-                KeyFormat::Joined => key.push_str(participant.as_str()),
-            }
+            push(&mut key, member.as_str());
         }
         if format == KeyFormat::Escaped && key.len() > Self::MAX_ESCAPED_BYTES {
             key = hashed(&key);
@@ -108,17 +127,24 @@ impl ParticipantsKey {
         Self(text.into())
     }
 
-    /// Reads the set back from a key in the `escaped` format: the inverse of [`ParticipantsKey::new`].
-    pub fn decode_escaped(&self) -> Result<ParticipantSet, DecodeError> {
+    /// Reads the identity back from a key in the `escaped` format: the inverse of [`ParticipantsKey::new`].
+    pub fn decode_escaped(&self) -> Result<ChatIdentity, DecodeError> {
         if self.0.starts_with(HASH_PREFIX) {
             return Err(DecodeError::Hashed);
         }
-        let parts = self.0.split(SEPARATOR).map(unescape).collect::<Result<Vec<_>, _>>()?;
-        let set = ParticipantSet::parse(parts)?;
-        if Self::new(&set, KeyFormat::Escaped) != *self {
+        let (context, members) = match self.0.strip_prefix(CONTEXT_PREFIX) {
+            Some(rest) => {
+                rest.split_once(SEPARATOR).map_or((Some(rest), ""), |(text, rest)| (Some(text), rest))
+            }
+            None => (None, &*self.0),
+        };
+        let context = context.map(unescape).transpose()?.map(Context::new).transpose()?;
+        let members = members.split(SEPARATOR).map(unescape).collect::<Result<Vec<_>, _>>()?;
+        let identity = ChatIdentity { participants: ParticipantSet::parse(members)?, context };
+        if Self::new(&identity, KeyFormat::Escaped) != *self {
             return Err(DecodeError::NotCanonical);
         }
-        Ok(set)
+        Ok(identity)
     }
 
     /// The key as text.
@@ -133,8 +159,8 @@ impl fmt::Display for ParticipantsKey {
     }
 }
 
-fn push_escaped(key: &mut String, participant: &Participant) {
-    for character in participant.as_str().chars() {
+fn push_escaped(key: &mut String, text: &str) {
+    for character in text.chars() {
         match character {
             '%' => key.push_str("%25"),
             SEPARATOR => key.push_str("%5F"),

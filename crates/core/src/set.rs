@@ -1,4 +1,4 @@
-//! The set of people that a chat belongs to. Its identity is the chat's identity.
+//! The set of people that a chat belongs to.
 
 use crate::{Participant, ParticipantError};
 

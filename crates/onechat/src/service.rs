@@ -46,7 +46,7 @@ impl Service {
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             authenticator: authenticator.clone(),
-            policy: Policy { allow_note_to_self: config.allow_note_to_self },
+            policy: Policy { allow_note_to_self: config.allow_note_to_self, context: config.context },
             limits: config.limits,
             metrics,
             registry: Arc::new(registry),

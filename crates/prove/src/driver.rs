@@ -45,7 +45,8 @@ impl Driver {
     }
 
     pub(crate) async fn lookup(&self, set: SetNo, caller: PersonNo) {
-        let query = self.others(set, caller).map(|other| ("with", other.as_str())).collect();
+        let others = self.others(set, caller).map(|other| ("with", other.as_str()));
+        let query = others.chain(self.about(set)).collect();
         let call = Call { query, ..self.call(caller, Method::GET, &["api", "chats", "lookup"]) };
         self.exchange(Operation::Lookup, Request::Lookup { set, caller }, call, interpret::chat).await;
     }
@@ -72,6 +73,16 @@ impl Driver {
         let first_page =
             |history: &mut History, status, body: &str| interpret::chats(history, status, body).0;
         self.exchange(Operation::List, Request::List { caller }, call, first_page).await;
+    }
+
+    /// The caller's chats that are about the same as this one.
+    pub(crate) async fn list_about(&self, set: SetNo, caller: PersonNo) {
+        let call = self.call(caller, Method::GET, &["api", "chats"]);
+        let query = [("limit", GLANCE)].into_iter().chain(self.about(set)).collect();
+        let first_page =
+            |history: &mut History, status, body: &str| interpret::chats(history, status, body).0;
+        let request = Request::ListAbout { set, caller };
+        self.exchange(Operation::List, request, Call { query, ..call }, first_page).await;
     }
 
     pub(crate) async fn read(&self, set: SetNo, caller: PersonNo) {
@@ -141,6 +152,14 @@ impl Driver {
     }
 
     fn opening(&self, set: SetNo, caller: PersonNo, form: Form) -> Value {
+        let mut body = self.opening_of_people(set, caller, form);
+        if let Some(context) = self.cast.context(set) {
+            body["context"] = context.into();
+        }
+        body
+    }
+
+    fn opening_of_people(&self, set: SetNo, caller: PersonNo, form: Form) -> Value {
         let mut members: Vec<_> = self.texts(set).collect();
         match form {
             Form::Listed => {}
@@ -152,6 +171,11 @@ impl Driver {
             }
         }
         json!({ "participants": members })
+    }
+
+    /// The parameter that names the context, if there is one.
+    pub(crate) fn about(&self, set: SetNo) -> impl Iterator<Item = (&str, &str)> {
+        self.cast.context(set).map(|context| ("context", context)).into_iter()
     }
 
     pub(crate) fn texts(&self, set: SetNo) -> impl Iterator<Item = &str> {

@@ -4,7 +4,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use onechat_core::{Chat, ChatId, KeyFormat, MessageId, ParticipantSet, ParticipantsKey};
+use onechat_core::{
+    Chat, ChatId, ChatIdentity, Context, KeyFormat, MessageId, ParticipantSet, ParticipantsKey,
+};
 
 use crate::{
     cast::{Cast, PersonNo, SetNo},
@@ -26,14 +28,46 @@ pub(crate) struct Exchange {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
-    Open { set: SetNo, caller: PersonNo },
-    Lookup { set: SetNo, caller: PersonNo },
-    Get { set: SetNo, caller: PersonNo, chat: ChatNo },
-    List { caller: PersonNo },
-    Send { message: MessageNo, chat: ChatNo },
-    Read { set: SetNo, caller: PersonNo, chat: ChatNo },
-    Probe { set: SetNo, intruder: PersonNo, how: Intrusion, signed_in_by: SignIn },
-    ReadAtRest { caller: PersonNo, chat: ChatNo },
+    Open {
+        set: SetNo,
+        caller: PersonNo,
+    },
+    Lookup {
+        set: SetNo,
+        caller: PersonNo,
+    },
+    Get {
+        set: SetNo,
+        caller: PersonNo,
+        chat: ChatNo,
+    },
+    List {
+        caller: PersonNo,
+    },
+    /// The list of the chats that are about the same as this one.
+    ListAbout {
+        set: SetNo,
+        caller: PersonNo,
+    },
+    Send {
+        message: MessageNo,
+        chat: ChatNo,
+    },
+    Read {
+        set: SetNo,
+        caller: PersonNo,
+        chat: ChatNo,
+    },
+    Probe {
+        set: SetNo,
+        intruder: PersonNo,
+        how: Intrusion,
+        signed_in_by: SignIn,
+    },
+    ReadAtRest {
+        caller: PersonNo,
+        chat: ChatNo,
+    },
 }
 
 /// What somebody tries who is not in the set.
@@ -85,6 +119,8 @@ pub(crate) enum Answer {
 pub(crate) struct AtRest {
     /// Complete lists of chats.
     pub(crate) chats: Vec<(PersonNo, Vec<SeenChat>)>,
+    /// Complete lists of the chats that are about the same as a chat.
+    pub(crate) about: Vec<(PersonNo, SetNo, Vec<SeenChat>)>,
     /// Complete lists of messages.
     pub(crate) messages: Vec<(ChatNo, Whose, Vec<SeenMessage>)>,
     /// How many lists could not be read to their end.
@@ -149,6 +185,7 @@ impl History {
             | Request::Lookup { set, .. }
             | Request::Get { set, .. }
             | Request::Read { set, .. }
+            | Request::ListAbout { set, .. }
             | Request::Probe { set, .. } => Some(set),
             Request::Send { message, .. } => Some(self.intent(message).set),
             Request::List { .. } | Request::ReadAtRest { .. } => None,
@@ -160,22 +197,26 @@ impl History {
             return Err(format!("id is {:?} and _id is {:?}", seen.id, seen.mongoose_id));
         }
         let id = ChatId::new(seen.id.as_str()).map_err(|error| error.to_string())?;
-        let set = ParticipantSet::parse(seen.participants.iter().map(String::as_str));
         let key = ParticipantsKey::from_stored(seen.participants_key);
-        let keyed = set.as_ref().is_ok_and(|set| {
-            [KeyFormat::Escaped, KeyFormat::Joined].map(|f| ParticipantsKey::new(set, f)).contains(&key)
-        });
-        let known = set.ok().and_then(|set| self.cast.find_set(&set));
-        let whose = known.map_or_else(|| Whose::Other(seen.participants.into()), Whose::Known);
+        let identity = identity(&seen.participants, seen.context.as_deref());
+        let keyed = identity.as_ref().is_some_and(|identity| is_key_of(&key, identity));
+        let known = identity.and_then(|identity| self.cast.find_set(&identity));
+        let whose = known.map_or_else(
+            || Whose::Other { members: seen.participants.into(), context: seen.context.map(Into::into) },
+            Whose::Known,
+        );
         Ok(SeenChat { chat: self.chats.intern(id), whose, created: seen.created == Some(true), keyed })
     }
 
     pub(crate) fn see_stored_chat(&mut self, chat: &Chat, created: bool) -> SeenChat {
-        let key = |format| ParticipantsKey::new(&chat.participants, format);
-        let keyed = [KeyFormat::Escaped, KeyFormat::Joined].map(key).contains(&chat.participants_key);
-        let known = self.cast.find_set(&chat.participants);
-        let texts = || chat.participants.members().iter().map(ToString::to_string).collect();
-        let whose = known.map_or_else(|| Whose::Other(texts()), Whose::Known);
+        let ChatIdentity { participants, context } = &chat.identity;
+        let keyed = is_key_of(&chat.participants_key, &chat.identity);
+        let known = self.cast.find_set(&chat.identity);
+        let other = || Whose::Other {
+            members: participants.members().iter().map(ToString::to_string).collect(),
+            context: context.as_ref().map(|context| context.as_str().into()),
+        };
+        let whose = known.map_or_else(other, Whose::Known);
         SeenChat { chat: self.chats.intern(chat.id.clone()), whose, created, keyed }
     }
 
@@ -197,4 +238,15 @@ impl History {
             What::Altered(no, format!("{:?} by {:?}", seen.text, seen.sender).into())
         }
     }
+}
+
+/// Nothing if they make none.
+fn identity(participants: &[String], context: Option<&str>) -> Option<ChatIdentity> {
+    let participants = ParticipantSet::parse(participants.iter().map(String::as_str)).ok()?;
+    let context = context.map(Context::new).transpose().ok()?;
+    Some(ChatIdentity { participants, context })
+}
+
+fn is_key_of(key: &ParticipantsKey, identity: &ChatIdentity) -> bool {
+    [KeyFormat::Escaped, KeyFormat::Joined].map(|format| ParticipantsKey::new(identity, format)).contains(key)
 }

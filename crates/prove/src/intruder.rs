@@ -28,7 +28,10 @@ impl Driver {
             let members: Vec<_> = self.texts(set).collect();
             let nobody: Vec<_> = members.iter().map(|member| format!("{member}-nobody")).collect();
             let nobody: Vec<_> = nobody.iter().map(String::as_str).collect();
-            (self.try_open(intruder, by, &members).await, self.try_open(intruder, by, &nobody).await)
+            (
+                self.try_open(set, intruder, by, &members).await,
+                self.try_open(set, intruder, by, &nobody).await,
+            )
         } else {
             let nothing = ChatId::new(NO_CHAT).expect("hexadecimal digits are an id");
             (self.try_id(intruder, by, how, &id).await, self.try_id(intruder, by, how, &nothing).await)
@@ -41,10 +44,20 @@ impl Driver {
         self.recorder.book().record(began, request, answer, false);
     }
 
-    async fn try_open(&self, intruder: PersonNo, by: SignIn, members: &[&str]) -> Option<Refusal> {
+    /// For `members`, about the same as the chat of `set`.
+    async fn try_open(
+        &self,
+        set: SetNo,
+        intruder: PersonNo,
+        by: SignIn,
+        members: &[&str],
+    ) -> Option<Refusal> {
         let call = self.call(intruder, Method::POST, &["api", "chats", "create-or-get"]);
-        let body = Some(json!({ "participants": members }));
-        self.attempt(Call { body, signed_in_by: by, ..call }, None).await
+        let mut body = json!({ "participants": members });
+        if let Some(context) = self.cast.context(set) {
+            body["context"] = context.into();
+        }
+        self.attempt(Call { body: Some(body), signed_in_by: by, ..call }, None).await
     }
 
     async fn try_id(&self, intruder: PersonNo, by: SignIn, how: Intrusion, id: &ChatId) -> Option<Refusal> {

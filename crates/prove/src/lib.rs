@@ -43,5 +43,5 @@ pub use replay::{Replay, replay};
 pub use report::{Counts, Ended, InvariantState, InvariantSummary, Report, Verdict, ViolationSummary};
 pub use store_race::{StoreRace, store_race};
 pub use stress::{Stress, stress};
-pub use target::{Target, TokenMint};
+pub use target::{Contexts, Target, TokenMint};
 pub use trace::{Trace, TraceError, TraceLine};

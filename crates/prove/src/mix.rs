@@ -5,18 +5,20 @@ use std::sync::Arc;
 use futures_util::future::{join, join_all};
 
 use crate::{
-    Control, Namespace, ProveError, Report, Target, Workload,
+    Contexts, Control, Namespace, ProveError, Report, Target, Workload,
     plan::{Form, Op, Plan, Repeat},
     session::{Kind, Session, all_of},
 };
 
 /// Plays a random mixture of everything that clients do, and checks all of it.
 pub async fn mix(target: &Target, workload: &Workload, control: Control) -> Result<Report, ProveError> {
-    let Plan { cast, scripts } = Plan::new(workload)?;
+    let Plan { cast, scripts } = Plan::new(workload, target.contexts)?;
     let kind = Kind {
         workload: format!(
-            "random mixture: {} operations on {} pairs, with groups and look-alike ids besides",
-            workload.ops, workload.pairs
+            "random mixture: {} operations on {} pairs, with groups{} and look-alike ids besides",
+            workload.ops,
+            workload.pairs,
+            if target.contexts == Contexts::Off { "" } else { ", contexts" }
         ),
         namespace: workload.namespace.clone(),
         seed: Some(workload.seed),
@@ -63,6 +65,7 @@ impl Player {
             Op::Lookup { set, caller } => driver.lookup(set, caller).await,
             Op::Get { set, caller } => driver.get(set, caller).await,
             Op::List { caller } => driver.list(caller).await,
+            Op::ListAbout { set, caller } => driver.list_about(set, caller).await,
             Op::Read { set, caller } => driver.read(set, caller).await,
             Op::Probe { set, intruder, how, signed_in_by } => {
                 driver.probe(set, intruder, how, signed_in_by).await;

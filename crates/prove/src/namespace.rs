@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A prefix of every participant and client message id of one run.
+/// A prefix of every participant and client message id of one run, behind `%in:` in participants that imitate a context.
 ///
 /// It has to be new to the server: the prover takes it that nobody else ever used it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    Namespace, ProveError,
+    Contexts, Namespace, ProveError,
     cast::{Cast, PersonNo, SetNo},
     history::{Intrusion, SignIn},
     population::populate,
@@ -83,6 +83,11 @@ pub(crate) enum Op {
     List {
         caller: PersonNo,
     },
+    /// Lists what is about the same as a chat that has a context.
+    ListAbout {
+        set: SetNo,
+        caller: PersonNo,
+    },
     Read {
         set: SetNo,
         caller: PersonNo,
@@ -103,15 +108,15 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(workload: &Workload) -> Result<Self, ProveError> {
+    pub(crate) fn new(workload: &Workload, contexts: Contexts) -> Result<Self, ProveError> {
         let at_least_one =
             [("clients", workload.clients), ("pairs", workload.pairs), ("operations", workload.ops)];
         if let Some((name, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(ProveError::Empty(name));
         }
         let mut rng = ChaCha8Rng::seed_from_u64(workload.seed);
-        let mut cast = Cast::default();
-        let sets = populate(&mut cast, &workload.namespace, workload.pairs, &mut rng);
+        let mut cast = Cast::new(contexts, &workload.namespace);
+        let sets = populate(&mut cast, &workload.namespace, workload.pairs, contexts, &mut rng);
         let people: Vec<_> = cast.people().collect();
         let mut scripts = Vec::with_capacity(workload.clients);
         for client in 0..workload.clients {
@@ -146,6 +151,7 @@ impl Writer<'_> {
             35..65 => Op::Send { set, sender: caller, repeat: self.pick_repeat() },
             65..73 => Op::Lookup { set, caller },
             73..81 => Op::Get { set, caller },
+            81..83 if self.cast.context(set).is_some() => Op::ListAbout { set, caller },
             81..85 => Op::List { caller },
             85..91 => Op::Read { set, caller },
             _ => self.intrusion(set),
@@ -202,15 +208,15 @@ mod tests {
 
     #[test]
     fn the_seed_decides_every_step() {
-        let plan = Plan::new(&workload(7)).unwrap();
-        assert_eq!(plan, Plan::new(&workload(7)).unwrap());
-        assert_ne!(plan.scripts, Plan::new(&workload(8)).unwrap().scripts);
+        let plan = Plan::new(&workload(7), Contexts::Off).unwrap();
+        assert_eq!(plan, Plan::new(&workload(7), Contexts::Off).unwrap());
+        assert_ne!(plan.scripts, Plan::new(&workload(8), Contexts::Off).unwrap().scripts);
         assert_ne!(plan.scripts[0], plan.scripts[1]);
     }
 
     #[test]
     fn all_operations_are_handed_out_and_every_kind_occurs() {
-        let plan = Plan::new(&workload(7)).unwrap();
+        let plan = Plan::new(&workload(7), Contexts::Off).unwrap();
         let lengths: Vec<_> = plan.scripts.iter().map(Vec::len).collect();
         assert_eq!(lengths, [334, 333, 333]);
         let ops: Vec<_> = plan.scripts.iter().flatten().collect();
@@ -225,8 +231,26 @@ mod tests {
     }
 
     #[test]
+    fn contexts_are_spoken_of_where_the_service_has_them_only() {
+        let abouts = |contexts| {
+            let plan = Plan::new(&workload(7), contexts).unwrap();
+            let has_context = |set: &SetNo| plan.cast.context(*set).is_some();
+            let opened = plan.scripts.iter().flatten().filter_map(|op| match op {
+                Op::Open { set, .. } => Some(has_context(set)),
+                _ => None,
+            });
+            let opened: Vec<bool> = opened.collect();
+            let lists = plan.scripts.iter().flatten().filter(|op| matches!(op, Op::ListAbout { .. })).count();
+            (opened.contains(&true), opened.contains(&false), lists > 0)
+        };
+        assert_eq!(abouts(Contexts::Off), (false, true, false));
+        assert_eq!(abouts(Contexts::Optional), (true, true, true));
+        assert_eq!(abouts(Contexts::Required), (true, false, true));
+    }
+
+    #[test]
     fn intruders_are_never_members() {
-        let plan = Plan::new(&workload(7)).unwrap();
+        let plan = Plan::new(&workload(7), Contexts::Off).unwrap();
         for op in plan.scripts.iter().flatten() {
             if let Op::Probe { set, intruder, .. } = op {
                 assert!(!plan.cast.is_member(*intruder, *set));
@@ -237,7 +261,7 @@ mod tests {
     #[test]
     fn nothing_to_do_is_an_error() {
         assert!(matches!(
-            Plan::new(&Workload { ops: 0, ..workload(1) }),
+            Plan::new(&Workload { ops: 0, ..workload(1) }, Contexts::Off),
             Err(ProveError::Empty("operations"))
         ));
     }

@@ -6,7 +6,7 @@ use rand::{RngExt, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    Namespace,
+    Contexts, Namespace,
     cast::{Cast, PersonNo, SetNo},
 };
 
@@ -14,12 +14,15 @@ use crate::{
 const PAIRS_PER_FAMILY: usize = 100;
 /// One group for so many pairs.
 const PAIRS_PER_GROUP: usize = 10;
+/// One pair that talks about several things, and about nothing, for so many pairs.
+const PAIRS_PER_SUBJECTS: usize = 5;
 
 /// Fills `cast` and returns the sets whose chats are to be opened, in random order.
 pub(crate) fn populate(
     cast: &mut Cast,
     namespace: &Namespace,
     pairs: usize,
+    contexts: Contexts,
     rng: &mut ChaCha8Rng,
 ) -> Vec<SetNo> {
     // About a quarter of all possible pairs get a chat, so that everybody knows some and nobody knows all.
@@ -29,6 +32,12 @@ pub(crate) fn populate(
     sets.extend(random_sets(cast, &people, pairs.div_ceil(PAIRS_PER_GROUP), 3..=5, rng));
     for family in 0..pairs.div_ceil(PAIRS_PER_FAMILY) {
         sets.extend(hostile_sets(cast, &format!("{namespace}h{family}")));
+    }
+    if contexts != Contexts::Off {
+        sets.extend(several_contexts(cast, &people, namespace, pairs.div_ceil(PAIRS_PER_SUBJECTS), rng));
+        for family in 0..pairs.div_ceil(PAIRS_PER_FAMILY) {
+            sets.extend(hostile_contexts(cast, &format!("{namespace}i{family}")));
+        }
     }
     sets.shuffle(rng);
     sets
@@ -57,6 +66,59 @@ fn random_sets(
             sets.push(set);
         }
     }
+    sets
+}
+
+/// Pairs that have several chats, each about something, and one about nothing.
+fn several_contexts(
+    cast: &mut Cast,
+    people: &[PersonNo],
+    namespace: &Namespace,
+    pairs: usize,
+    rng: &mut ChaCha8Rng,
+) -> Vec<SetNo> {
+    let mut sets = Vec::new();
+    for pair in random_sets(cast, people, pairs, 2..=2, rng) {
+        let members = cast.members(pair);
+        sets.push(pair);
+        let first = rng.random_range(0..10);
+        sets.extend([first, first + 1].map(|n| cast.set_about(&members, &format!("{namespace}listing:{n}"))));
+    }
+    sets
+}
+
+/// Contexts that a careless key, index, comparison or default takes for one another, for no context, or for a part of
+/// the set. Each id begins with `p`, but for those that imitate a context.
+fn hostile_contexts(cast: &mut Cast, p: &str) -> Vec<SetNo> {
+    let [a, b, c] = ["a", "b", "c"].map(|name| cast.person(format!("{p}{name}")));
+    let long = "c".repeat(255);
+    let mut sets: Vec<SetNo> = [
+        // Each has the key of one of the sets below, or of another context, where keys are plain joins.
+        (format!("{p}x"), vec![a, b]),
+        (format!("{p}x"), vec![a, b, c]),
+        (format!("{p}x_{p}a"), vec![b, c]),
+        (format!("%in:{p}x"), vec![a, b]),
+        // Who is in the chat, said once more.
+        (format!("{p}a"), vec![a, b]),
+        // Equal after case folding, trimming or normalisation, or where only the beginning is kept.
+        (format!("{p}X"), vec![a, b]),
+        (format!("{p}x "), vec![a, b]),
+        ("\u{e9}".to_owned(), vec![a, b]),
+        ("e\u{301}".to_owned(), vec![a, b]),
+        (format!("{long}1"), vec![a, b]),
+        (format!("{long}2"), vec![a, b]),
+        // What stands for nothing elsewhere, and wildcards.
+        ("null".to_owned(), vec![a, b]),
+        ("0".to_owned(), vec![a, b]),
+        ("%".to_owned(), vec![a, b]),
+        ("_".to_owned(), vec![a, b]),
+        ("$ne".to_owned(), vec![a, b]),
+    ]
+    .into_iter()
+    .map(|(about, members)| cast.set_about(&members, &about))
+    .collect();
+    let imitations = [format!("%in:{p}x"), format!("%in:{p}x_{p}a")].map(|id| cast.person(id));
+    sets.extend([cast.set(&[a, b]), cast.set(&[imitations[0], a, b]), cast.set(&[imitations[1], b])]);
     sets
 }
 
@@ -109,10 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn hostile_contexts_are_different_chats_and_some_share_a_joined_key_with_a_set() {
+        let mut cast = Cast::default();
+        let sets = hostile_contexts(&mut cast, "p-");
+        assert_eq!(sets.iter().collect::<HashSet<_>>().len(), sets.len());
+        let ambiguous = cast.ambiguous_sets();
+        let with_context = |has| ambiguous.iter().filter(|&&set| cast.context(set).is_some() == has).count();
+        assert_eq!((with_context(true), with_context(false)), (3, 2));
+    }
+
+    #[test]
     fn even_the_smallest_population_has_pairs_groups_and_hostile_sets() {
         let mut cast = Cast::default();
         let namespace = Namespace::new("p-").unwrap();
-        let sets = populate(&mut cast, &namespace, 1, &mut ChaCha8Rng::seed_from_u64(1));
+        let sets = populate(&mut cast, &namespace, 1, Contexts::Off, &mut ChaCha8Rng::seed_from_u64(1));
         assert_eq!(sets.len(), 1 + 1 + 16);
         assert!(sets.iter().any(|&set| cast.members(set).len() >= 3));
     }

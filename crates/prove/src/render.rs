@@ -100,6 +100,9 @@ fn violation(f: &mut fmt::Formatter<'_>, violation: &Violation) -> fmt::Result {
     if !evidence.set.is_empty() {
         writeln!(f, "    set      {:?}", evidence.set)?;
     }
+    if let Some(context) = &evidence.context {
+        writeln!(f, "    context  {context:?}")?;
+    }
     if !evidence.ids.is_empty() {
         writeln!(f, "    ids      {}", evidence.ids.join(", "))?;
     }

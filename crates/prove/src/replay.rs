@@ -38,7 +38,7 @@ pub async fn replay(target: &Target, replay: &Replay, control: Control) -> Resul
         return Err(ProveError::Empty("lines of the trace"));
     }
     let namespace = &replay.namespace;
-    let mut cast = Cast::default();
+    let mut cast = Cast::new(target.contexts, namespace);
     let mut part = |line: &crate::TraceLine| {
         let people = [line.from, line.to].map(|number| cast.person(format!("{namespace}{number}")));
         Part { number: line.number, set: cast.set(&people), sender: people[0] }

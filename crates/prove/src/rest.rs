@@ -12,7 +12,7 @@ use std::{
 use reqwest::Method;
 
 use crate::{
-    cast::{PersonNo, SetNo},
+    cast::{Cast, PersonNo, SetNo},
     history::{Answer, AtRest, History, Request},
     http::{Call, Reply},
     interpret,
@@ -42,8 +42,14 @@ pub(crate) async fn read_at_rest(session: &Arc<Session>) {
         async move { session.messages_of(chat, reader).await.map(|messages| (chat, whose, messages)) }
     })
     .await;
-    let unread = unread_lists + unread_chats + read_back(session).await;
-    session.driver.recorder.book().history.rest = Some(AtRest { chats, messages, unread });
+    let opened = handed_out(&session.driver.recorder.book().history);
+    let (about, unread_abouts) =
+        each(session, abouts(&session.driver.cast, &opened), |session, &(reader, set)| async move {
+            session.chats_about(set, reader).await.map(|chats| (reader, set, chats))
+        })
+        .await;
+    let unread = unread_lists + unread_chats + unread_abouts + read_back(session, opened).await;
+    session.driver.recorder.book().history.rest = Some(AtRest { chats, about, messages, unread });
 }
 
 /// A chat that a caller of create-or-get was told of.
@@ -54,11 +60,8 @@ struct HandedOut {
 }
 
 /// Asks for every id that was ever acknowledged (I7), also where the lists have another one by now. How many got no answer.
-async fn read_back(session: &Arc<Session>) -> u64 {
-    let (handed_out, before) = {
-        let history = &session.driver.recorder.book().history;
-        (handed_out(history), history.exchanges.len())
-    };
+async fn read_back(session: &Arc<Session>, handed_out: Vec<HandedOut>) -> u64 {
+    let before = session.driver.recorder.book().history.exchanges.len();
     let (_, unread) = each(session, handed_out, |session, one| {
         let HandedOut { set, caller, chat } = *one;
         async move {
@@ -82,6 +85,13 @@ fn handed_out(history: &History) -> Vec<HandedOut> {
             _ => None,
         });
     opened.filter(|one| once.insert((one.set, one.chat))).collect()
+}
+
+/// Each member of each chat that is about something and was handed out, with that chat.
+fn abouts(cast: &Cast, opened: &[HandedOut]) -> Vec<(PersonNo, SetNo)> {
+    let sets: HashSet<SetNo> =
+        opened.iter().map(|one| one.set).filter(|&set| cast.context(set).is_some()).collect();
+    sets.into_iter().flat_map(|set| cast.members(set).into_iter().map(move |member| (member, set))).collect()
 }
 
 fn listed(chats: &[(PersonNo, Vec<SeenChat>)]) -> Vec<Listed> {
@@ -139,13 +149,22 @@ impl Session {
             request: Request::List { caller: person },
             caller: person,
             path: &["api", "chats"],
+            about: None,
             cursor: "cursor",
         };
-        self.pages(reading, interpret::chats, |answer| match answer {
-            Answer::Chats(chats) => Ok(chats),
-            other => Err(other),
-        })
-        .await
+        self.pages(reading, interpret::chats, chats).await
+    }
+
+    async fn chats_about(&self, set: SetNo, reader: PersonNo) -> Option<Vec<SeenChat>> {
+        let reading = Reading {
+            operation: Operation::List,
+            request: Request::ListAbout { set, caller: reader },
+            caller: reader,
+            path: &["api", "chats"],
+            about: Some(set),
+            cursor: "cursor",
+        };
+        self.pages(reading, interpret::chats, chats).await
     }
 
     async fn messages_of(&self, chat: ChatNo, reader: PersonNo) -> Option<Vec<SeenMessage>> {
@@ -155,6 +174,7 @@ impl Session {
             request: Request::ReadAtRest { caller: reader, chat },
             caller: reader,
             path: &["api", "chats", id.as_str(), "messages"],
+            about: None,
             cursor: "before",
         };
         self.pages(reading, interpret::messages, |answer| match answer {
@@ -204,6 +224,7 @@ impl Session {
         interpret: impl Fn(&mut History, u16, &str) -> (Answer, Option<String>),
     ) -> (Answer, Option<String>) {
         let mut query = vec![("limit", PAGE)];
+        query.extend(reading.about.into_iter().flat_map(|set| self.driver.about(set)));
         query.extend(cursor.map(|cursor| (reading.cursor, cursor)));
         let call = Call { query, ..self.driver.call(reading.caller, Method::GET, reading.path) };
         match self.driver.http.call(call).await {
@@ -218,12 +239,21 @@ impl Session {
     }
 }
 
+fn chats(answer: Answer) -> Result<Vec<SeenChat>, Answer> {
+    match answer {
+        Answer::Chats(chats) => Ok(chats),
+        other => Err(other),
+    }
+}
+
 /// A list to be read to its end.
 struct Reading<'a> {
     operation: Operation,
     request: Request,
     caller: PersonNo,
     path: &'a [&'a str],
+    /// The chat whose context narrows the list down.
+    about: Option<SetNo>,
     /// The name of the parameter that says where to go on.
     cursor: &'static str,
 }

@@ -42,15 +42,15 @@ pub(crate) struct SeenChat {
     pub(crate) whose: Whose,
     /// Only create-or-get says so.
     pub(crate) created: bool,
-    /// Whether the key is that of the participants, in either format.
+    /// Whether the key is that of the participants and the context, in either format.
     pub(crate) keyed: bool,
 }
 
-/// The participants of a chat, as the answer gave them.
+/// The participants and the context of a chat, as the answer gave them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Whose {
     Known(SetNo),
-    Other(Box<[String]>),
+    Other { members: Box<[String]>, context: Option<Box<str>> },
 }
 
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl Whose {
     pub(crate) fn includes(&self, cast: &Cast, person: PersonNo) -> bool {
         match self {
             Self::Known(set) => cast.is_member(person, *set),
-            Self::Other(members) => {
+            Self::Other { members, .. } => {
                 members.iter().any(|member| cast.participant(person).as_str() == member.as_str())
             }
         }
@@ -83,7 +83,23 @@ impl Whose {
     pub(crate) fn names(&self, cast: &Cast) -> Vec<String> {
         match self {
             Self::Known(set) => cast.participants(*set).members().iter().map(ToString::to_string).collect(),
-            Self::Other(members) => members.to_vec(),
+            Self::Other { members, .. } => members.to_vec(),
+        }
+    }
+
+    pub(crate) fn context<'a>(&'a self, cast: &'a Cast) -> Option<&'a str> {
+        match self {
+            Self::Known(set) => cast.context(*set),
+            Self::Other { context, .. } => context.as_deref(),
+        }
+    }
+
+    /// In words: who, and what about.
+    pub(crate) fn text(&self, cast: &Cast) -> String {
+        let names = self.names(cast);
+        match self.context(cast) {
+            Some(context) => format!("{names:?} about {context:?}"),
+            None => format!("{names:?}"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use onechat_core::{
-    ChatCursor, OutcomeKind, PageSize, ParticipantSet, Proposal, ResolveError, StoreError,
+    ChatCursor, ChatIdentity, OutcomeKind, PageSize, ParticipantSet, Proposal, ResolveError, StoreError,
     ports::{ChatStore, Clock, IdSource},
 };
 use tokio::sync::Barrier;
@@ -87,7 +87,7 @@ impl Racer {
         let order = if n.is_multiple_of(2) { [0, 1] } else { [1, 0] };
         let participants = ParticipantSet::parse(order.map(|index| self.names[index].as_str()));
         let proposal = Proposal {
-            participants: participants.expect("the prover makes valid ids"),
+            identity: participants.expect("the prover makes valid ids").into(),
             id: self.race.ids.chat_id(),
             now: self.race.clock.now(),
         };
@@ -111,8 +111,9 @@ impl Racer {
 
     async fn look_up(&self) {
         let set = ParticipantSet::parse(self.names.clone()).expect("the prover makes valid ids");
+        let identity = ChatIdentity::from(set);
         let began = self.recorder.begin();
-        let found = self.race.store.lookup(&set).await;
+        let found = self.race.store.lookup(&identity).await;
         let mut book = self.recorder.book();
         let answer = match found {
             Ok(Some(chat)) => Answer::Chat(book.history.see_stored_chat(&chat, false)),
@@ -149,7 +150,8 @@ impl Racer {
         let mut after: Option<ChatCursor> = None;
         loop {
             let participant = cast.participant(person);
-            let page = self.race.store.chats_of(participant, PageSize::default(), after.as_ref()).await?;
+            let page =
+                self.race.store.chats_of(participant, None, PageSize::default(), after.as_ref()).await?;
             chats.extend(page.items);
             match page.next {
                 Some(next) => after = Some(next),

@@ -32,7 +32,7 @@ pub async fn stress(target: &Target, stress: &Stress, control: Control) -> Resul
     if stress.callers == 0 {
         return Err(ProveError::Empty("callers"));
     }
-    let mut cast = Cast::default();
+    let mut cast = Cast::new(target.contexts, &stress.namespace);
     let mut pair = |n: usize| {
         let people = ["ann", "bob"].map(|name| cast.person(format!("{}{name}{n}", stress.namespace)));
         (cast.set(&people), people)

@@ -10,6 +10,18 @@ use crate::ProveError;
 /// Makes a bearer token with which the service takes the bearer for this participant.
 pub type TokenMint = Arc<dyn Fn(&Participant) -> String + Send + Sync>;
 
+/// Whether the service has contexts, by which the same people have several chats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Contexts {
+    /// It has none, and refuses them.
+    #[default]
+    Off,
+    /// Chats may have one: some will, and hostile ones are among them.
+    Optional,
+    /// Each chat has to have one.
+    Required,
+}
+
 /// One service, which may be several servers on the same data.
 #[derive(Clone)]
 pub struct Target {
@@ -20,6 +32,8 @@ pub struct Target {
     /// Makes a bearer token of a service that may act for anybody, with `as`. Intruders come in this way too; without
     /// it, they come with tokens of their own only.
     pub service_token: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+    /// Whether the service has contexts.
+    pub contexts: Contexts,
 }
 
 impl Target {
@@ -47,7 +61,8 @@ mod tests {
 
     fn urls(base_urls: &[&str]) -> Result<Vec<Url>, ProveError> {
         let base_urls = base_urls.iter().map(|&url| url.to_owned()).collect();
-        Target { base_urls, tokens: Arc::new(|_| String::new()), service_token: None }.urls()
+        let tokens: TokenMint = Arc::new(|_| String::new());
+        Target { base_urls, tokens, service_token: None, contexts: Contexts::Off }.urls()
     }
 
     #[test]

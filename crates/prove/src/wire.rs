@@ -10,6 +10,8 @@ pub(crate) struct Chat {
     #[serde(rename = "_id")]
     pub(crate) mongoose_id: String,
     pub(crate) participants: Vec<String>,
+    /// Absent where the service has no contexts, or knows of none.
+    pub(crate) context: Option<String>,
     pub(crate) participants_key: String,
     pub(crate) created: Option<bool>,
 }

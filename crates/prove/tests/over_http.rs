@@ -7,13 +7,17 @@ use std::{fmt::Write, sync::Arc, time::Duration};
 
 use onechat_core::ports::Progress;
 use onechat_prove::{
-    Control, Ended, InvariantState, Namespace, ProveError, Replay, Report, Stress, Target, Trace, Verdict,
-    Workload, mix, replay, stress,
+    Contexts, Control, Ended, InvariantState, Namespace, ProveError, Replay, Report, Stress, Target, Trace,
+    Verdict, ViolationKind, Workload, mix, replay, stress,
 };
 use tokio::{net::TcpListener, sync::watch};
 use toy::{Faults, Toy};
 
 async fn serve(faults: Faults) -> Target {
+    serve_with(faults, Contexts::Off).await
+}
+
+async fn serve_with(faults: Faults, contexts: Contexts) -> Target {
     let toy = Arc::new(Toy::new(faults));
     let mut base_urls = Vec::new();
     for _ in 0..2 {
@@ -23,7 +27,7 @@ async fn serve(faults: Faults) -> Target {
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
     let tokens: onechat_prove::TokenMint = Arc::new(|participant| toy::token(participant.as_str()));
-    Target { base_urls, tokens, service_token: Some(Arc::new(|| toy::token("a service"))) }
+    Target { base_urls, tokens, service_token: Some(Arc::new(|| toy::token("a service"))), contexts }
 }
 
 fn workload() -> Workload {
@@ -78,6 +82,58 @@ async fn a_service_with_an_ambiguous_key_is_found_out() {
     let target = serve(Faults { joined: true, ..Faults::default() }).await;
     let report = mix(&target, &workload(), Control::unattended()).await.unwrap();
     assert!(violated(&report, "I5"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correct_service_with_contexts_is_cleared() {
+    for contexts in [Contexts::Optional, Contexts::Required] {
+        let requires_context = contexts == Contexts::Required;
+        let target = serve_with(Faults { requires_context, ..Faults::default() }, contexts).await;
+        let report = mix(&target, &workload(), Control::unattended()).await.unwrap();
+        assert!(report.holds(), "{report}");
+        let race = Stress { callers: 10, namespace: Namespace::new("run2-").expect("a namespace") };
+        let report = stress(&target, &race, Control::unattended()).await.unwrap();
+        assert!(report.holds(), "{report}");
+        let parameters =
+            Replay { trace: trace(), clients: 8, namespace: Namespace::new("run3-").expect("a namespace") };
+        let report = replay(&target, &parameters, Control::unattended()).await.unwrap();
+        assert!(report.holds(), "{report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_ignores_contexts_is_found_out_if_it_is_asked_for_them() {
+    for silent in [false, true] {
+        let faults = || Faults { ignores_context: true, echoes_context: !silent, ..Faults::default() };
+        let target = serve(faults()).await;
+        let report = mix(&target, &workload(), Control::unattended()).await.unwrap();
+        assert!(report.holds(), "without contexts there is nothing to ignore\n{report}");
+        let target = serve_with(faults(), Contexts::Optional).await;
+        let report = mix(&target, &workload(), Control::unattended()).await.unwrap();
+        if silent {
+            assert!(violated(&report, "I5"), "{report}");
+        } else {
+            // It says what it was asked for, so that only the ids give it away.
+            assert!(violated(&report, "I3"), "{report}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_contexts_and_sets_imitate_each_other_is_found_out() {
+    let target = serve_with(Faults { joined: true, ..Faults::default() }, Contexts::Optional).await;
+    let report = mix(&target, &workload(), Control::unattended()).await.unwrap();
+    let evidence = format!("{report}");
+    assert!(violated(&report, "I5") && evidence.contains("about"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_lists_every_context_is_found_out() {
+    let target =
+        serve_with(Faults { lists_every_context: true, ..Faults::default() }, Contexts::Optional).await;
+    let report = mix(&target, &workload(), Control::unattended()).await.unwrap();
+    let kinds: Vec<_> = report.violations.iter().map(|summary| summary.kind).collect();
+    assert_eq!(kinds, [ViolationKind::OtherContext], "{report}");
 }
 
 /// Nobody asks for a chat by its id while this workload runs: only the reading at rest can notice.
@@ -164,7 +220,12 @@ async fn a_server_that_dies_ends_the_run() {
 #[tokio::test]
 async fn no_server_is_an_error_and_not_a_violation() {
     let tokens: onechat_prove::TokenMint = Arc::new(|_| String::new());
-    let target = Target { base_urls: vec!["http://127.0.0.1:1".to_owned()], tokens, service_token: None };
+    let target = Target {
+        base_urls: vec!["http://127.0.0.1:1".to_owned()],
+        tokens,
+        service_token: None,
+        contexts: Contexts::Off,
+    };
     let error = mix(&target, &workload(), Control::unattended()).await.unwrap_err();
     assert!(matches!(error, ProveError::Unreachable { .. }), "{error}");
 }

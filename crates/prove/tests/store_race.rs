@@ -10,9 +10,9 @@ use std::{
 
 use async_trait::async_trait;
 use onechat_core::{
-    Chat, ChatCursor, ChatId, KeyFormat, Message, MessageCursor, MessageId, NewMessage, Outcome, Page,
-    PageSize, Participant, ParticipantSet, ParticipantsKey, Proposal, ResolveError, Sent, StoreError,
-    Timestamp,
+    Chat, ChatCursor, ChatId, ChatIdentity, Context, KeyFormat, Message, MessageCursor, MessageId,
+    NewMessage, Outcome, Page, PageSize, Participant, ParticipantsKey, Proposal, ResolveError, Sent,
+    StoreError, Timestamp,
     ports::{ChatStore, Clock, IdSource},
 };
 use onechat_prove::{InvariantState, Namespace, Report, StoreRace, Verdict, store_race};
@@ -23,16 +23,16 @@ struct Toy {
     /// callers come at once. Whether they really do is not left to the scheduler.
     racy: bool,
     chats: Mutex<Vec<Chat>>,
-    by_set: Mutex<HashMap<ParticipantSet, Chat>>,
+    by_set: Mutex<HashMap<ChatIdentity, Chat>>,
 }
 
 #[async_trait]
 impl ChatStore for Toy {
     async fn create_or_get(&self, proposal: Proposal) -> Result<Outcome, ResolveError> {
-        let set = &proposal.participants;
+        let set = &proposal.identity;
         let mut by_set = self.by_set.lock().expect("no holder panics");
         let mut chats = self.chats.lock().expect("no holder panics");
-        let seen = !self.racy || chats.iter().filter(|chat| chat.participants == *set).count() != 1;
+        let seen = !self.racy || chats.iter().filter(|chat| chat.identity == *set).count() != 1;
         if let (true, Some(chat)) = (seen, by_set.get(set)) {
             return Ok(proposal.settle(chat.clone(), true)?);
         }
@@ -42,8 +42,8 @@ impl ChatStore for Toy {
         Ok(proposal.settle(chat, true)?)
     }
 
-    async fn lookup(&self, participants: &ParticipantSet) -> Result<Option<Chat>, ResolveError> {
-        Ok(self.by_set.lock().expect("no holder panics").get(participants).cloned())
+    async fn lookup(&self, identity: &ChatIdentity) -> Result<Option<Chat>, ResolveError> {
+        Ok(self.by_set.lock().expect("no holder panics").get(identity).cloned())
     }
 
     async fn chat(&self, _id: &ChatId) -> Result<Option<Chat>, StoreError> {
@@ -57,11 +57,13 @@ impl ChatStore for Toy {
     async fn chats_of(
         &self,
         participant: &Participant,
+        _context: Option<&Context>,
         _size: PageSize,
         _after: Option<&ChatCursor>,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {
         let chats = self.chats.lock().expect("no holder panics");
-        let items = chats.iter().filter(|chat| chat.participants.contains(participant)).cloned().collect();
+        let items =
+            chats.iter().filter(|chat| chat.identity.participants.contains(participant)).cloned().collect();
         Ok(Page { items, next: None })
     }
 

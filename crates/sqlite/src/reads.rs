@@ -1,7 +1,7 @@
 //! The SQL of every read that serves a request. All are bounded: they run on the threads that serve.
 
 use onechat_core::{
-    Chat, ChatCursor, ChatId, Message, MessageCursor, Page, PageSize, Participant, ParticipantsKey,
+    Chat, ChatCursor, ChatId, Context, Message, MessageCursor, Page, PageSize, Participant, ParticipantsKey,
 };
 use rusqlite::{Connection, OptionalExtension, Result};
 
@@ -47,23 +47,44 @@ pub(crate) fn by_id_for(
         .optional()
 }
 
-/// A page of a participant's chats, latest activity first.
+const CHATS_OF: &str = concat!(
+    "SELECT ",
+    chat_columns!(),
+    " FROM inbox CROSS JOIN chats ON chats.id = inbox.chat_id
+      WHERE inbox.participant = ?1 AND (inbox.last_activity_at_ms, inbox.chat_id) < (?2, ?3)
+      ORDER BY inbox.last_activity_at_ms DESC, inbox.chat_id DESC LIMIT ?4"
+);
+
+const CHATS_OF_CONTEXT: &str = concat!(
+    "SELECT ",
+    chat_columns!(),
+    " FROM inbox CROSS JOIN chats ON chats.id = inbox.chat_id
+      WHERE inbox.participant = ?1 AND inbox.context = ?5
+        AND (inbox.last_activity_at_ms, inbox.chat_id) < (?2, ?3)
+      ORDER BY inbox.last_activity_at_ms DESC, inbox.chat_id DESC LIMIT ?4"
+);
+
+/// A page of a participant's chats, or of those of one context, latest activity first.
 pub(crate) fn chats_of(
     connection: &Connection,
     participant: &Participant,
+    context: Option<&Context>,
     size: PageSize,
     after: Option<&ChatCursor>,
 ) -> Result<Page<Chat, ChatCursor>> {
     let (ms, id) = after.map_or((i64::MAX, ""), |cursor| (cursor.at.unix_ms(), cursor.id.as_str()));
-    let mut statement = connection.prepare_cached(concat!(
-        "SELECT ",
-        chat_columns!(),
-        " FROM inbox CROSS JOIN chats ON chats.id = inbox.chat_id
-          WHERE inbox.participant = ?1 AND (inbox.last_activity_at_ms, inbox.chat_id) < (?2, ?3)
-          ORDER BY inbox.last_activity_at_ms DESC, inbox.chat_id DESC LIMIT ?4"
-    ))?;
-    let rows = statement.query_map((participant.as_str(), ms, id, one_more(size)), rows::chat)?;
-    Ok(Page::from_one_more(rows.collect::<Result<_>>()?, size, ChatCursor::after))
+    let (participant, limit) = (participant.as_str(), one_more(size));
+    let chats: Result<_> = match context {
+        None => connection
+            .prepare_cached(CHATS_OF)?
+            .query_map((participant, ms, id, limit), rows::chat)?
+            .collect(),
+        Some(context) => connection
+            .prepare_cached(CHATS_OF_CONTEXT)?
+            .query_map((participant, ms, id, limit, context.as_str()), rows::chat)?
+            .collect(),
+    };
+    Ok(Page::from_one_more(chats?, size, ChatCursor::after))
 }
 
 /// A page of a chat's messages, newest first.
@@ -100,17 +121,79 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(include_str!("schema/v1.sql")).unwrap();
         connection.execute_batch(include_str!("schema/v2.sql")).unwrap();
+        connection.execute_batch(include_str!("schema/v3.sql")).unwrap();
         connection
+    }
+
+    fn plan(connection: &Connection, sql: &str) -> Vec<String> {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut rows = plan.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            steps.push(row.get("detail").unwrap());
+        }
+        steps
+    }
+
+    #[test]
+    fn a_list_is_read_in_order_from_an_index_of_its_own() {
+        let connection = schema();
+        let join = "SEARCH chats USING INDEX sqlite_autoindex_chats_2 (id=?)";
+        assert_eq!(
+            plan(&connection, CHATS_OF),
+            ["SEARCH inbox USING PRIMARY KEY (participant=? AND (last_activity_at_ms,chat_id)<(?,?))", join]
+        );
+        assert_eq!(
+            plan(&connection, CHATS_OF_CONTEXT),
+            [
+                "SEARCH inbox USING COVERING INDEX inbox_by_context \
+              (participant=? AND context=? AND (last_activity_at_ms,chat_id)<(?,?))",
+                join
+            ]
+        );
+    }
+
+    /// Whoever has very many chats pays for those of the context alone, and for one without a context nothing is in
+    /// the index.
+    #[test]
+    fn a_list_of_a_context_costs_the_same_whatever_else_there_is() {
+        let connection = schema();
+        let add = |from: u32, to: u32, context: &str| {
+            let sql = format!(
+                "WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})
+                 INSERT INTO chats SELECT 'k' || i, 'c' || i, '[\"alice\",\"bob\"]', i, i, NULL, {context} FROM n;
+                 INSERT INTO inbox SELECT 'alice', created_at_ms, id, context FROM chats
+                     WHERE created_at_ms BETWEEN {from} AND {to}"
+            );
+            connection.execute_batch(&sql).unwrap();
+        };
+        let steps = || {
+            let mut query = connection.prepare(CHATS_OF_CONTEXT).unwrap();
+            let arguments = ("alice", i64::MAX, "", 51, "listing:42");
+            let found = query.query_map(arguments, rows::chat).unwrap().count();
+            (found, query.get_status(StatementStatus::VmStep))
+        };
+        add(1, 10, "'listing:42'");
+        let alone = steps();
+        assert_eq!(alone.0, 10);
+        add(11, 5_000, "NULL");
+        add(5_001, 10_000, "'listing:43'");
+        assert_eq!(steps(), alone);
+        let indexed: i64 = connection
+            .query_row(
+                "SELECT count(*) FROM inbox INDEXED BY inbox_by_context WHERE context IS NOT NULL",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(indexed, 5_010);
     }
 
     #[test]
     fn a_chat_is_looked_for_by_id_and_participant_at_once() {
         let connection = schema();
-        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {BY_ID_FOR}")).unwrap();
-        let plan: Vec<String> =
-            plan.query_map(("c1", "alice"), |row| row.get("detail")).unwrap().map(Result::unwrap).collect();
         assert_eq!(
-            plan,
+            plan(&connection, BY_ID_FOR),
             [
                 "SEARCH inbox USING COVERING INDEX inbox_by_chat (chat_id=? AND participant=?)",
                 "SCALAR SUBQUERY 1",
@@ -127,8 +210,8 @@ mod tests {
         let connection = schema();
         connection
             .execute_batch(
-                r#"INSERT INTO chats VALUES ('alice_bob', 'c1', '["alice","bob"]', 1, 1, NULL);
-                   INSERT INTO inbox VALUES ('alice', 1, 'c1'), ('bob', 1, 'c1');
+                r#"INSERT INTO chats VALUES ('alice_bob', 'c1', '["alice","bob"]', 1, 1, NULL, NULL);
+                   INSERT INTO inbox VALUES ('alice', 1, 'c1', NULL), ('bob', 1, 'c1', NULL);
                    INSERT INTO aliases VALUES ('old', 'c1');"#,
             )
             .unwrap();

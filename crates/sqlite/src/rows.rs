@@ -1,8 +1,8 @@
 //! From rows to the model. A row that breaks the model's rules is an error of the data, never a panic.
 
 use onechat_core::{
-    Chat, ChatId, ClientMessageId, Message, MessageId, MessageText, Participant, ParticipantSet,
-    ParticipantsKey, Timestamp,
+    Chat, ChatId, ChatIdentity, ClientMessageId, Context, Message, MessageId, MessageText, Participant,
+    ParticipantSet, ParticipantsKey, Timestamp,
 };
 use rusqlite::{Row, types::Type};
 
@@ -10,7 +10,7 @@ use rusqlite::{Row, types::Type};
 macro_rules! chat_columns {
     () => {
         "chats.id, chats.participants_key, chats.participants, \
-         chats.created_at_ms, chats.updated_at_ms, chats.last_message_at_ms"
+         chats.created_at_ms, chats.updated_at_ms, chats.last_message_at_ms, chats.context"
     };
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn chat(row: &Row<'_>) -> rusqlite::Result<Chat> {
     Ok(Chat {
         id: text(row, 0, ChatId::new)?,
         participants_key: ParticipantsKey::from_stored(row.get_ref(1)?.as_str()?),
-        participants: participants(row, 2)?,
+        identity: ChatIdentity { participants: participants(row, 2)?, context: context(row, 6)? },
         created_at: time(row, 3)?,
         updated_at: time(row, 4)?,
         last_message_at: row.get::<_, Option<i64>>(5)?.map(|ms| from_ms(5, ms)).transpose()?,
@@ -56,8 +56,17 @@ pub(crate) fn parse_participants(json: &str) -> Result<ParticipantSet, String> {
     ParticipantSet::parse(names).map_err(|error| error.to_string())
 }
 
+pub(crate) fn parse_context(text: &str) -> Result<Context, String> {
+    Context::new(text).map_err(|error| error.to_string())
+}
+
 fn participants(row: &Row<'_>, column: usize) -> rusqlite::Result<ParticipantSet> {
     parse_participants(row.get_ref(column)?.as_str()?).map_err(|reason| invalid(column, reason))
+}
+
+fn context(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Context>> {
+    let text = row.get_ref(column)?.as_str_or_null()?;
+    text.map(parse_context).transpose().map_err(|reason| invalid(column, reason))
 }
 
 fn text<'a, T, E: ToString>(

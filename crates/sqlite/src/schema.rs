@@ -9,7 +9,13 @@ use rusqlite_migration::{M, Migrations};
 use crate::{OpenError, connection};
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
-const STEPS: &[M<'static>] = &[M::up(include_str!("schema/v1.sql")), M::up(include_str!("schema/v2.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("schema/v1.sql")),
+    M::up(include_str!("schema/v2.sql")),
+    M::up(include_str!("schema/v3.sql")),
+];
+/// The first version whose chats may have a context.
+const WITH_CONTEXTS: i64 = 3;
 const APPLICATION_ID: i64 = 0x6f6e_6563;
 const KEY_FORMAT: &str = "key_format";
 
@@ -52,6 +58,18 @@ pub(crate) fn check_owner(path: &Path, connection: &Connection) -> Result<(), Op
         0 if version == 0 && tables == 0 => Ok(()),
         _ => Err(OpenError::Foreign { path: path.to_owned() }),
     }
+}
+
+/// Lets a file of an older schema be read as if its chats had a column for the context. Changes nothing in the file.
+pub(crate) fn read_older(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version >= WITH_CONTEXTS {
+        return Ok(());
+    }
+    connection.execute_batch(
+        "CREATE TEMP VIEW chats AS SELECT *, NULL AS context FROM main.chats;
+         CREATE TEMP VIEW inbox AS SELECT *, NULL AS context FROM main.inbox;",
+    )
 }
 
 /// The format of the keys in the file.

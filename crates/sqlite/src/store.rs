@@ -7,8 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use onechat_core::{
-    AliasError, Chat, ChatCursor, ChatId, KeyFormat, Message, MessageCursor, NewMessage, Outcome, Page,
-    PageSize, Participant, ParticipantSet, ParticipantsKey, Proposal, ResolveError, Sent, StoreError,
+    AliasError, Chat, ChatCursor, ChatId, ChatIdentity, Context, KeyFormat, Message, MessageCursor,
+    NewMessage, Outcome, Page, PageSize, Participant, ParticipantsKey, Proposal, ResolveError, Sent,
+    StoreError,
     ports::{AliasStore, Audit, AuditReport, ChatStore, Progress},
 };
 use prometheus_client::registry::Registry;
@@ -71,7 +72,7 @@ impl SqliteChatStore {
 #[async_trait]
 impl ChatStore for SqliteChatStore {
     async fn create_or_get(&self, proposal: Proposal) -> Result<Outcome, ResolveError> {
-        let key = ParticipantsKey::new(&proposal.participants, self.key_format);
+        let key = ParticipantsKey::new(&proposal.identity, self.key_format);
         // Most calls are for a chat that exists, and must not wait for the writer. The answer of a miss is
         // not trusted: the writer's insert decides.
         if let Some(chat) = self.readers.read(|connection| reads::by_key(connection, &key))? {
@@ -82,10 +83,10 @@ impl ChatStore for SqliteChatStore {
         Ok(proposal.settle(stored, true)?)
     }
 
-    async fn lookup(&self, participants: &ParticipantSet) -> Result<Option<Chat>, ResolveError> {
-        let key = ParticipantsKey::new(participants, self.key_format);
+    async fn lookup(&self, identity: &ChatIdentity) -> Result<Option<Chat>, ResolveError> {
+        let key = ParticipantsKey::new(identity, self.key_format);
         let found = self.readers.read(|connection| reads::by_key(connection, &key))?;
-        Ok(found.map(|chat| chat.checked_for(participants)).transpose()?)
+        Ok(found.map(|chat| chat.checked_for(identity)).transpose()?)
     }
 
     async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, StoreError> {
@@ -95,16 +96,17 @@ impl ChatStore for SqliteChatStore {
     async fn chat_for(&self, id: &ChatId, participant: &Participant) -> Result<Option<Chat>, StoreError> {
         let found = self.readers.read(|connection| reads::by_id_for(connection, id, participant))?;
         // The row that was found is made from the chat; should it be wrong, the chat itself decides.
-        Ok(found.filter(|chat| chat.participants.contains(participant)))
+        Ok(found.filter(|chat| chat.identity.participants.contains(participant)))
     }
 
     async fn chats_of(
         &self,
         participant: &Participant,
+        context: Option<&Context>,
         size: PageSize,
         after: Option<&ChatCursor>,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {
-        self.readers.read(|connection| reads::chats_of(connection, participant, size, after))
+        self.readers.read(|connection| reads::chats_of(connection, participant, context, size, after))
     }
 
     async fn send(&self, message: NewMessage) -> Result<Option<Sent>, StoreError> {

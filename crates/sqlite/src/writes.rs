@@ -17,28 +17,50 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// The chat that stands under the key afterwards: the proposed one, or the one that was there.
 pub(crate) fn create(connection: &Connection, proposal: &Proposal, key: &ParticipantsKey) -> Result<Chat> {
-    let now_ms = proposal.now.unix_ms();
-    let inserted = connection
-        .prepare_cached(
-            "INSERT INTO chats (id, participants_key, participants, created_at_ms, updated_at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (participants_key) DO NOTHING",
-        )?
-        .execute((
-            proposal.id.as_str(),
-            key.as_str(),
-            rows::participants_json(&proposal.participants),
-            now_ms,
-        ))?;
-    if inserted == 0 {
+    if !insert_chat(connection, proposal, key)? {
         return by_key(connection, key)?.ok_or(rusqlite::Error::QueryReturnedNoRows);
     }
-    let mut inbox = connection.prepare_cached(
-        "INSERT INTO inbox (participant, last_activity_at_ms, chat_id) VALUES (?1, ?2, ?3)",
-    )?;
-    for participant in proposal.participants.members() {
-        inbox.execute((participant.as_str(), now_ms, proposal.id.as_str()))?;
-    }
+    insert_inbox(connection, proposal)?;
     Ok(proposal.to_chat(key.clone()))
+}
+
+/// Whether the chat is new. Statements that do not speak of a context are faster than those that give none: most chats
+/// are created by them.
+fn insert_chat(connection: &Connection, proposal: &Proposal, key: &ParticipantsKey) -> Result<bool> {
+    let (id, key, now_ms) = (proposal.id.as_str(), key.as_str(), proposal.now.unix_ms());
+    let participants = rows::participants_json(&proposal.identity.participants);
+    let inserted = match &proposal.identity.context {
+        None => connection
+            .prepare_cached(
+                "INSERT INTO chats (id, participants_key, participants, created_at_ms, updated_at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (participants_key) DO NOTHING",
+            )?
+            .execute((id, key, participants, now_ms))?,
+        Some(context) => connection
+            .prepare_cached(
+                "INSERT INTO chats (id, participants_key, participants, created_at_ms, updated_at_ms, context)
+                 VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (participants_key) DO NOTHING",
+            )?
+            .execute((id, key, participants, now_ms, context.as_str()))?,
+    };
+    Ok(inserted > 0)
+}
+
+fn insert_inbox(connection: &Connection, proposal: &Proposal) -> Result<()> {
+    let (id, now_ms) = (proposal.id.as_str(), proposal.now.unix_ms());
+    let mut inbox = connection.prepare_cached(match &proposal.identity.context {
+        None => "INSERT INTO inbox (participant, last_activity_at_ms, chat_id) VALUES (?1, ?2, ?3)",
+        Some(_) => {
+            "INSERT INTO inbox (participant, last_activity_at_ms, chat_id, context) VALUES (?1, ?2, ?3, ?4)"
+        }
+    })?;
+    for participant in proposal.identity.participants.members() {
+        match &proposal.identity.context {
+            None => inbox.execute((participant.as_str(), now_ms, id))?,
+            Some(context) => inbox.execute((participant.as_str(), now_ms, id, context.as_str()))?,
+        };
+    }
+    Ok(())
 }
 
 /// Stores a message unless its sender has stored one with this client's id; nothing if there is no such chat.
@@ -92,7 +114,7 @@ fn touch(connection: &Connection, chat: &Chat, at: Timestamp) -> Result<()> {
          WHERE participant = ?1 AND last_activity_at_ms = ?2 AND chat_id = ?3",
     )?;
     let before_ms = chat.last_activity_at().unix_ms();
-    for participant in chat.participants.members() {
+    for participant in chat.identity.participants.members() {
         inbox.execute((participant.as_str(), before_ms, chat.id.as_str(), at.unix_ms()))?;
     }
     Ok(())

@@ -5,8 +5,8 @@
 use std::sync::Mutex;
 
 use onechat_core::{
-    ChatId, ClientMessageId, KeyFormat, MessageId, MessageText, NewMessage, Participant, ParticipantSet,
-    Proposal, Timestamp,
+    ChatId, ChatIdentity, ClientMessageId, Context, KeyFormat, MessageId, MessageText, NewMessage,
+    Participant, ParticipantSet, Proposal, Timestamp,
     ports::{AliasStore, Audit, AuditReport, ChatStore, FindingKind, Progress},
 };
 use onechat_sqlite::{SqliteAudit, SqliteChatStore, SqliteOptions};
@@ -22,7 +22,8 @@ impl Progress for Steps {
     }
 }
 
-/// What an audit says of a store of three chats, a message and an alias after `tamper` was run on its file.
+/// What an audit says of a store of four chats, one of them with a context, a message and an alias after `tamper` was
+/// run on its file.
 async fn audit_after(tamper: &str) -> AuditReport {
     let folder = tempdir().unwrap();
     let path = folder.path().join("chats.db");
@@ -31,8 +32,13 @@ async fn audit_after(tamper: &str) -> AuditReport {
     let now = Timestamp::from_unix_ms(1_700_000_000_000).unwrap();
     for (id, names) in [("c1", ["alice", "bob"]), ("c2", ["alice", "carol"]), ("c3", ["bob", "carol"])] {
         let participants = ParticipantSet::parse(names).unwrap();
-        store.create_or_get(Proposal { participants, id: id_of(id), now }).await.unwrap();
+        store.create_or_get(Proposal { identity: participants.into(), id: id_of(id), now }).await.unwrap();
     }
+    let about = ChatIdentity {
+        participants: ParticipantSet::parse(["alice", "bob"]).unwrap(),
+        context: Some(Context::new("listing:42").unwrap()),
+    };
+    store.create_or_get(Proposal { identity: about, id: id_of("c4"), now }).await.unwrap();
     let message = NewMessage {
         chat: id_of("c1"),
         id: MessageId::new("m1").unwrap(),
@@ -64,15 +70,15 @@ const WITHOUT_UNIQUE: &str = "CREATE TABLE copy AS SELECT * FROM chats; DROP TAB
 #[tokio::test]
 async fn a_sound_store_has_no_findings() {
     let report = audit_after("").await;
-    assert_eq!((report.chats, report.messages, report.aliases), (3, 1, 1));
+    assert_eq!((report.chats, report.messages, report.aliases), (4, 1, 1));
     assert_eq!(report.findings, []);
 }
 
 #[tokio::test]
 async fn each_defect_is_found_by_its_name() {
     let duplicate = format!(
-        "{WITHOUT_UNIQUE} INSERT INTO chats VALUES ('alice_bob', 'c9', '[\"alice\",\"bob\"]', 1, 1, NULL);
-         INSERT INTO inbox VALUES ('alice', 1, 'c9'), ('bob', 1, 'c9');"
+        "{WITHOUT_UNIQUE} INSERT INTO chats VALUES ('alice_bob', 'c9', '[\"alice\",\"bob\"]', 1, 1, NULL, NULL);
+         INSERT INTO inbox VALUES ('alice', 1, 'c9', NULL), ('bob', 1, 'c9', NULL);"
     );
     let cases = [
         (FindingKind::MissingUniqueIndex, WITHOUT_UNIQUE, "chats"),
@@ -86,8 +92,15 @@ async fn each_defect_is_found_by_its_name() {
             "c1",
         ),
         (FindingKind::InboxMismatch, "DELETE FROM inbox WHERE chat_id = 'c3' AND participant = 'bob'", "c3"),
-        (FindingKind::InboxMismatch, "INSERT INTO inbox VALUES ('dave', 1, 'c1')", "dave"),
-        (FindingKind::InboxMismatch, "INSERT INTO inbox VALUES ('alice', 1, 'gone')", "gone"),
+        (FindingKind::InboxMismatch, "INSERT INTO inbox VALUES ('dave', 1, 'c1', NULL)", "dave"),
+        (FindingKind::InboxMismatch, "INSERT INTO inbox VALUES ('alice', 1, 'gone', NULL)", "gone"),
+        (FindingKind::MalformedContext, "UPDATE chats SET context = '' WHERE id = 'c4'", "c4"),
+        // Another context is another identity, whose key and list rows these are not.
+        (FindingKind::WrongKey, "UPDATE chats SET context = NULL WHERE id = 'c4'", "c4"),
+        (FindingKind::DuplicateSet, "UPDATE chats SET context = NULL WHERE id = 'c4'", "c4"),
+        (FindingKind::InboxMismatch, "UPDATE chats SET context = 'listing:4' WHERE id = 'c4'", "c4"),
+        (FindingKind::InboxMismatch, "UPDATE inbox SET context = NULL WHERE chat_id = 'c4'", "c4"),
+        (FindingKind::InboxMismatch, "UPDATE inbox SET context = 'x' WHERE chat_id = 'c3'", "c3"),
         (FindingKind::OrphanedMessage, "UPDATE messages SET chat_id = 'gone'", "m1"),
         (FindingKind::ForeignSender, "UPDATE messages SET sender = 'dave'", "m1 of dave"),
         (FindingKind::WrongActivity, "UPDATE messages SET created_at_ms = 5", "c1"),
@@ -105,8 +118,8 @@ async fn each_defect_is_found_by_its_name() {
 #[tokio::test]
 async fn duplicates_with_other_keys_are_found_by_their_participants() {
     let report = audit_after(
-        "INSERT INTO chats VALUES ('bob_alice', 'c9', '[\"alice\",\"bob\"]', 1, 1, NULL);
-         INSERT INTO inbox VALUES ('alice', 1, 'c9'), ('bob', 1, 'c9');",
+        "INSERT INTO chats VALUES ('bob_alice', 'c9', '[\"alice\",\"bob\"]', 1, 1, NULL, NULL);
+         INSERT INTO inbox VALUES ('alice', 1, 'c9', NULL), ('bob', 1, 'c9', NULL);",
     )
     .await;
     let kinds: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
@@ -132,7 +145,10 @@ async fn a_damaged_page_is_a_finding() {
     for n in 0..500 {
         let participants = ParticipantSet::parse(["alice".to_owned(), format!("friend-{n}")]).unwrap();
         let now = Timestamp::from_unix_ms(1_700_000_000_000).unwrap();
-        store.create_or_get(Proposal { participants, id: id_of(&format!("c{n:04}")), now }).await.unwrap();
+        store
+            .create_or_get(Proposal { identity: participants.into(), id: id_of(&format!("c{n:04}")), now })
+            .await
+            .unwrap();
     }
     drop(store);
     let mut bytes = std::fs::read(&path).unwrap();
@@ -153,7 +169,7 @@ async fn joined_keys_that_others_may_have_too_are_listed() {
     let now = Timestamp::from_unix_ms(1_700_000_000_000).unwrap();
     for (id, names) in [("plain", ["alice", "bob"]), ("ambiguous", ["a_b", "c"])] {
         let participants = ParticipantSet::parse(names).unwrap();
-        store.create_or_get(Proposal { participants, id: id_of(id), now }).await.unwrap();
+        store.create_or_get(Proposal { identity: participants.into(), id: id_of(id), now }).await.unwrap();
     }
     let report = store.audit(&Steps::default()).await.unwrap();
     let [finding] = report.findings.as_slice() else { panic!("{report:?}") };

@@ -27,7 +27,7 @@ fn refusal(path: &Path) -> OpenError {
 
 async fn create(store: &SqliteChatStore, id: &str) -> String {
     let proposal = Proposal {
-        participants: ParticipantSet::parse(["alice", "bob"]).unwrap(),
+        identity: ParticipantSet::parse(["alice", "bob"]).unwrap().into(),
         id: ChatId::new(id).unwrap(),
         now: Timestamp::from_unix_ms(1_700_000_000_000).unwrap(),
     };

@@ -5,7 +5,7 @@
 use std::{fs, path::Path};
 
 use onechat_core::{
-    ChatId, OutcomeKind, Participant, ParticipantSet, Proposal, Timestamp,
+    ChatId, ChatIdentity, Context, OutcomeKind, PageSize, Participant, ParticipantSet, Proposal, Timestamp,
     ports::{Audit, ChatStore, Progress},
 };
 use onechat_sqlite::{OpenError, SqliteAudit, SqliteChatStore, SqliteOptions};
@@ -14,7 +14,7 @@ use tempfile::{TempDir, tempdir};
 
 fn proposal(names: [&str; 2], id: &str) -> Proposal {
     Proposal {
-        participants: ParticipantSet::parse(names).unwrap(),
+        identity: ParticipantSet::parse(names).unwrap().into(),
         id: ChatId::new(id).unwrap(),
         now: Timestamp::from_unix_ms(1_700_000_000_000).unwrap(),
     }
@@ -60,14 +60,19 @@ async fn a_newer_schema_is_refused_and_can_be_opened_again_by_its_own_version() 
 }
 
 #[tokio::test]
-async fn a_file_of_the_first_schema_is_brought_forward() {
+async fn a_file_of_an_older_schema_is_brought_forward() {
+    let (v1, v2) = (include_str!("../src/schema/v1.sql"), include_str!("../src/schema/v2.sql"));
+    brought_forward(&format!("{v1}; PRAGMA user_version = 1;")).await;
+    brought_forward(&format!("{v1}; {v2}; PRAGMA user_version = 2;")).await;
+}
+
+async fn brought_forward(schema: &str) {
     let folder = tempdir().unwrap();
     let path = folder.path().join("chats.db");
     let file = Connection::open(&path).unwrap();
-    file.execute_batch(include_str!("../src/schema/v1.sql")).unwrap();
+    file.execute_batch(schema).unwrap();
     file.execute_batch(
-        "PRAGMA user_version = 1;
-         INSERT INTO meta VALUES ('key_format', 'escaped');
+        "INSERT INTO meta VALUES ('key_format', 'escaped');
          INSERT INTO chats VALUES ('alice_bob', 'c1', '[\"alice\",\"bob\"]', 1000, 2000, 2000);
          INSERT INTO inbox VALUES ('alice', 2000, 'c1'), ('bob', 2000, 'c1');
          INSERT INTO messages VALUES ('m1', 'c1', 'alice', 'hello', 'x', 2000);
@@ -75,8 +80,12 @@ async fn a_file_of_the_first_schema_is_brought_forward() {
     )
     .unwrap();
     drop(file);
-    let report = SqliteAudit::open(&path).unwrap().audit(&Quiet).await.unwrap();
-    assert_eq!(report.findings, [], "before the first start of this version");
+    let audit = SqliteAudit::open(&path).unwrap();
+    for _ in 0..2 {
+        let report = audit.audit(&Quiet).await.unwrap();
+        assert_eq!((report.chats, report.findings), (1, vec![]), "before the first start of this version");
+    }
+    drop(audit);
 
     let store = open(&path).unwrap();
     let alice = Participant::new("alice").unwrap();
@@ -86,11 +95,25 @@ async fn a_file_of_the_first_schema_is_brought_forward() {
     }
     let carol = Participant::new("carol").unwrap();
     assert_eq!(store.chat_for(&ChatId::new("old").unwrap(), &carol).await.unwrap(), None);
+    let again = store.create_or_get(proposal(["bob", "alice"], "second")).await.unwrap();
+    assert_eq!((again.kind, again.chat.id.as_str()), (OutcomeKind::Existing, "c1"));
+    let about = ChatIdentity { context: Some(Context::new("listing:42").unwrap()), ..again.chat.identity };
+    let other = Proposal { identity: about.clone(), ..proposal(["alice", "bob"], "third") };
+    let other = store.create_or_get(other).await.unwrap();
+    assert_eq!((other.kind, &other.chat.identity), (OutcomeKind::Created, &about));
+    let listed = store.chats_of(&alice, about.context.as_ref(), PageSize::default(), None).await.unwrap();
+    assert_eq!(listed.items, [other.chat]);
     assert_eq!(store.audit(&Quiet).await.unwrap().findings, []);
     drop(store);
     let file = Connection::open(&path).unwrap();
     let version: i64 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
+    let kept: (String, Option<String>) = file
+        .query_row("SELECT participants_key || participants, context FROM chats WHERE id = 'c1'", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    assert_eq!(kept, ("alice_bob[\"alice\",\"bob\"]".to_owned(), None));
     drop(file);
     assert!(open(&path).is_ok(), "a file that was brought forward opens again");
 }
@@ -174,7 +197,7 @@ fn lose_unique_index(path: &Path) {
         "PRAGMA foreign_keys = off;
          CREATE TABLE copy (participants_key TEXT NOT NULL, id TEXT PRIMARY KEY NOT NULL,
              participants TEXT NOT NULL, created_at_ms INTEGER NOT NULL, updated_at_ms INTEGER NOT NULL,
-             last_message_at_ms INTEGER) STRICT, WITHOUT ROWID;
+             last_message_at_ms INTEGER, context TEXT) STRICT, WITHOUT ROWID;
          INSERT INTO copy SELECT * FROM chats;
          DROP TABLE chats;
          PRAGMA legacy_alter_table = on;

@@ -14,7 +14,7 @@ use tempfile::tempdir;
 
 fn proposal(n: usize) -> Proposal {
     Proposal {
-        participants: ParticipantSet::parse(["alice".to_owned(), format!("friend-{n}")]).unwrap(),
+        identity: ParticipantSet::parse(["alice".to_owned(), format!("friend-{n}")]).unwrap().into(),
         id: ChatId::new(format!("chat-{n}")).unwrap(),
         now: Timestamp::from_unix_ms(1_700_000_000_000).unwrap(),
     }
@@ -64,7 +64,7 @@ async fn beyond_the_queue_callers_are_turned_away_and_nothing_accepted_is_lost()
                 created += 1;
             }
             Err(ResolveError::Store(StoreError::Overloaded)) => {
-                assert_eq!(store.lookup(&proposal(n).participants).await.unwrap(), None);
+                assert_eq!(store.lookup(&proposal(n).identity).await.unwrap(), None);
                 turned_away += 1;
             }
             Err(other) => panic!("{other}"),
@@ -102,7 +102,7 @@ async fn one_impossible_write_does_not_take_the_others_of_its_batch_with_it() {
         let answer = call.await.unwrap();
         assert_eq!(answer.is_err(), n == 7, "call {n}: {answer:?}");
     }
-    assert_eq!(store.lookup(&proposal(8).participants).await.unwrap(), None, "a refused write left a trace");
+    assert_eq!(store.lookup(&proposal(8).identity).await.unwrap(), None, "a refused write left a trace");
     assert!(store.ready().await.is_ok());
 }
 
@@ -119,7 +119,7 @@ async fn the_log_stays_small_although_somebody_always_reads() {
                     // Numbers far from each other, so that each chat is on a page of its own.
                     let new = proposal((caller * 120 + n).wrapping_mul(0x9E37_79B9_7F4A_7C15));
                     let outcome = store.create_or_get(new.clone()).await.unwrap();
-                    assert_eq!(store.lookup(&new.participants).await.unwrap(), Some(outcome.chat));
+                    assert_eq!(store.lookup(&new.identity).await.unwrap(), Some(outcome.chat));
                 }
             })
         })

@@ -21,7 +21,7 @@ async fn store_after(tamper: &str) -> (tempfile::TempDir, SqliteChatStore) {
     let store = SqliteChatStore::open(&path, &SqliteOptions::default()).unwrap();
     let participants = ParticipantSet::parse(["alice", "bob"]).unwrap();
     let now = Timestamp::from_unix_ms(1_700_000_000_000).unwrap();
-    store.create_or_get(Proposal { participants, id: id("c1"), now }).await.unwrap();
+    store.create_or_get(Proposal { identity: participants.into(), id: id("c1"), now }).await.unwrap();
     store.add_alias(&id("old"), &id("c1")).await.unwrap();
     drop(store);
     Connection::open(&path).unwrap().execute_batch(tamper).unwrap();
@@ -44,7 +44,7 @@ async fn a_strangers_question_never_reads_the_chat() {
 
 #[tokio::test]
 async fn a_list_row_that_does_not_belong_there_opens_no_chat() {
-    let (_folder, store) = store_after("INSERT INTO inbox VALUES ('carol', 1, 'c1')").await;
+    let (_folder, store) = store_after("INSERT INTO inbox VALUES ('carol', 1, 'c1', NULL)").await;
     let carol = Participant::new("carol").unwrap();
     assert_eq!(store.chat_for(&id("c1"), &carol).await, Ok(None));
 }

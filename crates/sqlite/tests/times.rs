@@ -65,7 +65,7 @@ async fn each_message_is_later_than_the_one_before_whatever_the_clock_says() {
         assert_eq!(at.unix_ms(), (created_ms + clock_ms).max(before + 1), "message {n}");
         let now = store.chat(&chat.id).await.unwrap().unwrap();
         assert_eq!((now.updated_at, now.last_message_at), (at, Some(at)), "message {n}");
-        let inbox = store.chats_of(&Participant::new("bob").unwrap(), PageSize::default(), None).await;
+        let inbox = store.chats_of(&Participant::new("bob").unwrap(), None, PageSize::default(), None).await;
         assert_eq!(inbox.unwrap().items, [now]);
         before = at.unix_ms();
         answers.push(answer.message);

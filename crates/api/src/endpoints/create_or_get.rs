@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use onechat_core::{Outcome, OutcomeKind, ParticipantSet, Proposal, ResolveError};
+use onechat_core::{ChatIdentity, Outcome, OutcomeKind, ParticipantSet, Proposal, ResolveError};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -27,9 +27,10 @@ use crate::{
 struct Request {
     participants: Option<Vec<String>>,
     with: Option<Vec<String>>,
+    context: Option<String>,
 }
 
-/// For the document only. Whose chat is wanted: exactly one of the two fields.
+/// For the document only. Whose chat is wanted, by exactly one of the two fields, and what about.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(as = CreateOrGet, example = json!({ "with": ["bob"] }))]
@@ -39,17 +40,23 @@ enum RequestSchema {
     Participants {
         /// All participants, the caller among them.
         participants: Vec<String>,
+        /// What the chat is about, where contexts are enabled.
+        #[schema(example = "listing:42")]
+        context: Option<String>,
     },
     /// Everybody else.
     With {
         /// The participants besides the caller.
         with: Vec<String>,
+        /// What the chat is about, where contexts are enabled.
+        #[schema(example = "listing:42")]
+        context: Option<String>,
     },
 }
 
 impl Request {
-    fn into_set(self, caller: &Caller) -> Result<ParticipantSet, Problem> {
-        match (self.participants, self.with) {
+    fn take_set(&mut self, caller: &Caller) -> Result<ParticipantSet, Problem> {
+        match (self.participants.take(), self.with.take()) {
             (Some(participants), None) => {
                 let set = ParticipantSet::parse(participants)
                     .map_err(|error| Problem::because(Code::InvalidParticipants, &error))?;
@@ -68,18 +75,21 @@ impl Request {
 pub(super) fn endpoint() -> Endpoint {
     let problems = [
         Code::NoteToSelfDisabled,
+        Code::InvalidContext,
         Code::NotAParticipant,
         Code::KeyCollision,
         Code::BodyTooLarge,
         Code::UnsupportedMediaType,
         Code::StoreRefused,
+        Code::ContextNotEnabled,
+        Code::ContextRequired,
         Code::StoreUnprotected,
         Code::NotMigrated,
     ];
     Endpoint::call(routes!(create_or_get), &problems)
 }
 
-/// The one chat of a set of people.
+/// The one chat of a set of people, or of a set of people in a context.
 ///
 /// Creates it if there is none. However many ask at once, at most one answer says `created: true`, and all name
 /// the same chat.
@@ -96,11 +106,12 @@ pub(super) fn endpoint() -> Endpoint {
 async fn create_or_get(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    JsonBody(request): JsonBody<Request>,
+    JsonBody(mut request): JsonBody<Request>,
 ) -> Result<Response, Problem> {
-    let participants = request.into_set(&caller)?;
+    let participants = request.take_set(&caller)?;
     shared.policy.permit(&participants)?;
-    let proposal = Proposal { participants, id: shared.ids.chat_id(), now: shared.clock.now() };
+    let identity = ChatIdentity { participants, context: shared.policy.context.of_chat(request.context)? };
+    let proposal = Proposal { identity, id: shared.ids.chat_id(), now: shared.clock.now() };
     let Outcome { chat, kind } = shared.store.create_or_get(proposal).await.inspect_err(|error| {
         if let ResolveError::Collision(_) = error {
             shared.metrics.collision.inc();
@@ -112,5 +123,5 @@ async fn create_or_get(
     }
     let is_created = kind == OutcomeKind::Created;
     let status = if is_created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(ChatView::new(&chat).with_created(is_created))).into_response())
+    Ok((status, Json(ChatView::new(&chat, shared.policy.context).with_created(is_created))).into_response())
 }

@@ -38,5 +38,5 @@ async fn get_chat(
     id: IdInPath,
 ) -> Result<Response, Problem> {
     let chat = readable_chat(&*shared.store, &caller, id).await?;
-    Ok(Json(ChatView::new(&chat)).into_response())
+    Ok(Json(ChatView::new(&chat, shared.policy.context)).into_response())
 }

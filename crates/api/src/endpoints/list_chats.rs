@@ -11,7 +11,7 @@ use super::Endpoint;
 use crate::{
     api::Shared,
     caller::Caller,
-    problem::Problem,
+    problem::{Code, Problem},
     query::Query,
     view::{ChatPageView, ChatView},
 };
@@ -25,10 +25,12 @@ struct Parameters {
     limit: Option<u16>,
     /// Where to go on: the `nextCursor` of an earlier page.
     cursor: Option<String>,
+    /// Only the chats that are about this, where contexts are enabled.
+    context: Option<String>,
 }
 
 pub(super) fn endpoint() -> Endpoint {
-    Endpoint::call(routes!(list_chats), &[])
+    Endpoint::call(routes!(list_chats), &[Code::InvalidContext, Code::ContextNotEnabled])
 }
 
 /// The caller's chats, latest activity first.
@@ -46,9 +48,11 @@ async fn list_chats(
 ) -> Result<Response, Problem> {
     let query = Query::of(&uri)?;
     let after: Option<ChatCursor> = query.cursor("cursor")?;
-    let read = |size| shared.store.chats_of(&caller.participant, size, after.as_ref());
+    let policy = shared.policy.context;
+    let context = policy.of_list(query.one("context")?)?;
+    let read = |size| shared.store.chats_of(&caller.participant, context.as_ref(), size, after.as_ref());
     Ok(shared
         .page_budget
-        .answer(query.limit()?, read, |chat, json| serde_json::to_writer(json, &ChatView::new(chat)))
+        .answer(query.limit()?, read, |chat, json| serde_json::to_writer(json, &ChatView::new(chat, policy)))
         .await?)
 }

@@ -8,6 +8,7 @@ use axum::{
     http::Uri,
     response::{IntoResponse, Response},
 };
+use onechat_core::ChatIdentity;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
@@ -27,10 +28,20 @@ struct Parameters {
     /// A participant besides the caller; once for each of them.
     #[param(style = Form, explode, min_items = 1, example = json!(["bob"]))]
     with: Vec<String>,
+    /// What the chat is about, where contexts are enabled.
+    context: Option<String>,
 }
 
 pub(super) fn endpoint() -> Endpoint {
-    let problems = [Code::NoteToSelfDisabled, Code::ChatNotFound, Code::KeyCollision, Code::StoreUnprotected];
+    let problems = [
+        Code::NoteToSelfDisabled,
+        Code::InvalidContext,
+        Code::ChatNotFound,
+        Code::KeyCollision,
+        Code::ContextNotEnabled,
+        Code::ContextRequired,
+        Code::StoreUnprotected,
+    ];
     Endpoint::call(routes!(lookup), &problems)
 }
 
@@ -53,6 +64,8 @@ async fn lookup(State(shared): State<Arc<Shared>>, caller: Caller, uri: Uri) -> 
     }
     let participants = caller.set_with(others)?;
     shared.policy.permit(&participants)?;
-    let chat = shared.store.lookup(&participants).await?.ok_or_else(Problem::chat_not_found)?;
-    Ok(Json(ChatView::new(&chat)).into_response())
+    let context = shared.policy.context.of_chat(query.one("context")?)?;
+    let identity = ChatIdentity { participants, context };
+    let chat = shared.store.lookup(&identity).await?.ok_or_else(Problem::chat_not_found)?;
+    Ok(Json(ChatView::new(&chat, shared.policy.context)).into_response())
 }

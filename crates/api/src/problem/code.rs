@@ -44,6 +44,8 @@ codes! {
         "The request cannot be understood: its JSON, a field or a query parameter is not as documented.";
     InvalidParticipants = "invalid_participants", 400,
         "The participants do not form a set: one is empty, too long or has control characters, or they are too many.";
+    InvalidContext = "invalid_context", 400,
+        "The context is empty, too long or has control characters.";
     NoteToSelfDisabled = "note_to_self_disabled", 400,
         "The set has one member, and this service is configured without notes to self.";
     InvalidMessage = "invalid_message", 400,
@@ -63,7 +65,7 @@ codes! {
     BodyTimeout = "body_timeout", 408,
         "The body did not arrive in time, or took longer than others when too many were on their way. Nothing was done.";
     KeyCollision = "key_collision", 409,
-        "Another participant set has the same key. Possible in the joined key format only, with participants that contain `_`.";
+        "A chat of other participants, or of another context, has the same key. Possible in the joined key format only, with participants or contexts that contain `_` or begin with `%in:`.";
     MessageMismatch = "message_mismatch", 409,
         "The sender has sent another text with this clientMessageId. The message that is stored is in the field `message`; nothing was changed.";
     BodyTooLarge = "body_too_large", 413,
@@ -72,6 +74,10 @@ codes! {
         "The body is not declared as application/json, or has a Content-Encoding.";
     StoreRefused = "store_refused", 422,
         "A rule of the database that is not this service's, such as another unique index, refuses what should be written. The detail names it; repeating does not help.";
+    ContextNotEnabled = "context_not_enabled", 422,
+        "The request has a context, and this service is configured without contexts.";
+    ContextRequired = "context_required", 422,
+        "The request has no context, and this service is configured so that each chat has one.";
     HeadTooLarge = "head_too_large", 431,
         "The first line and the headers of the request are larger than this service takes.";
     Internal = "internal", 500,

@@ -35,7 +35,7 @@ impl From<StoreError> for Problem {
 
 impl From<KeyCollision> for Problem {
     fn from(collision: KeyCollision) -> Self {
-        let detail = "The key of these participants is taken by a chat of other participants, \
+        let detail = "The key of this chat is taken by a chat of other participants, or of another context, \
                       and keys in the joined format cannot tell the two apart.";
         Self { cause: Some(Cause::Collision(Box::new(collision))), ..Self::new(Code::KeyCollision, detail) }
     }

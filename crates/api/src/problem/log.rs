@@ -77,7 +77,7 @@ impl ProblemLog {
                     request_id,
                     key = %collision.key,
                     holder = %collision.holder,
-                    "two participant sets have the same key"
+                    "two chats have the same key"
                 );
             }
             Event::Overload => {

@@ -108,7 +108,10 @@ async fn a_note_to_self_needs_the_policy() {
         .await
         .refused(400, "note_to_self_disabled");
 
-    let service = Setup { policy: Policy { allow_note_to_self: true }, ..Setup::default() }.start().await;
+    let service =
+        Setup { policy: Policy { allow_note_to_self: true, ..Policy::default() }, ..Setup::default() }
+            .start()
+            .await;
     let chat = service.chat("alice", &[]).await;
     assert_eq!(chat["participants"], json!(["alice"]));
     let found = service.get("/api/chats/lookup?with=alice").by("alice").send().await.ok(200);

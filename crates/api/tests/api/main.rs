@@ -8,6 +8,7 @@ mod acting_for_others;
 mod authentication;
 mod backend;
 mod chats;
+mod contexts;
 mod documentation;
 mod failures;
 mod limits;

@@ -7,7 +7,7 @@ use onechat_core::{
 
 use crate::{
     CaseResult, Harness, World,
-    harness::{fresh, set},
+    harness::{fresh, identity},
     violation::ensure,
 };
 
@@ -23,8 +23,9 @@ pub async fn a_store_in_use_is_clean<H: Harness>(harness: &H) -> CaseResult {
     for format in [KeyFormat::Escaped, KeyFormat::Joined] {
         let (_place, store) = fresh(harness, format).await?;
         for n in 0..10 {
-            let group = set(&["alice", &format!("b-{n}"), "c%d", "\u{1f600}"]);
-            let chat = store.create_or_get(world.proposal(&group)).await?.chat.id;
+            let about = if n % 2 == 0 { "listing:42" } else { "" };
+            let group = identity(about, &["alice", &format!("b-{n}"), "c%d", "\u{1f600}"]);
+            let chat = store.create_or_get(world.proposal(group)).await?.chat.id;
             for m in 0..n {
                 store.send(world.message(&chat, "alice", &format!("m{m}"))).await?;
             }

@@ -21,7 +21,7 @@ pub async fn ambiguous_sets_are_three_chats_when_escaped<H: Harness>(harness: &H
     let mut ids = HashSet::new();
     for wanted in &ambiguous() {
         let outcome = store.create_or_get(world.proposal(wanted)).await?;
-        ensure!(outcome.chat.participants == *wanted, "{wanted:?} got a stranger's chat");
+        ensure!(outcome.chat.identity.participants == *wanted, "{wanted:?} got a stranger's chat");
         ids.insert(outcome.chat.id);
     }
     ensure!(ids.len() == 3, "three sets have {} chats", ids.len());
@@ -40,10 +40,13 @@ pub async fn ambiguous_sets_collide_when_joined<H: Harness>(harness: &H) -> Case
             return Err(crate::Violation(format!("{other:?} was not refused: {created:?}")));
         };
         ensure!(collision.holder == chat.id, "the collision names {}", collision.holder);
-        let found = store.lookup(other).await;
+        let found = store.lookup(&other.into()).await;
         ensure!(matches!(found, Err(ResolveError::Collision(_))), "a lookup of {other:?} gave {found:?}");
     }
-    ensure!(store.lookup(&first).await? == Some(chat), "a refused set changed the chat that holds the key");
+    ensure!(
+        store.lookup(&(&first).into()).await? == Some(chat),
+        "a refused set changed the chat that holds the key"
+    );
     Ok(())
 }
 
@@ -54,13 +57,13 @@ pub async fn racing_ambiguous_sets_never_share_a_chat<H: Harness>(harness: &H) -
     let sets = ambiguous();
     let calls = (0..90).map(|caller| {
         let (store, proposal) = (Arc::clone(&store), world.proposal(&sets[caller % sets.len()]));
-        async move { (proposal.participants.clone(), store.create_or_get(proposal).await) }
+        async move { (proposal.identity.participants.clone(), store.create_or_get(proposal).await) }
     });
     let (mut winners, mut created) = (HashSet::new(), 0);
     for (wanted, answer) in race(calls.collect()).await {
         match answer {
             Ok(outcome) => {
-                ensure!(outcome.chat.participants == wanted, "{wanted:?} got a stranger's chat");
+                ensure!(outcome.chat.identity.participants == wanted, "{wanted:?} got a stranger's chat");
                 created += usize::from(outcome.kind == OutcomeKind::Created);
                 winners.insert(wanted);
             }

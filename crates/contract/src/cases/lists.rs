@@ -28,7 +28,7 @@ pub async fn pages_cover_every_chat_once_latest_first<H: Harness>(harness: &H) -
     let moment = world.now();
     let mut chats = Vec::new();
     for n in 0..23 {
-        let mut proposal = world.proposal(&set(&["alice", &format!("friend-{n}")]));
+        let mut proposal = world.proposal(set(&["alice", &format!("friend-{n}")]));
         if n % 3 == 0 {
             proposal.now = moment;
         }
@@ -126,13 +126,13 @@ pub async fn only_participants_see_a_chat<H: Harness>(harness: &H) -> CaseResult
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
     let group = ["alice", "bob", "a_b%"];
-    let chat = store.create_or_get(world.proposal(&set(&group))).await?.chat;
+    let chat = store.create_or_get(world.proposal(set(&group))).await?.chat;
     for name in group {
-        let page = store.chats_of(&participant(name), PageSize::default(), None).await?;
+        let page = store.chats_of(&participant(name), None, PageSize::default(), None).await?;
         ensure!(page.items == [chat.clone()], "{name} does not see the one chat: {:?}", page.items);
     }
     for name in ["a", "b", "alic", "ALICE", "alice_bob", "a_b", "a_b%25"] {
-        let page = store.chats_of(&participant(name), PageSize::default(), None).await?;
+        let page = store.chats_of(&participant(name), None, PageSize::default(), None).await?;
         ensure!(page.items.is_empty(), "{name} sees a chat of others");
     }
     Ok(())
@@ -146,7 +146,7 @@ async fn every_page(
     let size = PageSize::new(size).map_err(|error| Violation(error.to_string()))?;
     let (mut chats, mut cursor) = (Vec::new(), None);
     loop {
-        let page = store.chats_of(&participant("alice"), size, cursor.as_ref()).await?;
+        let page = store.chats_of(&participant("alice"), None, size, cursor.as_ref()).await?;
         ensure!(page.items.len() <= size.get(), "a page has more items than asked for");
         chats.extend(page.items);
         ensure!(chats.len() <= MOST_CHATS, "a pass over the pages does not end");

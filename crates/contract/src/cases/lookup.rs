@@ -17,14 +17,17 @@ pub async fn looking_creates_nothing<H: Harness>(harness: &H) -> CaseResult {
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
     let pair = set(&["alice", "bob"]);
     for _ in 0..2 {
-        ensure!(store.lookup(&pair).await?.is_none(), "a lookup found a chat that nobody created");
+        ensure!(store.lookup(&(&pair).into()).await?.is_none(), "a lookup found a chat that nobody created");
     }
-    let listed = store.chats_of(&participant("alice"), PageSize::default(), None).await?;
+    let listed = store.chats_of(&participant("alice"), None, PageSize::default(), None).await?;
     ensure!(listed.items.is_empty(), "a lookup left a chat behind: {listed:?}");
     ensure!(store.chat(&world.chat_id()).await?.is_none(), "an unknown id answers with a chat");
     let outcome = store.create_or_get(world.proposal(&pair)).await?;
     ensure!(outcome.kind == OutcomeKind::Created, "a lookup created the chat: {:?}", outcome.kind);
-    ensure!(store.lookup(&pair).await? == Some(outcome.chat.clone()), "the lookup does not find the chat");
+    ensure!(
+        store.lookup(&(&pair).into()).await? == Some(outcome.chat.clone()),
+        "the lookup does not find the chat"
+    );
     ensure!(store.chat(&outcome.chat.id).await? == Some(outcome.chat), "the chat is not found by its id");
     Ok(())
 }
@@ -33,8 +36,8 @@ pub async fn looking_creates_nothing<H: Harness>(harness: &H) -> CaseResult {
 pub async fn a_chat_by_id_is_for_its_participants_only<H: Harness>(harness: &H) -> CaseResult {
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let chat = store.create_or_get(world.proposal(&set(&["alice", "bob", "a_b%"]))).await?.chat;
-    let other = store.create_or_get(world.proposal(&set(&["carol", "dave"]))).await?.chat;
+    let chat = store.create_or_get(world.proposal(set(&["alice", "bob", "a_b%"]))).await?.chat;
+    let other = store.create_or_get(world.proposal(set(&["carol", "dave"]))).await?.chat;
     let alias = ChatId::new("old").expect("a valid id");
     store.add_alias(&alias, &chat.id).await?;
     // Activity moves what lists are read from; it must not move the chat out of reach.

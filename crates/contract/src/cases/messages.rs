@@ -14,7 +14,7 @@ use crate::{
 pub async fn a_repeat_answers_with_the_first_message<H: Harness>(harness: &H) -> CaseResult {
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let chat = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat;
+    let chat = store.create_or_get(world.proposal(set(&["alice", "bob"]))).await?.chat;
     let first = sent(store.send(world.message(&chat.id, "alice", "m1")).await?)?;
     ensure!(first.created, "a new message is not called new");
     let mut again = world.message(&chat.id, "alice", "m1");
@@ -31,7 +31,7 @@ pub async fn a_repeat_answers_with_the_first_message<H: Harness>(harness: &H) ->
 pub async fn racing_repeats_store_one_message<H: Harness>(harness: &H) -> CaseResult {
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let chat = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat;
+    let chat = store.create_or_get(world.proposal(set(&["alice", "bob"]))).await?.chat;
     for round in 0..10 {
         let calls = (0..50).map(|_| {
             let store = Arc::clone(&store);
@@ -54,8 +54,8 @@ pub async fn racing_repeats_store_one_message<H: Harness>(harness: &H) -> CaseRe
 pub async fn clients_ids_are_apart_by_sender_and_chat<H: Harness>(harness: &H) -> CaseResult {
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let one = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat.id;
-    let two = store.create_or_get(world.proposal(&set(&["alice", "carol"]))).await?.chat.id;
+    let one = store.create_or_get(world.proposal(set(&["alice", "bob"]))).await?.chat.id;
+    let two = store.create_or_get(world.proposal(set(&["alice", "carol"]))).await?.chat.id;
     for (chat, sender) in [(&one, "alice"), (&one, "bob"), (&two, "alice")] {
         let answer = sent(store.send(world.message(chat, sender, "same")).await?)?;
         ensure!(answer.created, "{sender}'s message in {chat} was taken for another's");
@@ -79,8 +79,8 @@ pub async fn a_missing_chat_takes_no_message<H: Harness>(harness: &H) -> CaseRes
 pub async fn pages_cover_every_message_once_newest_first<H: Harness>(harness: &H) -> CaseResult {
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let chat = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat.id;
-    let other = store.create_or_get(world.proposal(&set(&["alice", "carol"]))).await?.chat.id;
+    let chat = store.create_or_get(world.proposal(set(&["alice", "bob"]))).await?.chat.id;
+    let other = store.create_or_get(world.proposal(set(&["alice", "carol"]))).await?.chat.id;
     let moment = world.now();
     let mut sent_ids = HashSet::new();
     for n in 0..31 {
@@ -115,7 +115,7 @@ pub async fn pages_cover_every_message_once_newest_first<H: Harness>(harness: &H
 pub async fn activity_moves_forward_only<H: Harness>(harness: &H) -> CaseResult {
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let chat = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat;
+    let chat = store.create_or_get(world.proposal(set(&["alice", "bob"]))).await?.chat;
     let newer = world.message(&chat.id, "alice", "newer");
     store.send(newer.clone()).await?;
     let mut older = world.message(&chat.id, "alice", "older");
@@ -134,7 +134,7 @@ pub async fn each_new_message_raises_the_activity<H: Harness>(harness: &H) -> Ca
     const HOUR_MS: i64 = 3_600_000;
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let mut before = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat;
+    let mut before = store.create_or_get(world.proposal(set(&["alice", "bob"]))).await?.chat;
     let created_ms = before.created_at.unix_ms();
     for (n, clock_ms) in [0, 0, 1, -HOUR_MS, HOUR_MS, HOUR_MS, 0, -HOUR_MS].into_iter().enumerate() {
         let mut message = world.message(&before.id, "alice", &format!("m{n}"));
@@ -158,7 +158,7 @@ pub async fn racing_messages_raise_the_activity_each<H: Harness>(harness: &H) ->
     const SENDERS: i64 = 20;
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let chat = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat;
+    let chat = store.create_or_get(world.proposal(set(&["alice", "bob"]))).await?.chat;
     let calls = (0..SENDERS).map(|n| {
         let store = Arc::clone(&store);
         let mut message = world.message(&chat.id, "bob", &format!("m{n}"));

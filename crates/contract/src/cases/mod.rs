@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod collision;
+pub mod contexts;
 pub mod lists;
 pub mod lookup;
 pub mod messages;

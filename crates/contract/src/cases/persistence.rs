@@ -26,7 +26,7 @@ pub async fn everything_acknowledged_is_there_after_reopening<H: Harness>(harnes
     let first = before[0].1.clone().expect("it was created above");
     store.add_alias(&old, &first.id).await?;
     let messages = store.messages(&first.id, PageSize::default(), None).await?;
-    let inbox = store.chats_of(&participant("alice"), PageSize::default(), None).await?;
+    let inbox = store.chats_of(&participant("alice"), None, PageSize::default(), None).await?;
     drop(store);
 
     let store = open(harness, &place, KeyFormat::Escaped).await?;
@@ -38,7 +38,7 @@ pub async fn everything_acknowledged_is_there_after_reopening<H: Harness>(harnes
     ensure!(store.chat(&old).await?.as_ref() == Some(&first), "an alias is gone after reopening");
     let now = store.messages(&first.id, PageSize::default(), None).await?;
     ensure!(now == messages, "messages changed by reopening");
-    let now = store.chats_of(&participant("alice"), PageSize::default(), None).await?;
+    let now = store.chats_of(&participant("alice"), None, PageSize::default(), None).await?;
     ensure!(now == inbox, "a list changed by reopening");
     Ok(())
 }
@@ -56,7 +56,7 @@ pub async fn another_key_format_is_refused<H: Harness>(harness: &H) -> CaseResul
             let clear = error.contains("joined") && error.contains("escaped");
             ensure!(clear, "the refusal does not name both formats: {error}");
             let store = open(harness, &place, KeyFormat::Joined).await?;
-            ensure!(store.lookup(&pair).await? == Some(chat), "a refused opening changed the data");
+            ensure!(store.lookup(&(&pair).into()).await? == Some(chat), "a refused opening changed the data");
             Ok(())
         }
     }

@@ -26,7 +26,7 @@ pub async fn callers_of_one_set_share_one_chat<H: Harness>(harness: &H) -> CaseR
         let (ann, bob) = (format!("ann-{round}"), format!("bob-{round}"));
         let calls = (0..CALLERS).map(|caller| {
             let names: [&str; 2] = if caller % 2 == 0 { [&ann, &bob] } else { [&bob, &ann] };
-            let (store, proposal) = (Arc::clone(&store), world.proposal(&set(&names)));
+            let (store, proposal) = (Arc::clone(&store), world.proposal(set(&names)));
             async move { store.create_or_get(proposal).await }
         });
         let outcomes = race(calls.collect()).await.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -72,7 +72,7 @@ pub async fn lookups_see_nothing_or_the_one_chat<H: Harness>(harness: &H) -> Cas
                 if caller % 2 == 0 {
                     return store.create_or_get(proposal).await.map(|outcome| Some(outcome.chat.id));
                 }
-                store.lookup(&pair).await.map(|found| found.map(|chat| chat.id))
+                store.lookup(&pair.into()).await.map(|found| found.map(|chat| chat.id))
             }
         });
         let answers = race(calls.collect()).await.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -87,7 +87,7 @@ fn one_chat(outcomes: &[Outcome], wanted: &ParticipantSet) -> Result<ChatId, Vio
     ensure!(ids.len() == 1, "callers of {wanted:?} got {} chats: {ids:?}", ids.len());
     let created = outcomes.iter().filter(|outcome| outcome.kind == OutcomeKind::Created).count();
     ensure!(created == 1, "{created} callers of {wanted:?} were told that they created the chat");
-    let stranger = outcomes.iter().find(|outcome| outcome.chat.participants != *wanted);
+    let stranger = outcomes.iter().find(|outcome| outcome.chat.identity.participants != *wanted);
     ensure!(stranger.is_none(), "a caller of {wanted:?} got the chat of {stranger:?}");
     Ok(outcomes[0].chat.id.clone())
 }

@@ -15,7 +15,7 @@ use crate::{
 pub async fn an_alias_is_resolved_in_every_call<H: Harness>(harness: &H) -> CaseResult {
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let chat = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat;
+    let chat = store.create_or_get(world.proposal(set(&["alice", "bob"]))).await?.chat;
     let old = id("an old id, not an ObjectId");
     store.add_alias(&old, &chat.id).await?;
     store.add_alias(&old, &chat.id).await?;
@@ -36,7 +36,7 @@ pub async fn an_alias_is_resolved_in_every_call<H: Harness>(harness: &H) -> Case
 pub async fn an_alias_of_an_alias_reaches_the_living_chat<H: Harness>(harness: &H) -> CaseResult {
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let chat = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat;
+    let chat = store.create_or_get(world.proposal(set(&["alice", "bob"]))).await?.chat;
     store.add_alias(&id("old"), &chat.id).await?;
     store.add_alias(&id("older"), &id("old")).await?;
     ensure!(store.chat(&id("older")).await? == Some(chat), "an alias of an alias does not resolve");
@@ -47,8 +47,8 @@ pub async fn an_alias_of_an_alias_reaches_the_living_chat<H: Harness>(harness: &
 pub async fn a_wrong_alias_is_refused<H: Harness>(harness: &H) -> CaseResult {
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let one = store.create_or_get(world.proposal(&set(&["alice", "bob"]))).await?.chat.id;
-    let two = store.create_or_get(world.proposal(&set(&["alice", "carol"]))).await?.chat.id;
+    let one = store.create_or_get(world.proposal(set(&["alice", "bob"]))).await?.chat.id;
+    let two = store.create_or_get(world.proposal(set(&["alice", "carol"]))).await?.chat.id;
     store.add_alias(&id("old"), &one).await?;
     let refused = store.add_alias(&one, &two).await;
     ensure!(refused == Err(AliasError::LiveChat(one.clone())), "a living chat became an alias: {refused:?}");

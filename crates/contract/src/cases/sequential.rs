@@ -14,14 +14,14 @@ use crate::{
 pub async fn first_call_creates_and_later_ones_get<H: Harness>(harness: &H) -> CaseResult {
     let world = World::default();
     let (_place, store) = fresh(harness, KeyFormat::Escaped).await?;
-    let proposal = world.proposal(&set(&["alice", "bob"]));
+    let proposal = world.proposal(set(&["alice", "bob"]));
     let first = store.create_or_get(proposal.clone()).await?;
     ensure!(first.kind == OutcomeKind::Created, "the first call did not create: {:?}", first.kind);
     ensure!(first.chat.id == proposal.id, "the chat has {}, not the proposed id", first.chat.id);
     ensure!(first.chat.created_at == proposal.now, "the chat does not carry the time of its proposal");
     ensure!(first.chat.last_message_at.is_none(), "a new chat claims to have a message");
     for names in [["alice", "bob"].as_slice(), &["bob", "alice"], &["bob", "alice", "bob"]] {
-        let again = store.create_or_get(world.proposal(&set(names))).await?;
+        let again = store.create_or_get(world.proposal(set(names))).await?;
         ensure!(again.kind == OutcomeKind::Existing, "{names:?}: {:?} instead of existing", again.kind);
         ensure!(again.chat == first.chat, "{names:?} got another chat than the first caller");
     }
@@ -36,7 +36,7 @@ pub async fn a_get_writes_nothing<H: Harness>(harness: &H) -> CaseResult {
     let chat = store.create_or_get(world.proposal(&pair)).await?.chat;
     for _ in 0..3 {
         store.create_or_get(world.proposal(&pair)).await?;
-        store.lookup(&pair).await?;
+        store.lookup(&(&pair).into()).await?;
     }
     let now = store.chat(&chat.id).await?;
     ensure!(now.as_ref() == Some(&chat), "a get changed the chat from {chat:?} to {now:?}");
@@ -77,9 +77,9 @@ pub async fn different_sets_have_different_chats<H: Harness>(harness: &H) -> Cas
         let outcome = store.create_or_get(world.proposal(wanted)).await?;
         ensure!(outcome.kind == OutcomeKind::Created, "{wanted:?} was there before it was asked for");
         ensure!(
-            outcome.chat.participants == *wanted,
+            outcome.chat.identity.participants == *wanted,
             "{wanted:?} got a chat of {:?}",
-            outcome.chat.participants
+            outcome.chat.identity.participants
         );
         ensure!(ids.insert(outcome.chat.id), "{wanted:?} got the chat of another set");
     }

@@ -57,6 +57,7 @@ pub(crate) fn valid() -> Vec<Vec<String>> {
     ]);
     cases.extend(long());
     cases.extend(imitations());
+    cases.extend(imitations_of_contexts());
     cases
 }
 
@@ -95,6 +96,62 @@ fn imitations() -> Vec<Vec<String>> {
         list(&["a%5Fb%5Fc"]),
         list(&["a_b_c"]),
     ]
+}
+
+/// Participants that are written like the key of a chat with a context.
+fn imitations_of_contexts() -> Vec<Vec<String>> {
+    vec![
+        list(&["%in:x", "a", "b"]),
+        list(&["%in:x_a_b"]),
+        list(&["%in:x_a", "b"]),
+        list(&["%in:", "a"]),
+        list(&["%25in:x", "a", "b"]),
+        list(&["in:x", "a", "b"]),
+    ]
+}
+
+/// Contexts with participants: each hard text is a context once, and some are in each other's way.
+pub(crate) fn with_context() -> Vec<(String, Vec<String>)> {
+    let mut cases: Vec<(String, Vec<String>)> =
+        HARD.iter().map(|&context| (context.to_owned(), list(&["a", "b"]))).collect();
+    let case = |context: &str, texts: &[&str]| (context.to_owned(), list(texts));
+    cases.extend([
+        case("x", &["b", "a", "b"]),
+        case("x", &["a"]),
+        case("listing:42", &["alice", "bob"]),
+        case("alice", &["alice", "bob"]),
+        // These have the same key in the joined format, some with a set that is below.
+        case("x_a", &["b"]),
+        case("x_a_b", &["c"]),
+        case("x", &["a_b", "c"]),
+        case("x", &["a", "b", "c"]),
+        case("%in:x", &["a", "b"]),
+        case("%in:", &["a", "b"]),
+        case("%in:x_a", &["b"]),
+        case("x", &["%in:y", "a"]),
+        case("in:x", &["a", "b"]),
+        case("%25in:x", &["a", "b"]),
+        case("\u{1f600}", &["\u{1f600}", "\u{fffd}"]),
+    ]);
+    let largest = "b".repeat(256);
+    // 512 bytes, then 513: the whole key is counted.
+    cases.push(("c".repeat(251), vec![largest.clone()]));
+    cases.push(("c".repeat(252), vec![largest.clone()]));
+    cases.push(("c".repeat(256), vec![largest.clone()]));
+    cases.push(("_".repeat(84), vec![largest.clone()]));
+    cases.push((format!("_{}", "c".repeat(248)), vec![largest.clone()]));
+    cases.push(("\u{1f600}".repeat(64), vec![largest.clone()]));
+    cases.push(("x".to_owned(), vec!["a".repeat(255), largest.clone()]));
+    cases.push(("y".to_owned(), vec!["a".repeat(255), largest]));
+    cases.push(("x".to_owned(), (0..256).map(|n| n.to_string()).collect()));
+    cases
+}
+
+/// Texts that are no context.
+pub(crate) fn invalid_contexts() -> Vec<String> {
+    let mut cases = vec![String::new(), "a".repeat(257), "\u{e9}".repeat(129)];
+    cases.extend(['\0', '\n', '\u{7f}', '\u{9f}'].iter().map(|control| format!("listing{control}42")));
+    cases
 }
 
 /// Participants that make no set.

@@ -7,28 +7,52 @@ mod cases;
 
 use std::fmt::Write as _;
 
-use onechat_core::{KeyFormat, Participant, ParticipantError, ParticipantSet, ParticipantsKey, SetError};
+use onechat_core::{
+    ChatIdentity, Context, ContextError, KeyFormat, ParticipantError, ParticipantSet, ParticipantsKey,
+    SetError,
+};
 use serde_json::{Value, json};
 
 fn main() {
-    let vectors: Vec<Value> = cases::valid().iter().map(|given| vector(given)).collect();
-    let invalid: Vec<Value> = cases::invalid().iter().map(|given| refusal(given)).collect();
+    let mut vectors: Vec<Value> = cases::valid().iter().map(|given| vector(given, None)).collect();
+    vectors.extend(cases::with_context().iter().map(|(context, given)| vector(given, Some(context))));
+    let mut invalid: Vec<Value> = cases::invalid().iter().map(|given| refusal(given)).collect();
+    invalid.extend(cases::invalid_contexts().iter().map(|context| context_refusal(context)));
     println!("{{\n\"vectors\": [\n{}\n],\n\"invalid\": [\n{}\n]\n}}", lines(&vectors), lines(&invalid));
 }
 
-fn vector(given: &[String]) -> Value {
-    let set = ParticipantSet::parse(given.iter().cloned()).expect("a case of cases::valid is a set");
-    json!({
+fn vector(given: &[String], context: Option<&str>) -> Value {
+    let participants = ParticipantSet::parse(given.iter().cloned()).expect("a valid case is a set");
+    let members: Vec<_> = participants.members().iter().map(ToString::to_string).collect();
+    let identity = ChatIdentity {
+        participants,
+        context: context.map(|text| Context::new(text).expect("a valid case has a context")),
+    };
+    let mut vector = json!({
         "participants": given,
-        "members": set.members().iter().map(Participant::as_str).collect::<Vec<_>>(),
-        "escaped": ParticipantsKey::new(&set, KeyFormat::Escaped).as_str(),
-        "joined": ParticipantsKey::new(&set, KeyFormat::Joined).as_str(),
-    })
+        "members": members,
+        "escaped": ParticipantsKey::new(&identity, KeyFormat::Escaped).as_str(),
+        "joined": ParticipantsKey::new(&identity, KeyFormat::Joined).as_str(),
+    });
+    if let Some(context) = context {
+        vector["context"] = context.into();
+    }
+    vector
 }
 
 fn refusal(given: &[String]) -> Value {
     let error = ParticipantSet::parse(given.iter().cloned()).expect_err("a case of cases::invalid is no set");
     json!({ "participants": given, "reason": reason(&error) })
+}
+
+fn context_refusal(context: &str) -> Value {
+    let error = Context::new(context).expect_err("a case of cases::invalid_contexts is none");
+    let reason = match error {
+        ContextError::Empty => "empty_context",
+        ContextError::TooLong { .. } => "context_too_long",
+        ContextError::ControlCharacter { .. } => "control_character",
+    };
+    json!({ "participants": ["alice", "bob"], "context": context, "reason": reason })
 }
 
 /// A name that does not change when the wording of an error does.

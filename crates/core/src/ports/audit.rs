@@ -116,13 +116,13 @@ pub enum Severity {
 /// A promise of the design, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Invariant {
-    /// All answers for one set name the same chat.
+    /// All answers for one identity name the same chat.
     I1,
-    /// At most one answer per set says that it created.
+    /// At most one answer per identity says that it created.
     I2,
     /// Exactly one chat per key, none without a key.
     I3,
-    /// An acknowledged message is stored exactly once, in the one chat of its set.
+    /// An acknowledged message is stored exactly once, in the one chat of its identity.
     I4,
     /// Nobody is handed a stranger's chat.
     I5,
@@ -197,6 +197,9 @@ finding_kinds! {
     /// Participants that are not a set of valid participants.
     MalformedParticipants = "malformed_participants", I5, Error,
         "Correct the participants of the chats named: no request can match them as they are, and no tool touches them.";
+    /// A context that is none: empty, too long or with control characters.
+    MalformedContext = "malformed_context", I5, Error,
+        "Correct the context of the chats named: no request can match them as they are, and no tool touches them.";
     /// The same participant twice in a chat.
     RepeatedParticipants = "repeated_participants", I5, Warning,
         "Nothing to do: sets are compared. Programs that count the participants of the chats named are misled.";
@@ -209,16 +212,16 @@ finding_kinds! {
     /// A chat without a key.
     MissingKey = "missing_key", I3, Error,
         "Give the chats named their key: a lookup by key does not find them. On MongoDB: `onechat migrate`, or `onechat backfill` on a collection that is guarded.";
-    /// A key that is not the key of the chat's participants.
+    /// A key that is not the key of the chat's participants and context.
     WrongKey = "wrong_key", I5, Error,
         "Correct the key of the chats named: their participants are refused with key_collision, or get a duplicate. On MongoDB: `onechat migrate`, or `onechat backfill` on a collection that is guarded.";
-    /// Chats of different participants have one key.
+    /// Chats of different participants, or of different contexts, have one key.
     SharedKey = "shared_key", I5, Error,
         "They are never merged, and no unique index can be made while they are there. A key that is wrong is corrected by `onechat backfill`; of joined keys that are equal the oldest chat keeps it, and the others cannot be found until the keys are escaped.";
-    /// A joined key with a participant that contains the separator: other participants may have it too.
+    /// A joined key with a participant or a context that contains the separator: others may have it too.
     AmbiguousKey = "ambiguous_key", I5, Warning,
         "Nothing is wrong yet: whoever else has this key is refused with key_collision. Escaped keys have no such pairs.";
-    /// Two or more chats of one participant set.
+    /// Two or more chats of one participant set, with the same context or none.
     DuplicateSet = "duplicate_set", I3, Error,
         "The messages of their participants are split between the chats named. On MongoDB: `onechat merge plan` shows what would be merged, `onechat migrate` merges it. In an SQLite file: stop the server and keep a copy of it.";
     /// The list of a participant's chats does not agree with the chats.

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use crate::{
-    Chat, ChatCursor, ChatId, Message, MessageCursor, NewMessage, Outcome, Page, PageSize, Participant,
-    ParticipantSet, Proposal, ResolveError, Sent, StoreError,
+    Chat, ChatCursor, ChatId, ChatIdentity, Context, Message, MessageCursor, NewMessage, Outcome, Page,
+    PageSize, Participant, Proposal, ResolveError, Sent, StoreError,
 };
 
 /// Keeps chats and messages. `onechat-contract` is the suite that every implementation has to pass.
@@ -13,11 +13,11 @@ use crate::{
 /// call has answered is durable. Ids of merged chats (aliases) are resolved in every call that takes an id.
 #[async_trait]
 pub trait ChatStore: Send + Sync {
-    /// The one chat of a set, created if there is none. A chat that exists is only read.
+    /// The one chat of an identity, created if there is none. A chat that exists is only read.
     async fn create_or_get(&self, proposal: Proposal) -> Result<Outcome, ResolveError>;
 
-    /// The chat of a set, if there is one. Never creates.
-    async fn lookup(&self, participants: &ParticipantSet) -> Result<Option<Chat>, ResolveError>;
+    /// The chat of an identity, if there is one. Never creates.
+    async fn lookup(&self, identity: &ChatIdentity) -> Result<Option<Chat>, ResolveError>;
 
     /// The chat with this id, or the one that this id is an alias of.
     async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, StoreError>;
@@ -26,10 +26,11 @@ pub trait ChatStore: Send + Sync {
     /// the store takes equally long to say so (I6). Id and participant decide together, in one query.
     async fn chat_for(&self, id: &ChatId, participant: &Participant) -> Result<Option<Chat>, StoreError>;
 
-    /// The chats of a participant, latest activity first, from `after` on.
+    /// The chats of a participant, latest activity first, from `after` on; with a `context`, those of it only.
     async fn chats_of(
         &self,
         participant: &Participant,
+        context: Option<&Context>,
         size: PageSize,
         after: Option<&ChatCursor>,
     ) -> Result<Page<Chat, ChatCursor>, StoreError>;

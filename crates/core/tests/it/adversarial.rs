@@ -3,7 +3,7 @@
 
 use std::iter;
 
-use onechat_core::{Participant, ParticipantSet};
+use onechat_core::{ChatIdentity, Context, Participant, ParticipantSet};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -21,6 +21,8 @@ const ATOMS: &[&str] = &[
     "%5f",
     "5F",
     "%sha256:",
+    "%in:",
+    "in:",
     "a",
     "b",
     "A",
@@ -82,16 +84,43 @@ pub(crate) fn two_cuts_of_one_text() -> impl Strategy<Value = (Vec<String>, Vec<
     })
 }
 
+/// A context, or none.
+pub(crate) fn context() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![1 => Just(None), 3 => participant().prop_map(Some)]
+}
+
+/// Two identities that a plain join writes alike, unless sorting moves a part: of one list of pieces, the first is the
+/// context of one of them, or a participant that is written like it.
+pub(crate) fn two_readings_of_one_text() -> impl Strategy<Value = [ChatIdentity; 2]> {
+    let prefix = prop_oneof![4 => Just("%in:"), 1 => Just("in:"), 1 => Just("%25in:"), 1 => Just("")];
+    (prefix, participant(), two_cuts_of_one_text()).prop_filter_map(
+        "the participant that imitates a context is too long",
+        |(prefix, context, (one, other))| {
+            let imitation = Participant::new(format!("{prefix}{context}")).ok()?.to_string();
+            let imitating = [vec![imitation], other].concat();
+            Some([identity(Some(&context), &one), identity(None, &imitating)])
+        },
+    )
+}
+
 /// Values of `strategy` without end, the same ones in every run.
 pub(crate) fn seeded<S: Strategy>(strategy: S, seed: u8) -> impl Iterator<Item = S::Value> {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
-    iter::repeat_with(move || strategy.new_tree(&mut runner).expect("no strategy here rejects").current())
+    iter::repeat_with(move || {
+        strategy.new_tree(&mut runner).expect("no strategy here rejects for long").current()
+    })
 }
 
 /// The set of `texts`, which are valid.
 pub(crate) fn set(texts: &[impl AsRef<str>]) -> ParticipantSet {
     ParticipantSet::parse(texts.iter().map(AsRef::as_ref)).expect("the texts make a set")
+}
+
+/// The identity of `texts` and `context`, which are valid.
+pub(crate) fn identity(context: Option<&str>, texts: &[impl AsRef<str>]) -> ChatIdentity {
+    let context = context.map(|text| Context::new(text).expect("the text is a context"));
+    ChatIdentity { participants: set(texts), context }
 }
 
 fn atom() -> impl Strategy<Value = String> {

@@ -47,11 +47,11 @@ fn what_is_no_cursor_is_refused() {
 #[test]
 fn a_chat_is_listed_under_its_newest_message_or_else_its_creation() {
     let [created, messaged] = [1_000, 2_000].map(|ms| Timestamp::from_unix_ms(ms).unwrap());
-    let participants = set(&["a", "b"]);
+    let identity = set(&["a", "b"]).into();
     let mut chat = Chat {
         id: ChatId::new("chat").unwrap(),
-        participants_key: ParticipantsKey::new(&participants, KeyFormat::Escaped),
-        participants,
+        participants_key: ParticipantsKey::new(&identity, KeyFormat::Escaped),
+        identity,
         created_at: created,
         updated_at: messaged,
         last_message_at: None,

@@ -14,7 +14,7 @@ use onechat_core::{KeyFormat, ParticipantsKey, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
-    adversarial::{given_or_group, seeded, set},
+    adversarial::{context, given_or_group, identity, seeded},
     time::RANGE_MS,
 };
 
@@ -66,6 +66,9 @@ fn the_check_of_the_vectors_finds_what_is_wrong() {
         (r#""joined":"a_b_c""#, r#""joined":"a_c_b""#, "joined"),
         (r#""members":["a","b"]"#, r#""members":["b","a"]"#, "members"),
         ("empty_set", "empty_participant", "reason"),
+        (r#""escaped":"%in:x_a_b""#, r#""escaped":"a_b""#, "escaped"),
+        (r#""joined":"%in:x_a_b""#, r#""joined":"%25in:x_a_b""#, "joined"),
+        ("empty_context", "empty_participant", "reason"),
     ]
     .into_iter()
     .enumerate()
@@ -81,15 +84,23 @@ fn the_check_of_the_vectors_finds_what_is_wrong() {
 }
 
 #[test]
-fn keys_of_tens_of_thousands_of_sets_are_those_of_javascript() {
-    let given: Vec<Vec<String>> = seeded(given_or_group(), 3).take(25_000).collect();
-    let questions: Vec<Value> = given.iter().map(|texts| json!(texts)).collect();
+fn keys_of_tens_of_thousands_of_identities_are_those_of_javascript() {
+    let contexts = seeded(context(), 7).flat_map(|context| [None, context]);
+    let given: Vec<_> = contexts.zip(seeded(given_or_group(), 3)).take(25_000).collect();
+    let questions: Vec<Value> = given
+        .iter()
+        .map(|(context, texts)| match context {
+            Some(context) => json!({ "participants": texts, "context": context }),
+            None => json!({ "participants": texts }),
+        })
+        .collect();
     let answers = ask(&questions);
     assert_eq!(answers.len(), given.len());
-    for (texts, answer) in given.iter().zip(&answers) {
-        let set = set(texts);
-        assert_eq!(ParticipantsKey::new(&set, KeyFormat::Joined).as_str(), answer["joined"], "{texts:?}");
-        assert_eq!(ParticipantsKey::new(&set, KeyFormat::Escaped).as_str(), answer["escaped"], "{texts:?}");
+    for ((context, texts), answer) in given.iter().zip(&answers) {
+        let identity = identity(context.as_deref(), texts);
+        for (name, format) in [("joined", KeyFormat::Joined), ("escaped", KeyFormat::Escaped)] {
+            assert_eq!(ParticipantsKey::new(&identity, format).as_str(), answer[name], "{identity:?}");
+        }
     }
 }
 

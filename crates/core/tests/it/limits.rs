@@ -1,8 +1,8 @@
 //! What every constructor takes, and the first thing on either side that it refuses.
 
 use onechat_core::{
-    ChatId, ClientMessageId, IdError, MessageError, MessageId, MessageText, PageSize, PageSizeError,
-    Participant, ParticipantError, ParticipantSet, SetError,
+    ChatId, ClientMessageId, Context, ContextError, IdError, MessageError, MessageId, MessageText, PageSize,
+    PageSizeError, Participant, ParticipantError, ParticipantSet, SetError,
 };
 
 const CONTROLS: [char; 6] = ['\0', '\n', '\u{1f}', '\u{7f}', '\u{80}', '\u{9f}'];
@@ -36,6 +36,21 @@ fn a_participant_is_taken_as_it_is() {
         assert_eq!(Participant::new(text).unwrap().as_str(), text);
     }
     assert_ne!(Participant::new("\u{e9}"), Participant::new("e\u{301}"));
+}
+
+#[test]
+fn a_context_follows_the_rules_of_a_participant() {
+    assert_eq!(Context::new(""), Err(ContextError::Empty));
+    for text in ["a".to_owned(), "a".repeat(256), " listing:42_% ".to_owned(), "%in:".to_owned()] {
+        assert_eq!(Context::new(text.as_str()).unwrap().as_str(), text);
+    }
+    assert_eq!(Context::new("a".repeat(257)), Err(ContextError::TooLong { bytes: 257 }));
+    for character in CONTROLS {
+        let error = Context::new(format!("a{character}b"));
+        assert_eq!(error, Err(ContextError::ControlCharacter { character }));
+    }
+    let error = Context::new("\u{7f}").unwrap_err();
+    assert_eq!(error.to_string(), "a context must not contain control characters, this one has U+007F");
 }
 
 #[test]

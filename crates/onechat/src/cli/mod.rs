@@ -17,7 +17,7 @@ pub(crate) use migration::{
 };
 
 use crate::{
-    config::{JwtSettings, LogSettings, ServerSettings, StoreSettings},
+    config::{ChatsSettings, JwtSettings, LogSettings, ServerSettings, StoreSettings},
     exit,
 };
 
@@ -117,6 +117,8 @@ pub(crate) struct Serve {
     pub(crate) print_config: bool,
     #[command(flatten)]
     pub(crate) server: ServerSettings,
+    #[command(flatten)]
+    pub(crate) chats: ChatsSettings,
     #[command(flatten)]
     pub(crate) store: StoreSettings,
     #[command(flatten)]
@@ -242,6 +244,8 @@ pub(crate) struct Prove {
     /// Prints the reports as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) chats: ChatsSettings,
     #[command(flatten)]
     pub(crate) jwt: JwtSettings,
     #[command(flatten)]

@@ -3,10 +3,11 @@
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use onechat_api::ContextPolicy;
 use onechat_core::{Participant, ports::AuditReport};
 use onechat_prove::{
-    Control, Namespace, Replay, Report, StoreRace, Stress, Target, TokenMint, Trace, Verdict, Workload, mix,
-    replay, store_race, stress,
+    Contexts, Control, Namespace, Replay, Report, StoreRace, Stress, Target, TokenMint, Trace, Verdict,
+    Workload, mix, replay, store_race, stress,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -34,7 +35,12 @@ const TOKEN_TTL: Duration = Duration::from_hours(24);
 pub(super) async fn run(arguments: Prove) -> anyhow::Result<Exit> {
     let trace = arguments.trace.as_deref().map(read_trace).transpose()?;
     let plan = Plan::of(&arguments, trace)?;
-    let given = Settings { jwt: arguments.jwt, store: arguments.store, ..Settings::default() };
+    let given = Settings {
+        chats: arguments.chats,
+        jwt: arguments.jwt,
+        store: arguments.store,
+        ..Settings::default()
+    };
     let config = config::load(&arguments.sources, given)?;
     let (stopper, stop) = watch::channel(false);
     tokio::spawn(async move {
@@ -206,7 +212,12 @@ fn target(config: &Config, base_urls: Vec<String>) -> anyhow::Result<Target> {
     let service = Participant::new("prove-service")?;
     let tokens: TokenMint = Arc::new(move |participant| mint(participant, None));
     let service_token = Some(Arc::new(move || of_service(&service, Some("chats:any"))) as _);
-    Ok(Target { base_urls, tokens, service_token })
+    let contexts = match config.context {
+        ContextPolicy::Off => Contexts::Off,
+        ContextPolicy::Optional => Contexts::Optional,
+        ContextPolicy::Required => Contexts::Required,
+    };
+    Ok(Target { base_urls, tokens, service_token, contexts })
 }
 
 /// A prefix that no other run has.

@@ -21,7 +21,7 @@ pub(crate) use migrate_print::rules_to_toml;
 pub(crate) use migrate_settings::{MigrateFlags, MigrateSettings, Survivor};
 pub(crate) use mongo_url::MongoUrl;
 pub(crate) use resolved::{Config, JwtConfig, JwtKey, LogConfig, LogFormat, StoreConfig};
-pub(crate) use settings::{JwtSettings, LogSettings, ServerSettings, Settings, StoreSettings};
+pub(crate) use settings::{ChatsSettings, JwtSettings, LogSettings, ServerSettings, Settings, StoreSettings};
 pub(crate) use store_url::StoreUrl;
 
 use std::path::Path;

@@ -21,6 +21,8 @@ impl Config {
         server.insert("max_header_bytes".into(), number(self.limits.max_header_bytes));
         server.insert("send_timeout_ms".into(), ms(self.limits.send_timeout));
         server.insert("drain_timeout_ms".into(), ms(self.drain_timeout));
+        let mut chats = Table::new();
+        chats.insert("context".into(), text(&self.context));
         let mut store = Table::new();
         if let Some(url) = &self.store.url {
             store.insert("url".into(), text(url));
@@ -49,7 +51,7 @@ impl Config {
         let mut log = Table::new();
         log.insert("format".into(), text(&format!("{:?}", self.log.format).to_lowercase()));
         log.insert("filter".into(), text(&self.log.filter));
-        let sections = [("server", server), ("store", store), ("jwt", jwt), ("log", log)];
+        let sections = [("server", server), ("chats", chats), ("store", store), ("jwt", jwt), ("log", log)];
         let mut file: Table =
             sections.map(|(name, table)| (name.to_owned(), Value::Table(table))).into_iter().collect();
         if on_mongodb || self.store.mongodb != MongoConfig::default() {

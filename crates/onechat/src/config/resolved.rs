@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use onechat_api::{Limits, PublicKeyAlgorithm};
+use onechat_api::{ContextPolicy, Limits, PublicKeyAlgorithm};
 use onechat_core::KeyFormat;
 use onechat_mongo::{Mapping, MongoOptions};
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use super::{
 pub(crate) struct Config {
     pub(crate) listen: ListenAddress,
     pub(crate) allow_note_to_self: bool,
+    pub(crate) context: ContextPolicy,
     pub(crate) limits: Limits,
     pub(crate) drain_timeout: Duration,
     pub(crate) store: StoreConfig,
@@ -84,7 +85,7 @@ const DEV_STORE: &str = "onechat-dev/chats.db";
 
 impl Config {
     pub(super) fn resolve(settings: Settings, dev: bool) -> anyhow::Result<Self> {
-        let Settings { server, store, jwt, log, mongodb, migrate } = settings;
+        let Settings { server, chats, store, jwt, log, mongodb, migrate } = settings;
         let listen = server.listen.clone().unwrap_or_else(|| ListenAddress::loopback(DEFAULT_PORT));
         if dev && !listen.is_loopback() {
             bail!(
@@ -96,6 +97,7 @@ impl Config {
         Ok(Self {
             listen,
             allow_note_to_self: server.allow_note_to_self.unwrap_or(false),
+            context: chats.context.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
             drain_timeout: Duration::from_millis(server.drain_timeout_ms.unwrap_or(30_000)),
             limits: limits(&server)?,
             store,

@@ -17,6 +17,7 @@ use super::{
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) server: ServerSettings,
+    pub(crate) chats: ChatsSettings,
     pub(crate) store: StoreSettings,
     pub(crate) jwt: JwtSettings,
     pub(crate) log: LogSettings,
@@ -29,6 +30,7 @@ impl Settings {
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             server: self.server.or(other.server),
+            chats: self.chats.or(other.chats),
             store: self.store.or(other.store),
             jwt: self.jwt.or(other.jwt),
             log: self.log.or(other.log),
@@ -85,6 +87,15 @@ settings! {
         /// How long accepted requests may take to finish when the server stops [default: 30000]
         #[arg(long, env = "ONECHAT_DRAIN_TIMEOUT_MS", value_name = "MS")]
         drain_timeout_ms: u64,
+    }
+}
+
+settings! {
+    #[command(next_help_heading = "Chats [chats]")]
+    ChatsSettings {
+        /// Whether chats have a context, such as a listing or a match: off, optional or required [default: off]
+        #[arg(long = "chats-context", env = "ONECHAT_CHATS_CONTEXT", value_name = "POLICY")]
+        context: String,
     }
 }
 

@@ -199,7 +199,7 @@ impl Stage {
 
     fn open(&mut self, set: usize, at: i64) -> Proposal {
         let id = ChatId::new(hex(1, self.proposals.len())).unwrap();
-        let proposal = Proposal { participants: the_set(set), id, now: moment(at) };
+        let proposal = Proposal { identity: the_set(set).into(), id, now: moment(at) };
         self.proposals.push(proposal.clone());
         self.latest_ms = self.latest_ms.max(at);
         proposal
@@ -321,11 +321,11 @@ fn call_of(step: &Step, stage: &mut Stage) -> Option<Call> {
 async fn answer<S: ChatStore + AliasStore>(store: &S, call: &Call) -> String {
     match call {
         Call::Open(proposal) => said(&store.create_or_get(proposal.clone()).await.map_err(resolving)),
-        Call::Lookup(set) => said(&store.lookup(set).await.map_err(resolving)),
+        Call::Lookup(set) => said(&store.lookup(&set.into()).await.map_err(resolving)),
         Call::Chat(id) => said(&store.chat(id).await.map_err(|error| kind(&error))),
         Call::ChatFor(id, who) => said(&store.chat_for(id, who).await.map_err(|error| kind(&error))),
         Call::ChatsOf(who, size, after) => {
-            said(&store.chats_of(who, *size, after.as_ref()).await.map_err(|error| kind(&error)))
+            said(&store.chats_of(who, None, *size, after.as_ref()).await.map_err(|error| kind(&error)))
         }
         Call::Send(message) => said(&store.send(message.clone()).await.map_err(|error| kind(&error))),
         Call::Messages(chat, size, before) => {
@@ -336,7 +336,8 @@ async fn answer<S: ChatStore + AliasStore>(store: &S, call: &Call) -> String {
         Call::EveryChatOf(who, size) => {
             let (mut pages, mut after) = (Vec::new(), None);
             loop {
-                let page = store.chats_of(who, *size, after.as_ref()).await.map_err(|error| kind(&error));
+                let page =
+                    store.chats_of(who, None, *size, after.as_ref()).await.map_err(|error| kind(&error));
                 after = page.as_ref().ok().and_then(|page| page.next.clone());
                 pages.push(page);
                 if after.is_none() {

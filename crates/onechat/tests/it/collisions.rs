@@ -1,6 +1,7 @@
 //! Participants whose plain joins are the same text, through the whole service, in both key formats.
 
 use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::server::Server;
 
@@ -42,6 +43,23 @@ async fn joined_keys_refuse_the_second_set_and_leave_the_first_untouched() {
     }
     let (_, metrics) = server.get("/metrics").await;
     assert!(metrics.contains("onechat_create_or_get_total{outcome=\"collision\"} 2"), "{metrics}");
+}
+
+/// A pair in a context, and a set of three that has the same key where keys are joined.
+#[tokio::test]
+async fn a_context_that_imitates_a_set_is_another_chat_or_refused() {
+    let about = json!({ "participants": ["a", "b"], "context": "x" });
+    for (format, status) in [("escaped", 201), ("joined", 409)] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path(), &["--key-format", format, "--chats-context", "optional"]);
+        let user = server.user("a");
+        let (_, set) = user.open(&["%in:x", "a", "b"]).await.unwrap();
+        let (answered, chat) =
+            user.call(Method::POST, "/api/chats/create-or-get", Some(about.clone())).await.unwrap();
+        assert_eq!(answered.as_u16(), status, "{format}: {chat}");
+        assert_ne!(chat["id"], set["id"], "{format}");
+        assert_eq!(set.get("context"), Some(&Value::Null), "{set}");
+    }
 }
 
 #[tokio::test]

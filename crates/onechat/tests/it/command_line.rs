@@ -25,6 +25,20 @@ fn flags_win_over_the_environment_which_wins_over_the_file_which_wins_over_defau
          [store]\nurl = \"sqlite:file.db\"\nqueue_capacity = 1001\n[jwt]\nuser_claim = \"file\"\n",
     )
     .unwrap();
+    for (set, policy) in [("", "off"), ("context = \"optional\"", "optional")] {
+        let other = folder.path().join("other.toml");
+        fs::write(&other, format!("[chats]\n{set}\n")).unwrap();
+        let context = |name: &str| {
+            let config = printed(|command| {
+                command.arg("--config").arg(&other);
+                if !name.is_empty() {
+                    command.env("ONECHAT_CHATS_CONTEXT", name);
+                }
+            });
+            config["chats"]["context"].as_str().unwrap().to_owned()
+        };
+        assert_eq!((context("").as_str(), context("required").as_str()), (policy, "required"));
+    }
     let config = printed(|command| {
         command.arg("--config").arg(&file);
         command.env("ONECHAT_LISTEN", "127.0.0.1:1002").env("ONECHAT_MAX_BODY_BYTES", "1002");
@@ -73,6 +87,11 @@ fn wrong_configuration_is_refused_with_what_to_do() {
         (&store, "", "openssl rand -hex 32"),
         (&store, "too short", "openssl rand -hex 32"),
         (&["--store", "sqlite:x.db", "--key-format", "plain"], SECRET, "\"escaped\" or \"joined\""),
+        (
+            &["--store", "sqlite:x.db", "--chats-context", "on"],
+            SECRET,
+            "\"off\", \"optional\" or \"required\"",
+        ),
         (&["--store", "sqlite:x.db", "--jwt-jwks-file", "keys.json"], SECRET, "not several"),
         (&["--store", "sqlite:x.db", "--jwt-jwks-file", "keys.json"], "-", "--jwt-algorithm"),
         (&["--config", "typo.toml"], SECRET, "unknown field `lissten`"),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use onechat_api::{Api, ApiMetrics, Authenticator, Limits, Policy};
+use onechat_api::{Api, ApiMetrics, Authenticator, ContextPolicy, Limits, Policy};
 use onechat_contract::{Fault, MemoryStore};
 use onechat_core::{KeyFormat, ObjectIdSource, Timestamp, ports::Clock};
 use prometheus_client::registry::Registry;
@@ -37,6 +37,30 @@ fn a_running_server_is_proved_by_its_url() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["verdict"], &report["reports"][0]["seed"]), (&Value::from("held"), &Value::from(7)));
+}
+
+#[test]
+fn contexts_are_proved_where_they_are_enabled() {
+    let folder = tempfile::tempdir().unwrap();
+    for policy in ["optional", "required"] {
+        let output = run(folder.path(), &["prove", "--chats-context", policy]);
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.contains("with groups, contexts"), "{text}");
+    }
+    let server = Server::start(folder.path(), &["--chats-context", "required"]);
+    let options = ["--chats-context", "required", "--ops", "1000"];
+    let output = prove(&server.url, &options);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_ignores_contexts_is_caught() {
+    let policy = Policy { context: ContextPolicy::Optional, ..Policy::default() };
+    let url = serve_with(Fault::IgnoresContext, policy).await;
+    let options = ["--chats-context", "optional", "--ops", "2000", "--json"];
+    let output = tokio::task::spawn_blocking(move || prove(&url, &options)).await.unwrap();
+    assert_caught(&output, &["I5"]);
 }
 
 #[test]
@@ -105,6 +129,10 @@ impl Clock for FixedClock {
 
 /// The service over a store with a fault, until the test ends; its URL.
 async fn serve(fault: Fault) -> String {
+    serve_with(fault, Policy::default()).await
+}
+
+async fn serve_with(fault: Fault, policy: Policy) -> String {
     let clock = Arc::new(FixedClock);
     let mut registry = Registry::default();
     let api = Api {
@@ -112,7 +140,7 @@ async fn serve(fault: Fault) -> String {
         clock: clock.clone(),
         ids: Arc::new(ObjectIdSource::new(clock, [1, 2, 3, 4, 5], 0)),
         authenticator: Authenticator::hs256(SECRET.as_bytes()).unwrap().into(),
-        policy: Policy::default(),
+        policy,
         limits: Limits::default(),
         metrics: ApiMetrics::register(&mut registry),
         registry: Arc::new(registry),

@@ -27,6 +27,22 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
     sets.creations();
 }
 
+/// Whether a chat in the list of what is about the same as `set` belongs there.
+pub(super) fn other_context(
+    history: &History,
+    findings: &mut Findings,
+    set: SetNo,
+    seen: &SeenChat,
+    violation: impl FnOnce() -> Violation,
+) {
+    findings.observe(Invariant::I5);
+    if seen.whose.context(&history.cast) != history.cast.context(set) {
+        let whose = seen.whose.text(&history.cast);
+        let why = format!("a list that was narrowed down to a context has the chat of {whose}");
+        findings.add(violation().explained(why).chat(history, seen.chat));
+    }
+}
+
 struct Sets<'a> {
     history: &'a History,
     findings: &'a mut Findings,
@@ -57,7 +73,8 @@ impl Sets<'_> {
             (Request::Lookup { set, .. } | Request::Get { set, .. }, Answer::Chat(seen)) => {
                 self.found(*set, seen, exchange);
             }
-            (Request::List { .. }, Answer::Chats(chats)) => {
+            (Request::List { .. } | Request::ListAbout { .. }, Answer::Chats(chats)) => {
+                self.about(exchange, chats);
                 for seen in chats {
                     if let Whose::Known(set) = seen.whose {
                         self.name(set, seen.chat, Some(exchange));
@@ -71,14 +88,23 @@ impl Sets<'_> {
         }
     }
 
-    /// I5: the chat belongs to exactly those who were asked for.
+    /// I5: a list that is narrowed down to a context has chats of it only.
+    fn about(&mut self, exchange: &Exchange, chats: &[SeenChat]) {
+        let Request::ListAbout { set, .. } = exchange.request else { return };
+        for seen in chats {
+            let violation = || Violation::of(self.history, ViolationKind::OtherContext, exchange);
+            other_context(self.history, self.findings, set, seen, violation);
+        }
+    }
+
+    /// I5: the chat belongs to exactly those who were asked for, and is about what was asked for.
     fn owned(&mut self, set: SetNo, seen: &SeenChat, exchange: &Exchange) -> bool {
         self.findings.observe(Invariant::I5);
         let owned = seen.whose == Whose::Known(set);
         if !owned {
-            let whose = seen.whose.names(&self.history.cast);
+            let whose = seen.whose.text(&self.history.cast);
             let violation = Violation::of(self.history, ViolationKind::StrangersChat, exchange)
-                .explained(format!("the answer is the chat of {whose:?}, who are not those asked for"))
+                .explained(format!("the answer is the chat of {whose}, which is not the one asked for"))
                 .chat(self.history, seen.chat);
             self.findings.add(violation);
         }

@@ -19,7 +19,7 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
             (Request::Lookup { caller, .. } | Request::Get { caller, .. }, Answer::Chat(seen)) => {
                 shown(history, findings, Some(exchange), *caller, seen);
             }
-            (Request::List { caller }, Answer::Chats(chats)) => {
+            (Request::List { caller } | Request::ListAbout { caller, .. }, Answer::Chats(chats)) => {
                 for seen in chats {
                     shown(history, findings, Some(exchange), *caller, seen);
                 }
@@ -27,7 +27,9 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
             _ => {}
         }
     }
-    for (reader, chats) in history.rest.iter().flat_map(|rest| &rest.chats) {
+    let Some(rest) = &history.rest else { return };
+    let about = rest.about.iter().map(|(reader, _, chats)| (reader, chats));
+    for (reader, chats) in rest.chats.iter().map(|(reader, chats)| (reader, chats)).chain(about) {
         for seen in chats {
             shown(history, findings, None, *reader, seen);
         }
@@ -78,9 +80,9 @@ fn shown(
         let violation = exchange
             .map_or_else(|| Violation::new(kind), |exchange| Violation::of(history, kind, exchange))
             .explained(format!(
-                "{:?} was shown the chat of {:?}",
+                "{:?} was shown the chat of {}",
                 history.cast.participant(viewer),
-                seen.whose.names(&history.cast)
+                seen.whose.text(&history.cast)
             ));
         findings.add(violation.chat(history, seen.chat));
     }

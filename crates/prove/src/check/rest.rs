@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use onechat_core::ports::Invariant;
 
-use super::{Findings, Violation, ViolationKind};
+use super::{Findings, Violation, ViolationKind, identity::other_context};
 use crate::{
     cast::{PersonNo, SetNo},
     history::{Answer, AtRest, History, Request},
@@ -30,7 +30,7 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
                         ids.push(seen.chat);
                     }
                     if !seen.keyed {
-                        let why = "has a key that is not that of its participants";
+                        let why = "has a key that is not that of its participants and context";
                         findings.add(found(history, ViolationKind::WrongKey, *person, seen, why));
                     }
                 }
@@ -46,6 +46,25 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
     }
     duplicates(history, findings, &ids);
     missing(history, findings, rest, &opened, &listed);
+    about(history, findings, rest);
+}
+
+/// A list of one context has the chats of that context, and the one that was opened among them.
+fn about(history: &History, findings: &mut Findings, rest: &AtRest) {
+    for (reader, set, chats) in &rest.about {
+        findings.observe(Invariant::I3);
+        let name = history.cast.participant(*reader);
+        for seen in chats {
+            let violation = || Violation::new(ViolationKind::OtherContext).about(history, *set);
+            other_context(history, findings, *set, seen, violation);
+        }
+        if !chats.iter().any(|seen| seen.whose == Whose::Known(*set)) {
+            let why = format!(
+                "the chat was handed out, but the list of {name:?} for its context does not have it at rest"
+            );
+            findings.add(Violation::new(ViolationKind::NotListed).about(history, *set).explained(why));
+        }
+    }
 }
 
 /// The sets whose chats have to be there, and those whose chats may be.
@@ -84,6 +103,7 @@ fn found(history: &History, kind: ViolationKind, person: PersonNo, seen: &SeenCh
         .explained(format!("in the list of {reader:?}, this chat {what}"))
         .chat(history, seen.chat);
     violation.evidence.set = seen.whose.names(&history.cast);
+    violation.evidence.context = seen.whose.context(&history.cast).map(ToOwned::to_owned);
     violation
 }
 

@@ -20,6 +20,8 @@ struct Scene {
     eve: PersonNo,
     pair: SetNo,
     other: SetNo,
+    /// Ann and Bob again, talking about something; opened by nobody yet.
+    about: SetNo,
     message: MessageNo,
 }
 
@@ -28,10 +30,11 @@ impl Scene {
         let mut cast = Cast::default();
         let [ann, bob, eve] = ["ann", "bob", "eve"].map(|name| cast.person(name.to_owned()));
         let (pair, other) = (cast.set(&[ann, bob]), cast.set(&[ann, eve]));
+        let about = cast.set_about(&[ann, bob], "listing:42");
         let mut history = History::new(Arc::new(cast));
         let intent = Intent { set: pair, sender: ann, text: "hello".into(), client_message_id: "k1".into() };
         let message = history.intend(intent);
-        let mut scene = Self { history, ann, bob, eve, pair, other, message };
+        let mut scene = Self { history, ann, bob, eve, pair, other, about, message };
         scene.open(ann, pair, "c1", true);
         scene.open(bob, pair, "c1", false);
         scene.open(eve, other, "c2", true);
@@ -49,6 +52,7 @@ impl Scene {
                 (scene.bob, vec![c1.clone()]),
                 (scene.eve, vec![c2.clone()]),
             ],
+            about: Vec::new(),
             messages: vec![(c1.chat, c1.whose, vec![m1]), (c2.chat, c2.whose, vec![])],
             unread: 0,
         });
@@ -60,12 +64,13 @@ impl Scene {
     }
 
     fn chat(&mut self, id: &str, set: SetNo, created: bool) -> SeenChat {
-        let set = self.history.cast.participants(set).clone();
+        let identity = self.history.cast.identity(set).clone();
         let chat = wire::Chat {
             id: id.to_owned(),
             mongoose_id: id.to_owned(),
-            participants: set.members().iter().map(ToString::to_string).collect(),
-            participants_key: ParticipantsKey::new(&set, KeyFormat::Escaped).to_string(),
+            participants: identity.participants.members().iter().map(ToString::to_string).collect(),
+            context: identity.context.as_ref().map(ToString::to_string),
+            participants_key: ParticipantsKey::new(&identity, KeyFormat::Escaped).to_string(),
             created: Some(created),
         };
         self.history.see_chat(chat).unwrap()
@@ -195,6 +200,52 @@ fn a_strangers_participants() {
 }
 
 #[test]
+fn the_same_people_have_another_chat_about_something() {
+    let mut scene = Scene::new();
+    scene.open(scene.ann, scene.about, "c3", true);
+    scene.open(scene.bob, scene.about, "c3", false);
+    let listed = scene.chat("c3", scene.about, false);
+    scene.record(Request::ListAbout { set: scene.about, caller: scene.bob }, Answer::Chats(vec![listed]));
+    scene.finds(&[]);
+    scene.open(scene.bob, scene.about, "c4", false);
+    scene.finds(&[Kind::TwoIds]);
+}
+
+#[test]
+fn a_chat_about_something_else() {
+    for (asked, answered) in [(true, false), (false, true)] {
+        let mut scene = Scene::new();
+        let set = |about| if about { scene.about } else { scene.pair };
+        let (asked, answered) = (set(asked), set(answered));
+        let wrong = scene.chat("c3", answered, false);
+        scene.record(Request::Lookup { set: asked, caller: scene.ann }, Answer::Chat(wrong));
+        scene.finds(&[Kind::StrangersChat]);
+    }
+    let mut scene = Scene::new();
+    let mut wrong = scene.chat("c3", scene.about, false);
+    let members = ["ann".to_owned(), "bob".to_owned()].into();
+    wrong.whose = Whose::Other { members, context: Some("listing:43".into()) };
+    scene.record(Request::Open { set: scene.about, caller: scene.ann }, Answer::Chat(wrong.clone()));
+    scene.finds(&[Kind::StrangersChat]);
+    let mut scene = Scene::new();
+    let listed = scene.chat("c1", scene.pair, false);
+    scene.record(Request::ListAbout { set: scene.about, caller: scene.ann }, Answer::Chats(vec![listed]));
+    scene.finds(&[Kind::OtherContext]);
+    let mut scene = Scene::at_rest();
+    let (reader, set) = (scene.ann, scene.about);
+    let [right, wrong] = [set, scene.pair].map(|set| scene.chat("c3", set, false));
+    scene.rest().about.push((reader, set, vec![right.clone()]));
+    scene.finds(&[]);
+    scene.rest().about[0].2.push(wrong);
+    scene.finds(&[Kind::OtherContext]);
+    scene.rest().about[0].2.clear();
+    scene.finds(&[Kind::NotListed]);
+    let stranger = scene.eve;
+    scene.rest().about.push((stranger, set, vec![right]));
+    scene.finds(&[Kind::NotListed, Kind::Intrusion]);
+}
+
+#[test]
 fn a_chat_that_vanished() {
     let mut scene = Scene::new();
     let request = Request::Lookup { set: scene.pair, caller: scene.ann };
@@ -308,7 +359,8 @@ fn a_chat_missing_repeated_or_unexpected_at_rest() {
     scene.finds(&[Kind::WrongKey]);
     let mut scene = Scene::at_rest();
     let mut alien = scene.chat("c7", scene.pair, false);
-    alien.whose = Whose::Other(["bob".to_owned(), "zoe".to_owned()].into());
+    let members = ["bob".to_owned(), "zoe".to_owned()].into();
+    alien.whose = Whose::Other { members, context: None };
     scene.rest().chats[1].1.push(alien);
     scene.finds(&[Kind::UnexpectedChat]);
 }

@@ -62,8 +62,10 @@ violation_kinds! {
     AlteredMessage = "altered_message", Some(Invariant::I4);
     /// A message that nobody sent.
     AlienMessage = "alien_message", Some(Invariant::I4);
-    /// A chat of other people than were asked for.
+    /// A chat of other people, or about something else, than was asked for.
     StrangersChat = "strangers_chat", Some(Invariant::I5);
+    /// A chat about something else in a list of one context.
+    OtherContext = "other_context", Some(Invariant::I5);
     /// Somebody who is not in a set was shown something of it.
     Intrusion = "intrusion", Some(Invariant::I6);
     /// An outsider can tell from an answer whether a chat exists.
@@ -102,6 +104,9 @@ pub struct Violation {
 pub struct Evidence {
     /// The participants of the set in question.
     pub set: Vec<String>,
+    /// What their chat is about, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
     /// The ids of chats and messages in question.
     pub ids: Vec<String>,
     /// The request whose answer shows it; empty if the reading at rest shows it.
@@ -128,6 +133,7 @@ impl Violation {
 
     pub(super) fn about(mut self, history: &History, set: SetNo) -> Self {
         self.evidence.set = names(history, set);
+        self.evidence.context = history.cast.context(set).map(ToOwned::to_owned);
         self
     }
 
@@ -160,6 +166,10 @@ fn describe(history: &History, request: &Request) -> String {
             format!("get of {} by {:?}", history.chat_id(chat), name(caller))
         }
         Request::List { caller } => format!("list of the chats of {:?}", name(caller)),
+        Request::ListAbout { set, caller } => {
+            let context = history.cast.context(set).unwrap_or_default();
+            format!("list of the chats of {:?} about {context:?}", name(caller))
+        }
         Request::Send { message, chat } => {
             let intent = history.intent(message);
             let (id, sender) = (&intent.client_message_id, name(intent.sender));

@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use onechat_core::{KeyFormat, ParticipantSet, ParticipantsKey};
+use onechat_core::{ChatIdentity, Context, KeyFormat, ParticipantSet, ParticipantsKey};
 use serde_json::{Value, json};
 
 /// What a toy does wrong.
@@ -32,6 +32,14 @@ pub(crate) struct Faults {
     pub(crate) as_widens: bool,
     /// Finds chats by the plain join and does not compare.
     pub(crate) joined: bool,
+    /// Has never heard of contexts.
+    pub(crate) ignores_context: bool,
+    /// With `ignores_context`: answers with the context that was asked for, whatever the chat's.
+    pub(crate) echoes_context: bool,
+    /// Lists the chats of a context without looking at it.
+    pub(crate) lists_every_context: bool,
+    /// Refuses to open a chat without a context.
+    pub(crate) requires_context: bool,
     /// Acknowledges every tenth message without keeping it.
     pub(crate) forgetful: bool,
     /// Does not know the ids any more that it has handed out, but has the chats in its lists.
@@ -57,6 +65,7 @@ struct Data {
 
 struct Chat {
     members: Vec<String>,
+    context: Option<String>,
     key: String,
     messages: Vec<Value>,
 }
@@ -111,14 +120,19 @@ async fn open(State(toy): App, headers: HeaderMap, Json(body): Json<Value>) -> R
     if !members.contains(&me) {
         return problem(StatusCode::FORBIDDEN, "not_a_participant");
     }
-    let (key, members) = toy.key(members);
+    let asked: Option<String> = body["context"].as_str().map(ToOwned::to_owned);
+    if asked.is_none() && toy.faults.requires_context {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "context_required");
+    }
+    let context = asked.clone().filter(|_| !toy.faults.ignores_context);
+    let (key, members) = toy.key(members, context.as_deref());
     let mut data = toy.data.lock().expect("no holder panics");
     let chats = data.chats.iter().filter(|chat| chat.key == key).count();
     let unseen = toy.faults.racy && chats == 1;
     let found = if unseen { None } else { data.by_key.get(&key).copied() };
     let (index, created) = found.map_or_else(
         || {
-            data.chats.push(Chat { members, key: key.clone(), messages: Vec::new() });
+            data.chats.push(Chat { members, context, key: key.clone(), messages: Vec::new() });
             let index = data.chats.len() - 1;
             data.by_key.insert(key.clone(), index);
             (index, true)
@@ -126,13 +140,19 @@ async fn open(State(toy): App, headers: HeaderMap, Json(body): Json<Value>) -> R
         |index| (index, false),
     );
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    (status, Json(data.chat(index, Some(created)))).into_response()
+    let mut chat = data.chat(index, Some(created));
+    if toy.faults.echoes_context {
+        chat["context"] = asked.into();
+    }
+    (status, Json(chat)).into_response()
 }
 
 async fn lookup(State(toy): App, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let mut members = values(query.as_deref(), "with");
     members.push(caller(&headers));
-    let (key, _) = toy.key(members);
+    let context = values(query.as_deref(), "context").into_iter().next();
+    let context = context.filter(|_| !toy.faults.ignores_context);
+    let (key, _) = toy.key(members, context.as_deref());
     let data = toy.data.lock().expect("no holder panics");
     match data.by_key.get(&key) {
         Some(&index) => Json(data.chat(index, None)).into_response(),
@@ -143,7 +163,12 @@ async fn lookup(State(toy): App, headers: HeaderMap, RawQuery(query): RawQuery) 
 async fn list(State(toy): App, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let me = caller(&headers);
     let data = toy.data.lock().expect("no holder panics");
-    let mine = (0..data.chats.len()).filter(|&index| data.chats[index].members.contains(&me));
+    let wanted = values(query.as_deref(), "context").into_iter().next();
+    let wanted = wanted.filter(|_| !toy.faults.ignores_context && !toy.faults.lists_every_context);
+    let mine = (0..data.chats.len()).filter(|&index| {
+        let Chat { members, context, .. } = &data.chats[index];
+        members.contains(&me) && (wanted.is_none() || *context == wanted)
+    });
     page(&mine.map(|index| data.chat(index, None)).collect::<Vec<_>>(), query.as_deref(), "cursor")
 }
 
@@ -203,11 +228,14 @@ impl Toy {
         Self { faults, requests: AtomicU64::new(0), data: Mutex::default() }
     }
 
-    fn key(&self, members: Vec<String>) -> (String, Vec<String>) {
-        let set = ParticipantSet::parse(members).expect("the toy is asked properly");
+    fn key(&self, members: Vec<String>, context: Option<&str>) -> (String, Vec<String>) {
+        let identity = ChatIdentity {
+            participants: ParticipantSet::parse(members).expect("the toy is asked properly"),
+            context: context.map(|text| Context::new(text).expect("the toy is asked properly")),
+        };
         let format = if self.faults.joined { KeyFormat::Joined } else { KeyFormat::Escaped };
-        let key = ParticipantsKey::new(&set, format).to_string();
-        (key, set.members().iter().map(ToString::to_string).collect())
+        let key = ParticipantsKey::new(&identity, format).to_string();
+        (key, identity.participants.members().iter().map(ToString::to_string).collect())
     }
 
     fn visible(&self, data: &Data, id: &str, caller: &String) -> Option<usize> {
@@ -219,9 +247,12 @@ impl Toy {
 
 impl Data {
     fn chat(&self, index: usize, created: Option<bool>) -> Value {
-        let Chat { members, key, .. } = &self.chats[index];
+        let Chat { members, context, key, .. } = &self.chats[index];
         let id = format!("c{index}");
-        json!({ "id": id, "_id": id, "participants": members, "participantsKey": key, "created": created })
+        json!({
+            "id": id, "_id": id, "participants": members, "participantsKey": key, "context": context,
+            "created": created,
+        })
     }
 }
 

@@ -104,6 +104,7 @@ impl AuditedFile {
         if !schema::has_unique_key(&snapshot)? {
             findings.add(FindingKind::MissingUniqueIndex, || "table chats".to_owned());
         }
+        schema::read_older(&snapshot)?;
         scan::chats(&snapshot, self.key_format, report.chats, progress, &mut findings)?;
         queries::relations(&snapshot, &mut findings)?;
         report.findings = findings.into_sorted();

@@ -11,6 +11,7 @@ const RELATIONS: &[(FindingKind, &str)] = &[
          WHERE NOT EXISTS (
              SELECT 1 FROM chats, json_each(iif(json_valid(chats.participants), chats.participants, '[]')) AS member
              WHERE chats.id = inbox.chat_id AND member.value = inbox.participant
+               AND inbox.context IS chats.context
                AND inbox.last_activity_at_ms = max(chats.created_at_ms, coalesce(chats.last_message_at_ms, chats.created_at_ms)))",
     ),
     (

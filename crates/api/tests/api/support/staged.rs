@@ -4,8 +4,8 @@ use std::{sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use onechat_core::{
-    Chat, ChatCursor, ChatId, KeyFormat, Message, MessageCursor, NewMessage, Outcome, OutcomeKind, Page,
-    PageSize, Participant, ParticipantSet, Proposal, ResolveError, Sent, StoreError, ports::ChatStore,
+    Chat, ChatCursor, ChatId, ChatIdentity, Context, KeyFormat, Message, MessageCursor, NewMessage, Outcome,
+    OutcomeKind, Page, PageSize, Participant, Proposal, ResolveError, Sent, StoreError, ports::ChatStore,
 };
 use onechat_sqlite::{SqliteChatStore, SqliteOptions};
 use tempfile::TempDir;
@@ -90,9 +90,9 @@ impl ChatStore for StagedStore {
         Ok(outcome)
     }
 
-    async fn lookup(&self, participants: &ParticipantSet) -> Result<Option<Chat>, ResolveError> {
+    async fn lookup(&self, identity: &ChatIdentity) -> Result<Option<Chat>, ResolveError> {
         self.stage().await?;
-        self.inner.lookup(participants).await
+        self.inner.lookup(identity).await
     }
 
     async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, StoreError> {
@@ -108,11 +108,12 @@ impl ChatStore for StagedStore {
     async fn chats_of(
         &self,
         participant: &Participant,
+        context: Option<&Context>,
         size: PageSize,
         after: Option<&ChatCursor>,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {
         self.stage().await?;
-        let mut page = self.inner.chats_of(participant, size, after).await?;
+        let mut page = self.inner.chats_of(participant, context, size, after).await?;
         if self.fault() == Some(Fault::ListsByHidden) {
             for chat in &mut page.items {
                 chat.created_at = chat.created_at.plus(Duration::from_hours(24));

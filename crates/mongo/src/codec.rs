@@ -81,7 +81,7 @@ impl Codec {
     /// The document of a new chat. Made once for each proposal: tried again, it has to have the same `_id`.
     pub(crate) fn new_chat(&self, chat: &Chat) -> Result<Document, StoreError> {
         let fields = &self.mapping.fields;
-        let members = chat.participants.members().iter().map(|participant| {
+        let members = chat.identity.participants.members().iter().map(|participant| {
             let value = self.participant(participant).ok_or_else(|| {
                 StoreError::Refused(format!("participants are ObjectIds here, and {participant:?} is none"))
             })?;
@@ -127,7 +127,7 @@ impl Codec {
         let created_at = time(&fields.created_at)?.unwrap_or_else(|| age(&document_id));
         let chat = Chat {
             id,
-            participants,
+            identity: participants.into(),
             participants_key: ParticipantsKey::from_stored(key.unwrap_or_default()),
             created_at,
             updated_at: time(&fields.updated_at)?.unwrap_or(created_at),

@@ -110,14 +110,14 @@ impl Collections {
         }
         chats.sort_by_key(|chat| ids.iter().position(|id| *id == chat.id));
         // A collation may take others for the participant.
-        Ok(chats.into_iter().find(|chat| chat.participants.contains(asked.participant)))
+        Ok(chats.into_iter().find(|chat| chat.identity.participants.contains(asked.participant)))
     }
 
     /// The same, from a primary that is sure to be one.
     async fn surely_one_of(&self, ids: &[ChatId], asked: &Asked<'_>) -> Result<Option<Chat>, StoreError> {
         let (filter, collation) = (self.is_member(ids, asked), self.collation_of_members(asked.index));
         let found = self.surely(filter, collation, asked.index).await?;
-        Ok(found.map(|found| found.chat).filter(|chat| chat.participants.contains(asked.participant)))
+        Ok(found.map(|found| found.chat).filter(|chat| chat.identity.participants.contains(asked.participant)))
     }
 
     fn is_member(&self, ids: &[ChatId], asked: &Asked<'_>) -> Document {

@@ -70,7 +70,7 @@ impl MongoChatStore {
     }
 
     fn wanted(&self, participants: &ParticipantSet) -> Wanted {
-        let key = ParticipantsKey::new(participants, self.options.key_format);
+        let key = ParticipantsKey::new(&participants.into(), self.options.key_format);
         Wanted { key, set: Arc::new(participants.clone()) }
     }
 }
@@ -84,7 +84,7 @@ impl Drop for MongoChatStore {
 #[async_trait]
 impl ChatStore for MongoChatStore {
     async fn create_or_get(&self, proposal: Proposal) -> Result<Outcome, ResolveError> {
-        let wanted = self.wanted(&proposal.participants);
+        let wanted = self.wanted(&proposal.identity.participants);
         let answer = self.resolver.resolve(wanted, Some(proposal.clone())).await?;
         let (chat, wrote) = answer.ok_or_else(|| {
             StoreError::Unavailable("the request was answered as if it were a lookup".to_owned())
@@ -92,13 +92,13 @@ impl ChatStore for MongoChatStore {
         Ok(proposal.settle(Arc::unwrap_or_clone(chat), wrote)?)
     }
 
-    async fn lookup(&self, participants: &ParticipantSet) -> Result<Option<Chat>, ResolveError> {
-        let wanted = self.wanted(participants);
+    async fn lookup(&self, identity: &onechat_core::ChatIdentity) -> Result<Option<Chat>, ResolveError> {
+        let wanted = self.wanted(&identity.participants);
         let found = match self.resolver.resolve(wanted.clone(), None).await? {
             Some((chat, _)) => Some(chat),
             None => self.resolver.surely(&wanted).await?,
         };
-        Ok(found.map(|chat| Arc::unwrap_or_clone(chat).checked_for(participants)).transpose()?)
+        Ok(found.map(|chat| Arc::unwrap_or_clone(chat).checked_for(identity)).transpose()?)
     }
 
     async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, StoreError> {
@@ -112,6 +112,7 @@ impl ChatStore for MongoChatStore {
     async fn chats_of(
         &self,
         participant: &Participant,
+        _context: Option<&onechat_core::Context>,
         size: PageSize,
         after: Option<&ChatCursor>,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {

@@ -40,7 +40,7 @@ impl Writing {
     /// The key that a set has in the end.
     pub(crate) fn key(&self, set: &ParticipantSet) -> String {
         let format = if self.shape.joined { KeyFormat::Joined } else { KeyFormat::Escaped };
-        ParticipantsKey::new(set, format).as_str().to_owned()
+        ParticipantsKey::new(&set.into(), format).as_str().to_owned()
     }
 
     /// The value of `id` of a new chat, and the same as text; nothing where `_id` is what the API has.

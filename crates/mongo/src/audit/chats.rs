@@ -90,8 +90,8 @@ pub(super) fn check(
     } else if !members.iter().map(String::as_str).eq(set.members().iter().map(Participant::as_str)) {
         findings.add(FindingKind::UnsortedParticipants, || format!("chat {} has {members:?}", id()));
     }
-    let right = ParticipantsKey::new(&set, format);
-    if format.may_be_ambiguous(&set) {
+    let right = ParticipantsKey::new(&(&set).into(), format);
+    if format.may_be_ambiguous(&(&set).into()) {
         findings.add(FindingKind::AmbiguousKey, || format!("chat {} has {:?}", id(), right.as_str()));
     }
     match key(codec, document) {

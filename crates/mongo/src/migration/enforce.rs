@@ -202,7 +202,7 @@ impl MongoMigrator {
 
     fn unkeyed(&self, chat: &RawDocument) -> Option<Unkeyed> {
         let set = self.codec.participants(chat).ok()?;
-        let key = ParticipantsKey::new(&set, self.key_format);
+        let key = ParticipantsKey::new(&(&set).into(), self.key_format);
         let stored = field(chat, self.codec.key_field()).and_then(RawBsonRef::as_str);
         (stored != Some(key.as_str())).then(|| Unkeyed { id: id_of(chat), set, key })
     }

@@ -108,7 +108,7 @@ impl MongoMigrator {
         let mut changes = Vec::new();
         for (key, holders) in self.holders(keys).await? {
             changes.extend(losing(&key, holders, |set| {
-                ParticipantsKey::new(set, self.key_format).as_str() == key
+                ParticipantsKey::new(&set.into(), self.key_format).as_str() == key
             }));
         }
         if changes.is_empty() {

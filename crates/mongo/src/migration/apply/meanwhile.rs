@@ -101,7 +101,7 @@ impl MongoMigrator {
         });
         let chats: Vec<ChatRow> = chats.collect();
         let set = self.codec.participants(now).ok()?;
-        let key = onechat_core::ParticipantsKey::new(&set, self.key_format);
+        let key = onechat_core::ParticipantsKey::new(&(&set).into(), self.key_format);
         let references = match &merge.seen {
             Some(seen) => seen.references.clone(),
             None => vec![ReferenceRows::default(); rules.references.len()],

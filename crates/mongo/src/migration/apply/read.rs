@@ -80,7 +80,7 @@ impl Reader<'_> {
                 .map(|document| ChatRow { document, activity: Activity::default() })
                 .collect();
             if chats.len() > 1 {
-                let key = ParticipantsKey::new(&wanted.set, self.migrator.key_format);
+                let key = ParticipantsKey::new(&(&wanted.set).into(), self.migrator.key_format);
                 let group = Group { set: wanted.set.clone(), key, chats, references: Vec::new() };
                 read.groups.push(ReadGroup { group, wanted: wanted.clone(), movable: Vec::new() });
             }

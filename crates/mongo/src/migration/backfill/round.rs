@@ -47,7 +47,7 @@ impl Work<'_> {
         let format = self.migrator.key_format;
         let mut contested: Vec<String> = batch
             .iter()
-            .filter(|seen| seen.is_right() && format.may_be_ambiguous(&seen.set))
+            .filter(|seen| seen.is_right() && format.may_be_ambiguous(&(&seen.set).into()))
             .map(|seen| seen.right.clone())
             .collect();
         let mut takers: Vec<Taker> = batch

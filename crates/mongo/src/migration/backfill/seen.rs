@@ -102,7 +102,7 @@ impl MongoMigrator {
         let value = |name: &str| field(document, name).and_then(|value| Bson::try_from(value).ok());
         Ok(Seen {
             id: value("_id").ok_or("no _id")?,
-            right: ParticipantsKey::new(&set, self.key_format).as_str().to_owned(),
+            right: ParticipantsKey::new(&(&set).into(), self.key_format).as_str().to_owned(),
             key: value(self.codec.key_field()),
             age: self.age(document),
             participants: value(&fields.participants).ok_or("no participants")?,

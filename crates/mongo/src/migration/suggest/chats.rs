@@ -129,7 +129,7 @@ impl Chats {
                 let people = self.people(document);
                 let Ok(set) = ParticipantSet::parse(people.clone()) else { continue };
                 key.stored += usize::from(!stored.is_empty());
-                let is = |format| stored == ParticipantsKey::new(&set, format).as_str();
+                let is = |format| stored == ParticipantsKey::new(&(&set).into(), format).as_str();
                 key.escaped += usize::from(is(KeyFormat::Escaped));
                 key.joined += usize::from(is(KeyFormat::Joined));
                 alike += usize::from(sorted(stored) == sorted(&people.join("_")));

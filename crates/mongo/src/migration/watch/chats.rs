@@ -123,7 +123,7 @@ impl Watch<'_> {
     }
 
     fn key(&self, set: &ParticipantSet) -> ParticipantsKey {
-        ParticipantsKey::new(set, self.migrator.key_format)
+        ParticipantsKey::new(&set.into(), self.migrator.key_format)
     }
 
     /// Chats whose participants are a set.

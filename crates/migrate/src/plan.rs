@@ -5,7 +5,7 @@ use std::fmt::Display;
 use bson::{Bson, RawDocumentBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::extended;
+use crate::{Difference, extended};
 
 /// What becomes of one group of duplicates. As JSON it is readable, and comes back byte for byte. The same whatever order the group's documents came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,6 +132,9 @@ pub enum Blocked {
     /// A chat has no id that an alias could be made of.
     #[error("the chat {0} has no id that clients could have used, so none that could be kept working")]
     NoPublicId(String),
+    /// The chats differ in fields of which no rule says what becomes of them.
+    #[error("{}", crate::differences::in_a_line(.0))]
+    Unexplained(Vec<Difference>),
     /// A rule cannot be applied to what is stored.
     #[error("{field}: {reason}")]
     Rule {

@@ -203,11 +203,8 @@ fn check_head_size(request: &Request, max_bytes: usize) -> Result<(), Problem> {
     const LINE_BYTES: usize = "GET  HTTP/1.1\r\n\r\n".len();
     const HEADER_BYTES: usize = ": \r\n".len();
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    let headers: usize = request
-        .headers()
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_BYTES)
-        .sum();
+    let headers: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_BYTES).sum();
     let bytes = LINE_BYTES + target + headers;
     if bytes <= max_bytes {
         return Ok(());

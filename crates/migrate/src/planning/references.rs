@@ -9,8 +9,9 @@ use super::{
     order::compare,
     paths::{Pointing, named},
     record::Notes,
-    row_state,
+    row_state::{self, Known},
     rows::{RowIndex, Rows, id_of},
+    timeline::Timeline,
 };
 use crate::{
     Blocked, Group, MergeRules, Move, Reference, RowEdit,
@@ -62,6 +63,7 @@ pub(super) fn planned(
     group: &Group,
     ids: &Identities,
     messages: &mut Messages,
+    timeline: &Timeline,
     notes: &mut Notes,
 ) -> Result<(Vec<Move>, Vec<RowEdit>), Blocked> {
     let mut rows = Rows::default();
@@ -75,7 +77,8 @@ pub(super) fn planned(
     }
     for (context, taken) in contexts.iter().zip(&taken) {
         if let Some(state) = &context.reference.state {
-            row_state::unite(context, state, taken, &mut rows, messages, notes)?;
+            let known = Known { messages, timeline };
+            row_state::unite(context, state, taken, &mut rows, known, notes)?;
         }
         for unique in &context.reference.unique {
             clashes::resolve(context, unique, taken, &mut rows)?;

@@ -8,8 +8,9 @@ use super::{
     messages::Messages,
     record::Notes,
     references::{Context, point_edited},
-    row_state,
+    row_state::{self, Known},
     rows::Rows,
+    timeline::Timeline,
 };
 use crate::{Blocked, FieldRule, Reference, RowEdit, RowState};
 
@@ -19,7 +20,8 @@ use crate::{Blocked, FieldRule, Reference, RowEdit, RowState};
 ///
 /// # Errors
 ///
-/// [`Blocked`] if a unique index keeps a row from naming the chat that lives on.
+/// [`Blocked`] if a unique index keeps a row from naming the chat that lives on, or if it differs from the one that it meets
+/// there in what no rule covers.
 pub fn swept(
     reference: &Reference,
     loser: (&RawBson, &RawBson),
@@ -38,7 +40,9 @@ pub fn swept(
         folds::fold(&context, fields, &taken, &mut rows, &mut messages)?;
     }
     if let Some(state) = &reference.state {
-        row_state::unite(&context, &since_the_merge(state), &taken, &mut rows, &messages, &mut notes)?;
+        let timeline = Timeline::default();
+        let known = Known { messages: &messages, timeline: &timeline };
+        row_state::unite(&context, &since_the_merge(state), &taken, &mut rows, known, &mut notes)?;
     }
     for unique in &reference.unique {
         clashes::resolve(&context, unique, &taken, &mut rows)?;
@@ -50,7 +54,11 @@ pub fn swept(
         }
     }
     point_edited(&[context], &mut rows, &mut notes)?;
-    Ok(rows.into_edits())
+    if notes.unexplained.is_empty() {
+        Ok(rows.into_edits())
+    } else {
+        Err(Blocked::Unexplained(notes.unexplained))
+    }
 }
 
 /// A row that came after the merge began with nothing: what it counts comes on top of what the merge has worked out.

@@ -11,6 +11,7 @@ fn rules(id: Option<&str>, time: Option<&str>) -> MergeRules {
         id: id.map(str::to_owned),
         time: time.map(str::to_owned),
         sender: None,
+        ids_of: None,
     };
     MergeRules { embedded: vec![messages], ..MergeRules::default() }
 }

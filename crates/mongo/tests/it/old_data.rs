@@ -54,6 +54,7 @@ pub(crate) fn rules() -> MergeRules {
         embedded: vec![EmbeddedArray {
             field: "notes".to_owned(),
             id: Some("_id".to_owned()),
+            ids_of: None,
             sender: None,
             time: Some("at".to_owned()),
         }],
@@ -63,6 +64,7 @@ pub(crate) fn rules() -> MergeRules {
             rules: BTreeMap::from([(String::new(), FieldRule::Sum)]),
             read_until: None,
         }],
+        fields: NAMES.map(|name| (name.to_owned(), FieldRule::Survivor)).into(),
         ..MergeRules::default()
     }
 }

@@ -89,6 +89,12 @@ pub(super) fn plan(summary: &PlanSummary) -> String {
     line(&mut text, summary.blocked, || {
         format!("{} CANNOT be merged, and are left alone", groups(summary.blocked))
     });
+    line(&mut text, summary.unexplained.groups, || {
+        format!(
+            "{} cannot be merged before the configuration says how: see below",
+            groups(summary.unexplained.groups)
+        )
+    });
     list(&mut text, &summary.examples);
     text
 }

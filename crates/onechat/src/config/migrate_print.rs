@@ -44,7 +44,10 @@ pub(crate) fn rules_to_toml(rules: &MergeRules) -> Table {
     let embedded = rules.embedded.iter().map(|one| {
         let mut table = Table::new();
         table.insert("field".into(), text(&one.field));
-        for (name, path) in [("id", &one.id), ("time", &one.time), ("sender", &one.sender)] {
+        let id = if one.ids_of.is_some() { "path" } else { "id" };
+        for (name, path) in
+            [("ids_of", &one.ids_of), (id, &one.id), ("time", &one.time), ("sender", &one.sender)]
+        {
             if let Some(path) = path {
                 table.insert(name.into(), text(path));
             }
@@ -106,5 +109,7 @@ const fn rule_name(rule: FieldRule) -> &'static str {
         FieldRule::Union => "union",
         FieldRule::Survivor => "survivor",
         FieldRule::Recompute => "recompute",
+        FieldRule::Newest => "newest",
+        FieldRule::All => "all",
     }
 }

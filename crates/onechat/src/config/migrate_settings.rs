@@ -80,6 +80,8 @@ pub(super) struct ReferenceSettings {
 pub(super) struct EmbeddedSettings {
     pub(super) field: String,
     pub(super) id: Option<String>,
+    pub(super) ids_of: Option<String>,
+    pub(super) path: Option<String>,
     pub(super) time: Option<String>,
     pub(super) sender: Option<String>,
 }
@@ -126,4 +128,6 @@ pub(super) enum Rule {
     Union,
     Survivor,
     Recompute,
+    Newest,
+    All,
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use mongodb::bson::Bson;
 use onechat_core::ParticipantSet;
-use onechat_migrate::{Control, GroupPlan, MergeRules};
+use onechat_migrate::{Blocked, Control, Differences, GroupPlan, MergeRules};
 use serde::Serialize;
 
 pub(super) use self::{
@@ -114,6 +114,8 @@ pub struct PlanSummary {
     pub blocked: u64,
     /// The first few of them, in words.
     pub examples: Vec<String>,
+    /// Fields in which chats of a group differ, and of which no rule says what becomes of them.
+    pub unexplained: Differences,
 }
 
 /// A group that is to be merged.
@@ -151,6 +153,46 @@ impl MongoMigrator {
         }
     }
 
+    /// Finds every field in which chats of a group differ and of which no rule says what becomes of it, in all groups of
+    /// duplicates. Reads only, and less than a plan does: no messages, no references but rows with state per participant.
+    pub async fn differences(&self, control: &dyn Control) -> Result<Differences, MigrateError> {
+        let mut rules = self.rules.clone();
+        rules.references.retain(|reference| reference.state.is_some());
+        rules.embedded.iter_mut().for_each(|array| array.ids_of = None);
+        let rules = Arc::new(rules);
+        let mut duplicates = self.duplicates(control).await?.by_place()?;
+        let (total, mut done) = (duplicates.groups(), 0);
+        let mut differences = Differences::default();
+        loop {
+            let batch = next_batch(&mut duplicates, STEPS)?;
+            if batch.is_empty() {
+                return Ok(differences);
+            }
+            control.pace(0).await?;
+            done += batch.len() as u64;
+            let mut batches = vec![batch];
+            while let Some(mut batch) = batches.pop() {
+                let found = super::commands::persist(|| async {
+                    let most_rows = if batch.len() > 1 { batch::MANY_ROWS } else { usize::MAX };
+                    let mut reader = Reader { migrator: self, rules: &rules, session: None, most_rows };
+                    reader.groups(&batch).await
+                })
+                .await?;
+                if found.is_too_much {
+                    let rest = batch.split_off(batch.len() / 2);
+                    batches.extend([rest, batch]);
+                    continue;
+                }
+                for (_, plan) in batch::decide(&rules, found) {
+                    if let Err(Blocked::Unexplained(of_group)) = plan {
+                        differences.add(of_group);
+                    }
+                }
+            }
+            control.advance("differences", done, total);
+        }
+    }
+
     async fn plan_one(
         &self,
         rules: &MergeRules,
@@ -175,6 +217,7 @@ impl MongoMigrator {
                         MigrateError::Refused(format!("the plan cannot be written: {error}"))
                     })?;
                 }
+                Err(Blocked::Unexplained(of_group)) => summary.unexplained.add(of_group),
                 Err(why) => {
                     summary.blocked += 1;
                     if summary.examples.len() < EXAMPLES {

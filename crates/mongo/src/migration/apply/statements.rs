@@ -123,6 +123,7 @@ fn without_rows(group: &Group) -> Group {
         key: group.key.clone(),
         chats: group.chats.clone(),
         references: messages.collect(),
+        listed: group.listed.clone(),
     }
 }
 

@@ -172,6 +172,45 @@ fn the_survivors_value_or_that_of_who_was_active_last_without_a_report() {
 }
 
 #[test]
+fn what_hides_or_ends_a_chat_stays_only_if_all_chats_have_it() {
+    let all = |values: [Option<Bson>; 3]| {
+        let chats = (1..).zip(values).map(|(number, value)| {
+            let mut chat = doc! { "_id": chat_id(number), "x": 1 };
+            chat.extend(value.map(|value| ("count".to_owned(), value)));
+            chat
+        });
+        merged(&with(FieldRule::All), &chats.collect::<Vec<_>>()).remove("count")
+    };
+    let some = |value: Bson| Some(value);
+    let (yes, no) = (|| Some(Bson::from(true)), || Some(Bson::from(false)));
+    assert_eq!(all([yes(), yes(), yes()]), yes());
+    assert_eq!(all([yes(), no(), yes()]), no());
+    assert_eq!(all([yes(), None, no()]), None, "as in the first chat in which it is not so");
+    assert_eq!(all([None, yes(), yes()]), None);
+    assert_eq!(all([yes(), some(Bson::Null), yes()]), some(Bson::Null));
+    // An end comes with the last one, and never to a chat that lasts.
+    assert_eq!(all([1, 3, 2].map(|day| some(at(day).into()))), some(at(3).into()));
+    assert_eq!(all([some(at(1).into()), None, some(at(2).into())]), None);
+    assert_eq!(all([60, 90, 30].map(|seconds| some(seconds.into()))), some(90.into()));
+    // Who has left all of them, in whatever form they are named.
+    let (who, hex) = (chat_id(7), chat_id(7).to_hex());
+    let lists: [Vec<Bson>; 3] = [
+        vec!["a".into(), who.into(), "b".into()],
+        vec![hex.into(), "a".into()],
+        vec![who.into(), "c".into(), "a".into()],
+    ];
+    assert_eq!(all(lists.map(|list| some(list.into()))), some(vec![Bson::from("a"), who.into()].into()));
+    let maps = [
+        doc! { "a": true, "b": at(1), "c": true },
+        doc! { "b": at(2), "a": true },
+        doc! { "a": true, "b": at(1), "c": false },
+    ];
+    assert_eq!(all(maps.map(|map| some(map.into()))), some(doc! { "a": true, "b": at(2) }.into()));
+    let states = ["open", "closed"].map(Bson::from);
+    assert!(matches!(blocked(&with(FieldRule::All), &counts(&states)), Blocked::Rule { .. }));
+}
+
+#[test]
 fn a_rule_reaches_into_sub_documents() {
     let rules = MergeRules {
         fields: [("stats.messages".to_owned(), FieldRule::Sum)].into(),

@@ -5,6 +5,7 @@ mod documents;
 mod embedded;
 mod file;
 mod laws;
+mod newest;
 mod references;
 mod row_state;
 mod state;

@@ -227,7 +227,7 @@ impl Differences {
         }
         let mut text = String::new();
         if !fields.is_empty() {
-            let _ = write!(text, "[migrate.fields]{fields}\n");
+            let _ = writeln!(text, "[migrate.fields]{fields}");
         }
         for ((field, participant), rules) in states {
             let form = if participant.is_some() { "array" } else { "map" };

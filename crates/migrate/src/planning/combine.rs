@@ -62,7 +62,6 @@ pub(super) fn all(values: &[Option<&RawBson>]) -> Result<Option<RawBson>, String
     }
 }
 
-#[expect(clippy::float_cmp, reason = "a flag that is 0 is exactly 0")]
 fn is_so(value: Option<&RawBson>) -> bool {
     match value {
         None

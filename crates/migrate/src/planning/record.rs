@@ -1,6 +1,6 @@
 //! Makes one record of several: chats, the state of one participant in them, rows of one participant.
 
-use bson::{Bson, RawBson, RawBsonRef};
+use bson::{Bson, RawBson, RawBsonRef, RawDocument};
 
 use super::combine::{all, combine};
 use crate::{
@@ -16,6 +16,31 @@ pub(super) struct Record<'a> {
     /// The `_id` of the document that they stand in.
     pub(super) owner: &'a Bson,
     pub(super) fields: &'a Fields,
+}
+
+/// A record that was read for the merge.
+#[derive(Debug)]
+pub(super) struct Owned<'a> {
+    chat: usize,
+    owner: &'a Bson,
+    fields: Fields,
+}
+
+impl<'a> Owned<'a> {
+    /// A sub-document of a document; nothing is one without fields.
+    pub(super) fn read(
+        chat: usize,
+        owner: &'a Bson,
+        document: Option<&RawDocument>,
+    ) -> Result<Self, Blocked> {
+        let unreadable = |error| Blocked::unreadable(owner, &error);
+        let fields = document.map(Fields::read).transpose().map_err(unreadable)?.unwrap_or_default();
+        Ok(Self { chat, owner, fields })
+    }
+
+    pub(super) fn as_record(&self) -> Record<'_> {
+        Record { chat: self.chat, owner: self.owner, fields: &self.fields }
+    }
 }
 
 /// A value that is not null, and whose it is.
@@ -139,21 +164,16 @@ fn merge_at(
                 let plain: Vec<&RawBson> = values.iter().map(|held| held.value).collect();
                 Some(combine(rule, &plain).map_err(blocked)?)
             }
-            Treatment::Inside => match inside(records, name)? {
-                Some(inner) => {
-                    let inner: Vec<Record<'_>> = inner
-                        .iter()
-                        .map(|(chat, owner, fields)| Record { chat: *chat, owner, fields })
-                        .collect();
-                    let united = merge_at(&path, &inner, rulebook, notes)?;
-                    let is_new = merged.get(name).is_none() && united.iter().next().is_none();
-                    (!is_new).then(|| RawBson::Document(united.build()))
-                }
-                None => {
+            Treatment::Inside => {
+                let Some(inner) = inside(records, name)? else {
                     agree(&path, name, records, rulebook, notes);
                     continue;
-                }
-            },
+                };
+                let inner: Vec<Record<'_>> = inner.iter().map(Owned::as_record).collect();
+                let united = merge_at(&path, &inner, rulebook, notes)?;
+                let is_new = merged.get(name).is_none() && united.iter().next().is_none();
+                (!is_new).then(|| RawBson::Document(united.build()))
+            }
             Treatment::Agreed => {
                 agree(&path, name, records, rulebook, notes);
                 continue;
@@ -189,18 +209,15 @@ fn names<'a>(records: &[Record<'a>]) -> Vec<&'a str> {
 }
 
 /// The sub-documents that the records have, an empty one for nothing; nothing if one of them is something else.
-fn inside<'a>(records: &[Record<'a>], name: &str) -> Result<Option<Vec<(usize, &'a Bson, Fields)>>, Blocked> {
+fn inside<'a>(records: &[Record<'a>], name: &str) -> Result<Option<Vec<Owned<'a>>>, Blocked> {
     let mut inner = Vec::with_capacity(records.len());
-    for record in records {
-        let fields = match record.fields.some(name) {
-            None => Fields::default(),
-            Some(RawBson::Document(document)) => {
-                let unreadable = |error: bson::error::Error| Blocked::unreadable(&record.owner, &error);
-                Fields::read(document).map_err(unreadable)?
-            }
+    for Record { chat, owner, fields } in records {
+        let document = match fields.some(name) {
+            None => None,
+            Some(RawBson::Document(document)) => Some(document),
             Some(_) => return Ok(None),
         };
-        inner.push((record.chat, record.owner, fields));
+        inner.push(Owned::read(*chat, owner, document.map(|document| &**document))?);
     }
     Ok(Some(inner))
 }

@@ -7,7 +7,7 @@ use bson::{Bson, DateTime, RawBson};
 use super::{
     combine::{all, combine, counter},
     messages::Messages,
-    record::{Held, Notes, Record, Rulebook, Treatment, merge},
+    record::{Held, Notes, Owned, Record, Rulebook, Treatment, merge},
     survivor::Chat,
     timeline::{Pointer, Timeline},
 };
@@ -165,18 +165,12 @@ impl Participant<'_> {
         if self.rules.rules.contains_key("") || some().any(|value| value.as_document().is_none()) {
             return self.plain(first, entries, read_until, notes);
         }
-        let mut read = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let fields = match entry.value.as_ref().and_then(RawBson::as_document) {
-                Some(document) => {
-                    Fields::read(document).map_err(|error| Blocked::unreadable(entry.owner, &error))?
-                }
-                None => Fields::default(),
-            };
-            read.push((entry.chat, entry.owner, fields));
-        }
-        let records: Vec<Record<'_>> =
-            read.iter().map(|(chat, owner, fields)| Record { chat: *chat, owner, fields }).collect();
+        let read = entries.iter().map(|entry| {
+            let document = entry.value.as_ref().and_then(RawBson::as_document);
+            Owned::read(entry.chat, entry.owner, document)
+        });
+        let read = read.collect::<Result<Vec<_>, _>>()?;
+        let records: Vec<Record<'_>> = read.iter().map(Owned::as_record).collect();
         let path = self.path();
         let rulebook = StateRules {
             rules: &self.rules.rules,

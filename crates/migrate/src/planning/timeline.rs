@@ -261,7 +261,9 @@ fn carried(value: &RawBson, from: &Message, to: &Message) -> Option<RawBson> {
         if parts.is_empty() {
             return None;
         }
-        parts.into_iter().for_each(|(name, part)| fields.set(&name, part));
+        for (name, part) in parts {
+            fields.set(&name, part);
+        }
         return Some(RawBson::Document(fields.build()));
     }
     let ids = (text_of(raw), text_of(from.id.as_raw_bson_ref()), text_of(to.id.as_raw_bson_ref()));

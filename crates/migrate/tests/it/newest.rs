@@ -37,7 +37,7 @@ fn chats(rules: &MergeRules, fields: &[Document]) -> Group {
 }
 
 fn merged(rules: &MergeRules, fields: &[Document]) -> Document {
-    after(&plan(rules, &chats(rules, fields)).unwrap())
+    after(&plan(rules, &chats(rules, fields)).expect("they can be merged"))
 }
 
 #[test]

@@ -111,7 +111,7 @@ pub enum Blocked {
     },
     /// Two rows of a collection would have the same values in a unique index.
     #[error(
-        "rows {rows:?} of {collection} would have the same {fields:?} in a unique index: say in [[migrate.references]] what becomes of them, or remove one"
+        "rows {rows:?} of {collection} would have the same {fields:?} in a unique index: say in [[migrate.references]] or [[migrate.renumber]] what becomes of them, or remove one"
     )]
     Clash {
         /// The collection.

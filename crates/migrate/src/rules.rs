@@ -108,8 +108,11 @@ pub struct Reference {
     pub collection: String,
     /// The path of the field. It may lead through sub-documents and arrays, and end in an array of ids.
     pub field: String,
-    /// When the row was made, for [`SurvivorPolicy::MostRecent`]; only messages have it.
+    /// When the row was made, for [`Reference::sequence`].
     pub time: Option<String>,
+    /// A number that is counted within each chat: rows that move to the survivor are counted on from its last one, in the
+    /// order of their time.
+    pub sequence: Option<String>,
     /// Unique indexes of the collection that contain `field`: their other fields, read from the database.
     pub unique: Vec<Vec<String>>,
     /// Whether its rows are messages of the chat: counted for the survivor, and folded if a client sent one twice.

@@ -11,6 +11,7 @@ mod order;
 mod paths;
 mod record;
 mod references;
+mod renumber;
 mod row_state;
 mod rows;
 mod state;

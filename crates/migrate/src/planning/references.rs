@@ -9,6 +9,7 @@ use super::{
     order::compare,
     paths::{Pointing, named},
     record::Notes,
+    renumber::renumber,
     row_state::{self, Known},
     rows::{RowIndex, Rows, id_of},
     timeline::Timeline,
@@ -79,6 +80,9 @@ pub(super) fn planned(
         if let Some(state) = &context.reference.state {
             let known = Known { messages, timeline };
             row_state::unite(context, state, taken, &mut rows, known, notes)?;
+        }
+        if let Some(sequence) = &context.reference.sequence {
+            renumber(context, sequence, taken, &mut rows)?;
         }
         for unique in &context.reference.unique {
             clashes::resolve(context, unique, taken, &mut rows)?;

@@ -8,6 +8,7 @@ use super::{
     messages::Messages,
     record::Notes,
     references::{Context, point_edited},
+    renumber::renumber,
     row_state::{self, Known},
     rows::Rows,
     timeline::Timeline,
@@ -15,7 +16,7 @@ use super::{
 use crate::{Blocked, FieldRule, Reference, RowEdit, RowState};
 
 /// What becomes of rows of one reference that name a chat that was merged, and of the rows of the surviving one that they meet
-/// there: a participant's state, the same message, the same values in a unique index. Chats are given by their `_id` and their
+/// there: a participant's state, the same message, the same values in a unique index, the last one of a sequence. Chats are given by their `_id` and their
 /// public id. Only rows that change are in the answer.
 ///
 /// # Errors
@@ -43,6 +44,9 @@ pub fn swept(
         let timeline = Timeline::default();
         let known = Known { messages: &messages, timeline: &timeline };
         row_state::unite(&context, &since_the_merge(state), &taken, &mut rows, known, &mut notes)?;
+    }
+    if let Some(sequence) = &reference.sequence {
+        renumber(&context, sequence, &taken, &mut rows)?;
     }
     for unique in &reference.unique {
         clashes::resolve(&context, unique, &taken, &mut rows)?;

@@ -7,6 +7,7 @@ mod file;
 mod laws;
 mod newest;
 mod references;
+mod renumber;
 mod row_state;
 mod state;
 mod support;

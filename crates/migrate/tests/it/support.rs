@@ -99,6 +99,7 @@ pub(crate) fn reference(collection: &str, field: &str) -> Reference {
         collection: collection.to_owned(),
         field: field.to_owned(),
         time: None,
+        sequence: None,
         unique: Vec::new(),
         messages: None,
         state: None,

@@ -9,7 +9,7 @@ use mongodb::{
     Collection,
     bson::{Bson, Document, doc, oid::ObjectId},
 };
-use onechat_migrate::{Control, FieldRule, MergeRules, Stopped, Uncontrolled};
+use onechat_migrate::{Control, FieldRule, MergeRules, Reference, RowState, Stopped, Uncontrolled};
 use onechat_mongo::{MongoMigrator, MongoOptions, RunKind};
 use onechat_mongod::{Deployment, shared_replica_set, shared_standalone};
 
@@ -149,4 +149,40 @@ async fn the_account_sees_the_elements_of_arrays_that_nobody_has_configured() {
             assert!(line.contains(lost), "{lost} is not in {line}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_late_row_that_differs_in_what_no_rule_covers_is_left_and_counted() {
+    let place = Place::fresh().await;
+    let chats = (0..2).map(|index| doc! { "_id": id(0, index), "participants": ["ann", "bob"] });
+    place.chats().insert_many(chats).await.expect("it answers");
+    let memberships = Reference {
+        collection: "memberships".to_owned(),
+        field: "chat".to_owned(),
+        time: None,
+        sequence: None,
+        unique: Vec::new(),
+        messages: None,
+        state: Some(RowState { participant: "user".to_owned(), rules: [].into(), read_until: None }),
+    };
+    let migrator =
+        migrator(&place, MergeRules { references: vec![memberships], ..MergeRules::default() }).await;
+    let lease = migrator.lease("test").await.expect("it answers");
+    let run = migrator.begin_run(&lease, RunKind::Merge).await.expect("it answers");
+    assert_eq!(migrator.merge(&lease, &run, &Uncontrolled).await.expect("it answers").groups, 1);
+    let rows = place.database.collection::<Document>("memberships");
+    let row = |number: i32, index: u8, role: &str| {
+        doc! { "_id": number, "chat": id(0, index), "user": "ann", "role": role }
+    };
+    let late = [row(1, 0, "member"), row(2, 1, "admin")];
+    rows.insert_many(&late).await.expect("it answers");
+    let report = migrator.sweep(&lease, &Uncontrolled).await.expect("it answers");
+    assert_eq!((report.moved, report.blocked), (0, 1), "{report:?}");
+    assert_eq!(all(&rows).await, late);
+    // The look at what could be merged sees such rows too.
+    let again = doc! { "_id": id(0, 1), "participants": ["bob", "ann"] };
+    place.chats().insert_one(again).await.expect("it answers");
+    let differences = migrator.differences(&Uncontrolled).await.expect("it answers");
+    let fields: Vec<&str> = differences.fields.iter().map(|one| one.field.as_str()).collect();
+    assert_eq!(fields, ["memberships: role"]);
 }

@@ -22,6 +22,7 @@ mod old_data;
 mod pressure;
 mod pushing;
 mod refusals;
+mod renumbering;
 mod sealing;
 mod states;
 mod suggest;

@@ -28,6 +28,7 @@ pub(crate) fn rules() -> MergeRules {
         collection: collection.to_owned(),
         field: field.to_owned(),
         time: None,
+        sequence: None,
         unique: Vec::new(),
         messages: None,
         state: None,

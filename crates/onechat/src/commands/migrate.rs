@@ -123,6 +123,7 @@ impl Migration<'_> {
             || arrival.account_holds == Some(false)
             || self.did.merge.blocked > 0
             || self.did.sweep.goes_on
+            || self.did.sweep.blocked > 0
     }
 
     fn print(&self, arrival: Arrival) -> anyhow::Result<()> {
@@ -254,6 +255,7 @@ impl Steps for Migration<'_> {
         self.did.sweep.moved += report.moved;
         self.did.sweep.passes += report.passes;
         self.did.sweep.goes_on = report.goes_on;
+        self.did.sweep.blocked = report.blocked;
         Ok(())
     }
 

@@ -125,6 +125,9 @@ pub(super) fn sweep(report: &SweepReport) -> String {
     let passes = count(report.passes, "pass", "passes");
     let mut text =
         format!("{} of ended chats were pointed to the surviving ones, in {passes}", rows(report.moved));
+    line(&mut text, report.blocked, || {
+        format!("{} of ended chats CANNOT be pointed to the surviving ones", rows(report.blocked))
+    });
     line(&mut text, u64::from(report.goes_on), || {
         "somebody goes on writing to ended chats: `onechat watch` points that to the surviving ones"
             .to_owned()

@@ -12,7 +12,8 @@ use onechat_mongo::{IdMapping, Mapping};
 use super::{
     mapping::{check_collection, check_field, check_path},
     migrate_settings::{
-        EmbeddedSettings, Form, MigrateSettings, ReferenceSettings, Rule, StateSettings, Survivor,
+        EmbeddedSettings, Form, MigrateSettings, ReferenceSettings, RenumberSettings, Rule, StateSettings,
+        Survivor,
     },
 };
 
@@ -45,6 +46,9 @@ impl MigrateConfig {
         for given in settings.references {
             let reference = reference(given, mapping, &references).context("references")?;
             references.push(reference);
+        }
+        for given in settings.renumber {
+            renumber(given, &mut references).context("renumber")?;
         }
         let embedded = settings.embedded.into_iter().map(|given| embedded(given, &mut taken));
         let embedded = embedded.collect::<anyhow::Result<_>>().context("embedded")?;
@@ -158,6 +162,7 @@ fn messages(mapping: &Mapping) -> Reference {
         collection: mapping.messages.clone(),
         field: fields.chat,
         time: Some(fields.created_at.clone()),
+        sequence: None,
         unique: Vec::new(),
         messages: Some(MessageFieldsOfRows {
             sender: fields.sender,
@@ -216,7 +221,35 @@ fn reference(given: ReferenceSettings, mapping: &Mapping, others: &[Reference]) 
             Some(RowState { participant, rules: rules_of(rules), read_until })
         }
     };
-    Ok(Reference { collection, field, time: None, unique: Vec::new(), messages: None, state })
+    Ok(Reference { collection, field, time: None, sequence: None, unique: Vec::new(), messages: None, state })
+}
+
+/// A reference whose rows are counted within each chat.
+fn renumber(given: RenumberSettings, references: &mut [Reference]) -> anyhow::Result<()> {
+    let RenumberSettings { collection, field, time } = given;
+    check_field("field", &field)?;
+    time.as_deref().map_or(Ok(()), |path| check_path("time", path))?;
+    let mut of_it = references.iter_mut().filter(|reference| reference.collection == collection);
+    let (Some(reference), None) = (of_it.next(), of_it.next()) else {
+        bail!(
+            "{collection} has to be the mapped messages, or in one of the references: rows can be counted within each chat \
+             only where one field names the chat"
+        );
+    };
+    ensure!(
+        reference.state.is_none(),
+        "{collection} has one row per participant and chat: nothing is counted there"
+    );
+    ensure!(
+        field != reference.field,
+        "the field of {collection} that is counted is the one that names the chat"
+    );
+    ensure!(reference.sequence.is_none(), "{collection} is there twice");
+    if let Some(time) = time {
+        reference.time = Some(time);
+    }
+    reference.sequence = Some(field);
+    Ok(())
 }
 
 fn embedded(given: EmbeddedSettings, taken: &mut BTreeMap<String, String>) -> anyhow::Result<EmbeddedArray> {
@@ -361,6 +394,13 @@ mod tests {
         participant = "userId"
         rules = { unread = "recompute", lastReadAt = "max" }
         read_until = "lastReadAt"
+        [[renumber]]
+        collection = "messages"
+        field = "seq"
+        [[renumber]]
+        collection = "notifications"
+        field = "number"
+        time = "at"
         [[embedded]]
         field = "messages"
         id = "_id"
@@ -450,6 +490,12 @@ mod tests {
             ("[[references]]\ncollection = 'onechat_journal'\nfield = 'chat'".to_owned(), "onechat's own"),
             ("[[references]]\ncollection = 'chats'\nfield = 'participants'".to_owned(), "another meaning"),
             ("[[references]]\ncollection = ''\nfield = 'chat'".to_owned(), "collection is empty"),
+            ("[[renumber]]\ncollection = 'rows'\nfield = 'seq'".to_owned(), "one of the references"),
+            ("[[renumber]]\ncollection = 'messages'\nfield = 'chatId'".to_owned(), "names the chat"),
+            (
+                reference("participant = 'userId'\n[[renumber]]\ncollection = 'rows'\nfield = 'seq'"),
+                "nothing is counted there",
+            ),
             ("[[references]]\ncollection = 'rows'\nfield = '_id'".to_owned(), "cannot be changed"),
             ("[[references]]\ncollection = 'rows'\nfield = '$chat'".to_owned(), "field is \"$chat\""),
             ("[[references]]\ncollection = 'rows'".to_owned(), "missing field `field`"),

@@ -13,6 +13,7 @@ pub(crate) struct MigrateSettings {
     pub(super) max_lag_ms: Option<u64>,
     pub(super) stop_file: Option<PathBuf>,
     pub(super) references: Vec<ReferenceSettings>,
+    pub(super) renumber: Vec<RenumberSettings>,
     pub(super) embedded: Vec<EmbeddedSettings>,
     pub(super) state: Vec<StateSettings>,
     pub(super) fields: BTreeMap<String, Rule>,
@@ -72,6 +73,15 @@ pub(super) struct ReferenceSettings {
     #[serde(default)]
     pub(super) rules: BTreeMap<String, Rule>,
     pub(super) read_until: Option<String>,
+}
+
+/// `[[migrate.renumber]]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RenumberSettings {
+    pub(super) collection: String,
+    pub(super) field: String,
+    pub(super) time: Option<String>,
 }
 
 /// `[[migrate.embedded]]`.

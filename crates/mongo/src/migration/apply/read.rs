@@ -150,7 +150,7 @@ impl Reader<'_> {
         owners: &Owners,
         groups: &mut [ReadGroup],
     ) -> Result<bool, Error> {
-        let whole = reference.state.is_some() || !reference.unique.is_empty();
+        let whole = reference.state.is_some() || reference.sequence.is_some() || !reference.unique.is_empty();
         let (needs_messages, has_newest) = (self.rules.needs_messages(), self.rules.has_newest());
         let projection = (!whole).then(|| projection(reference, has_newest));
         let filter = doc! { &reference.field: { "$in": owners.forms().to_vec() } };

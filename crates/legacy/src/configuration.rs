@@ -53,6 +53,7 @@ rules = { "" = "sum" }
 
 [migrate.fields]
 messageCount = "sum"
+title = "survivor"
 "#;
 
 const EMBEDDED: &str = r#"

@@ -73,6 +73,23 @@ pub(crate) fn same(one: RawBsonRef<'_>, other: RawBsonRef<'_>) -> bool {
     one.element_type() == other.element_type() && bytes_of(one) == bytes_of(other)
 }
 
+/// Whether the database calls the values equal: it does not tell 1 from 1.0.
+pub(crate) fn are_equal(one: RawBsonRef<'_>, other: RawBsonRef<'_>) -> bool {
+    same(as_indexed(one), as_indexed(other))
+}
+
+/// An index does not tell 1 from 1.0.
+#[expect(clippy::cast_possible_truncation, reason = "only numbers are taken that come back as they were")]
+#[expect(clippy::cast_precision_loss, reason = "only numbers are taken that come back as they were")]
+pub(crate) fn as_indexed(value: RawBsonRef<'_>) -> RawBsonRef<'_> {
+    match value {
+        RawBsonRef::Int32(whole) => RawBsonRef::Int64(whole.into()),
+        #[expect(clippy::float_cmp, reason = "exactly this is asked")]
+        RawBsonRef::Double(number) if (number as i64) as f64 == number => RawBsonRef::Int64(number as i64),
+        other => other,
+    }
+}
+
 /// For people, and for comparisons that are not about bytes.
 pub(crate) fn bson_of(value: RawBsonRef<'_>) -> Bson {
     Bson::try_from(value).unwrap_or(Bson::Undefined)

@@ -1,19 +1,21 @@
-//! What planning looks at: the chats of one set of people, as they are, with what refers to them.
+//! What planning looks at: the chats of one identity, as they are, with what refers to them.
 
 use bson::{Bson, DateTime, RawDocumentBuf};
-use onechat_core::{ParticipantSet, ParticipantsKey};
+use onechat_core::{ChatIdentity, ParticipantsKey};
 
-/// Chats of one set. Never empty; in no order.
+/// Chats of one identity. Never empty; in no order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// Whose chats they are.
-    pub set: ParticipantSet,
+    /// Whose chats they are, and what they are about.
+    pub identity: ChatIdentity,
     /// The key that the survivor is to have.
     pub key: ParticipantsKey,
     /// The chats.
     pub chats: Vec<ChatRow>,
     /// What refers to them, one entry for each reference of the rules, in their order.
     pub references: Vec<ReferenceRows>,
+    /// The rows that arrays of ids in the chats name, in no order: `_id`, time, and the fields of messages.
+    pub listed: Vec<RawDocumentBuf>,
 }
 
 /// One chat.
@@ -44,7 +46,7 @@ pub struct ReferenceRows {
     /// that a unique index could keep from being pointed elsewhere, messages with a sender and a sender's id of which
     /// there are several in the group. Whole documents; they are in `counts` too if the field is a single value.
     pub rows: Vec<RawDocumentBuf>,
-    /// Sender and time of each row, of references that are messages. Only filled if
-    /// [`crate::MergeRules::needs_messages`].
-    pub messages: Vec<(Bson, DateTime)>,
+    /// Of references that are messages: all rows, of each its `_id`, the chat that it names, and the fields of messages.
+    /// Only filled if [`crate::MergeRules::needs_messages`].
+    pub messages: Vec<RawDocumentBuf>,
 }

@@ -8,6 +8,7 @@ mod account;
 mod control;
 pub mod course;
 mod describe;
+mod differences;
 mod extended;
 mod fields;
 mod group;
@@ -15,10 +16,12 @@ mod plan;
 mod planning;
 mod rules;
 mod state;
+mod times;
 mod undo;
 
 pub use account::{Account, Tally};
 pub use control::{Control, Stopped, Uncontrolled};
+pub use differences::{Difference, Differences, Kind, Place, Unexplained};
 pub use group::{Activity, ChatRow, Group, ReferenceRows};
 pub use plan::{Blocked, Conflict, GroupPlan, LoserPlan, Move, RowEdit};
 pub use planning::{plan, plan_around, swept};
@@ -27,4 +30,5 @@ pub use rules::{
     StateForm, SurvivorPolicy,
 };
 pub use state::{CollectionState, UnknownState};
+pub use times::{time_of, time_of_row};
 pub use undo::{Undone, undo_document};

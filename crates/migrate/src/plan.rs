@@ -5,7 +5,7 @@ use std::fmt::Display;
 use bson::{Bson, RawDocumentBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::extended;
+use crate::{Difference, extended};
 
 /// What becomes of one group of duplicates. As JSON it is readable, and comes back byte for byte. The same whatever order the group's documents came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub struct GroupPlan {
     pub key: String,
     /// Whose chats these are.
     pub participants: Vec<String>,
+    /// What they are about, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
     /// The `_id` of the chat that lives on.
     #[serde(with = "extended::value")]
     pub survivor: Bson,
@@ -111,7 +114,7 @@ pub enum Blocked {
     },
     /// Two rows of a collection would have the same values in a unique index.
     #[error(
-        "rows {rows:?} of {collection} would have the same {fields:?} in a unique index: say in [[migrate.references]] what becomes of them, or remove one"
+        "rows {rows:?} of {collection} would have the same {fields:?} in a unique index: say in [[migrate.references]] or [[migrate.renumber]] what becomes of them, or remove one"
     )]
     Clash {
         /// The collection.
@@ -132,6 +135,9 @@ pub enum Blocked {
     /// A chat has no id that an alias could be made of.
     #[error("the chat {0} has no id that clients could have used, so none that could be kept working")]
     NoPublicId(String),
+    /// The chats differ in fields of which no rule says what becomes of them.
+    #[error("{}", crate::differences::in_a_line(.0))]
+    Unexplained(Vec<Difference>),
     /// A rule cannot be applied to what is stored.
     #[error("{field}: {reason}")]
     Rule {

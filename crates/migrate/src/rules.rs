@@ -15,22 +15,43 @@ pub struct MergeRules {
     pub embedded: Vec<EmbeddedArray>,
     /// State per participant embedded in the chat.
     pub state: Vec<StateField>,
-    /// Rules of other top-level fields of the chat. Every field without one: the survivor's value, else a loser's.
+    /// Rules of other fields of the chat, by path. A field without one in which the chats of a group differ blocks it
+    /// ([`crate::Blocked::Unexplained`]).
     pub fields: BTreeMap<String, FieldRule>,
 }
 
 impl MergeRules {
     /// Whether planning depends on [`crate::ReferenceRows::messages`].
     pub fn needs_messages(&self) -> bool {
-        let embedded = self.state.iter().map(|state| &state.rules);
-        let rows = self.references.iter().filter_map(|reference| Some(&reference.state.as_ref()?.rules));
-        embedded.chain(rows).any(|rules| rules.values().any(|rule| *rule == FieldRule::Recompute))
+        self.has_newest() || self.rules_of_state().any(|rule| rule == FieldRule::Recompute)
     }
 
     /// Whether planning depends on [`crate::Activity`].
     pub fn needs_activity(&self) -> bool {
         self.survivor != SurvivorPolicy::Oldest
+            || self.has_newest()
             || self.fields.values().any(|rule| *rule == FieldRule::Recompute)
+    }
+
+    /// Whether planning depends on [`Group::listed`](crate::Group::listed).
+    pub fn needs_listed(&self) -> bool {
+        self.embedded.iter().any(|array| array.ids_of.is_some())
+    }
+
+    /// Whether something follows the newest message.
+    pub fn has_newest(&self) -> bool {
+        self.fields.values().copied().chain(self.rules_of_state()).any(|rule| rule == FieldRule::Newest)
+    }
+
+    fn rules_of_state(&self) -> impl Iterator<Item = FieldRule> {
+        let embedded = self.state.iter().map(|state| &state.rules);
+        let rows = self.references.iter().filter_map(|reference| Some(&reference.state.as_ref()?.rules));
+        embedded.chain(rows).flat_map(|rules| rules.values().copied())
+    }
+
+    /// The fields of messages that are rows, if there are any.
+    pub fn message_fields(&self) -> Option<&MessageFieldsOfRows> {
+        self.references.iter().find_map(|reference| reference.messages.as_ref())
     }
 }
 
@@ -87,8 +108,11 @@ pub struct Reference {
     pub collection: String,
     /// The path of the field. It may lead through sub-documents and arrays, and end in an array of ids.
     pub field: String,
-    /// When the row was made, for [`SurvivorPolicy::MostRecent`]; only messages have it.
+    /// When the row was made, for [`Reference::sequence`].
     pub time: Option<String>,
+    /// A number that is counted within each chat: rows that move to the survivor are counted on from its last one, in the
+    /// order of their time.
+    pub sequence: Option<String>,
     /// Unique indexes of the collection that contain `field`: their other fields, read from the database.
     pub unique: Vec<Vec<String>>,
     /// Whether its rows are messages of the chat: counted for the survivor, and folded if a client sent one twice.
@@ -121,7 +145,7 @@ pub struct RowState {
     pub read_until: Option<String>,
 }
 
-/// An array of sub-documents in a chat, such as messages.
+/// An array in a chat: sub-documents such as messages, or ids of rows of another collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbeddedArray {
     /// The array's field.
@@ -129,7 +153,9 @@ pub struct EmbeddedArray {
     /// Where in an element its id stands: two with the same one are the same. Without: equal elements are the same.
     /// An id that is counted within each chat (1, 2, 3) is none.
     pub id: Option<String>,
-    /// Where in an element its time stands, by which the result is sorted, stably.
+    /// The collection with the rows that the elements name, by [`EmbeddedArray::id`], or being ids themselves.
+    pub ids_of: Option<String>,
+    /// Where in an element, or in the row that it names, its time stands, by which the result is sorted, stably.
     pub time: Option<String>,
     /// Where in an element its sender stands, if the elements are messages: for [`FieldRule::Recompute`].
     pub sender: Option<String>,
@@ -174,6 +200,11 @@ pub enum FieldRule {
     Union,
     /// The survivor's; another one only if it has none. Without a report of what was dropped.
     Survivor,
+    /// For pointers to the newest message, and copies of it: that of the newest message of all chats.
+    Newest,
+    /// For what hides or ends a chat: so only if it is so in all chats. One that has nothing there is one in which it is not
+    /// so. Of lists the members that all have, of dates the latest.
+    All,
     /// What it would be had there been one chat all along. For a counter per participant: the messages of others
     /// since they last read. For a field of the chat: the value of the chat that was active last.
     Recompute,

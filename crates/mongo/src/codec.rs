@@ -5,12 +5,12 @@ use mongodb::bson::{
     Binary, Bson, DateTime, Document, RawBsonRef, RawDocument, doc, oid::ObjectId, spec::BinarySubtype,
 };
 use onechat_core::{
-    Chat, ChatId, ClientMessageId, Message, MessageId, MessageText, NewMessage, Participant, ParticipantSet,
-    ParticipantsKey, StoreError, Timestamp,
+    Chat, ChatId, ChatIdentity, ClientMessageId, Context, Message, MessageId, MessageText, NewMessage,
+    Participant, ParticipantSet, ParticipantsKey, StoreError, Timestamp,
 };
 use serde_json::Value;
 
-use crate::{IdMapping, Mapping, OpenError, ParticipantForm, PublicIdForm};
+use crate::{IdMapping, Mapping, OpenError, PublicIdForm};
 
 /// A chat with the `_id` of its document, which its messages refer to.
 #[derive(Debug, Clone)]
@@ -62,10 +62,7 @@ impl Codec {
 
     /// A participant as documents have it; nothing if they cannot have it.
     pub(crate) fn participant(&self, participant: &Participant) -> Option<Bson> {
-        match self.mapping.participant_form {
-            ParticipantForm::Text => Some(Bson::String(participant.as_str().to_owned())),
-            ParticipantForm::ObjectId => object_id(participant.as_str()).map(Bson::ObjectId),
-        }
+        self.mapping.participant_form.written(participant.as_str())
     }
 
     /// A chat's id as documents have it; nothing if they cannot have it.
@@ -83,7 +80,10 @@ impl Codec {
         let fields = &self.mapping.fields;
         let members = chat.identity.participants.members().iter().map(|participant| {
             let value = self.participant(participant).ok_or_else(|| {
-                StoreError::Refused(format!("participants are ObjectIds here, and {participant:?} is none"))
+                StoreError::Refused(format!(
+                    "participants are {} here, and {participant:?} is none",
+                    self.mapping.participant_form
+                ))
             })?;
             Ok(match &self.mapping.participant_path {
                 Some(path) => {
@@ -101,6 +101,18 @@ impl Codec {
             IdMapping::Field { name, .. } => doc! { "_id": ObjectId::new(), name: public },
         };
         document.insert(&fields.participants, members);
+        if let Some(context) = &chat.identity.context {
+            let Some(name) = &fields.context else {
+                return Err(StoreError::Refused(
+                    "chats have no context here: [mongodb.chat_fields] names no field for it".to_owned(),
+                ));
+            };
+            let form = self.mapping.context_form;
+            let value = form.written(context.as_str()).ok_or_else(|| {
+                StoreError::Refused(format!("contexts are {form} here, and {context:?} is none"))
+            })?;
+            document.insert(name, value);
+        }
         document.insert(&fields.participants_key, chat.participants_key.as_str());
         document.insert(&fields.created_at, date(chat.created_at));
         document.insert(&fields.updated_at, date(chat.updated_at));
@@ -113,7 +125,7 @@ impl Codec {
         let document_id = field(document, "_id").and_then(|id| Bson::try_from(id).ok()).unwrap_or(Bson::Null);
         let damaged = |what: &str| StoreError::Corrupt(format!("the chat with _id {document_id} has {what}"));
         let fields = &self.mapping.fields;
-        let participants = self.participants(document).map_err(|what| damaged(&what))?;
+        let identity = self.identity(document).map_err(|what| damaged(&what))?;
         let id = field(document, self.id_field()).and_then(text_of).and_then(|id| ChatId::new(id).ok());
         let id = id.ok_or_else(|| damaged("no id that can be used"))?;
         let key = field(document, &fields.participants_key).and_then(RawBsonRef::as_str);
@@ -127,7 +139,7 @@ impl Codec {
         let created_at = time(&fields.created_at)?.unwrap_or_else(|| age(&document_id));
         let chat = Chat {
             id,
-            identity: participants.into(),
+            identity,
             participants_key: ParticipantsKey::from_stored(key.unwrap_or_default()),
             created_at,
             updated_at: time(&fields.updated_at)?.unwrap_or(created_at),
@@ -136,10 +148,52 @@ impl Codec {
         Ok(StoredChat { chat, document_id })
     }
 
-    /// The set of people of a chat, or what is wrong with them.
-    pub(crate) fn participants(&self, document: &RawDocument) -> Result<ParticipantSet, String> {
-        let members = self.members(document)?;
-        ParticipantSet::parse(members).map_err(|error| format!("participants that are no set: {error}"))
+    /// Whose chat it is and what it is about, or what is wrong with that.
+    pub(crate) fn identity(&self, document: &RawDocument) -> Result<ChatIdentity, String> {
+        let participants = ParticipantSet::parse(self.members(document)?)
+            .map_err(|error| format!("participants that are no set: {error}"))?;
+        Ok(ChatIdentity { participants, context: self.context(document)? })
+    }
+
+    /// The fields that an identity is read from.
+    pub(crate) fn identity_fields(&self) -> impl Iterator<Item = &str> {
+        let fields = &self.mapping.fields;
+        [&fields.participants].into_iter().chain(&fields.context).map(String::as_str)
+    }
+
+    /// A projection of an identity and its key.
+    pub(crate) fn identity_and_key(&self) -> Document {
+        self.identity_fields().chain([self.key_field()]).map(|name| (name.to_owned(), Bson::Int32(1))).collect()
+    }
+
+    /// What a chat matches as long as its identity is stored as it is in this document.
+    pub(crate) fn identity_as_stored(&self, document: &RawDocument) -> Document {
+        let stored = |name| field(document, name).and_then(|value| Bson::try_from(value).ok());
+        let fields = self.identity_fields();
+        // Null also stands for a field that is not there.
+        fields.map(|name| (name.to_owned(), doc! { "$eq": stored(name).unwrap_or(Bson::Null) }.into())).collect()
+    }
+
+    /// What a chat is about; null is the same as a field that is not there.
+    fn context(&self, document: &RawDocument) -> Result<Option<Context>, String> {
+        let Some(name) = &self.mapping.fields.context else { return Ok(None) };
+        let value = match field(document, name) {
+            None | Some(RawBsonRef::Null) => return Ok(None),
+            Some(value) => value,
+        };
+        let text = text_of(value)
+            .ok_or_else(|| format!("in {name} a context that is neither a string nor an ObjectId nor a UUID"))?;
+        Context::new(text).map(Some).map_err(|error| format!("in {name} no context: {error}"))
+    }
+
+    /// What chats of this context have, and no others. A collection that keeps no contexts has chats without one only.
+    pub(crate) fn has_context(&self, context: Option<&Context>) -> Document {
+        match (&self.mapping.fields.context, context) {
+            (Some(name), Some(context)) => doc! { name: { "$in": forms_of(context.as_str()) } },
+            // Null also stands for a field that is not there.
+            (Some(name), None) => doc! { name: Bson::Null },
+            (None, _) => Document::new(),
+        }
     }
 
     /// The people of a chat in the order in which they are stored, with repeats.
@@ -163,7 +217,10 @@ impl Codec {
     pub(crate) fn new_message(&self, message: &NewMessage, chat: &Bson) -> Result<Document, StoreError> {
         let fields = &self.mapping.message_fields;
         let sender = self.participant(&message.sender).ok_or_else(|| {
-            StoreError::Refused(format!("participants are ObjectIds here, and {:?} is none", message.sender))
+            StoreError::Refused(format!(
+                "participants are {} here, and {:?} is none",
+                self.mapping.participant_form, message.sender
+            ))
         })?;
         let mut document = doc! { "_id": id_value(message.id.as_str()) };
         document.insert(&fields.chat, chat.clone());
@@ -247,11 +304,11 @@ fn field_at<'a>(document: &'a RawDocument, path: &str) -> Option<RawBsonRef<'a>>
 }
 
 /// Only the one text that an ObjectId is written as outside: `ABC…` and `abc…` are different participants.
-fn object_id(text: &str) -> Option<ObjectId> {
+pub(crate) fn object_id(text: &str) -> Option<ObjectId> {
     ObjectId::parse_str(text).ok().filter(|id| id.to_hex() == text)
 }
 
-fn uuid(text: &str) -> Option<Binary> {
+pub(crate) fn uuid(text: &str) -> Option<Binary> {
     let uuid = uuid::Uuid::try_parse(text).ok().filter(|uuid| uuid.to_string() == text)?;
     Some(Binary { subtype: BinarySubtype::Uuid, bytes: uuid.as_bytes().to_vec() })
 }
@@ -292,6 +349,7 @@ fn check(mapping: &Mapping) -> Result<(), OpenError> {
         &fields.last_message_at,
     ];
     chat.extend(public);
+    chat.extend(&fields.context);
     chat.extend(mapping.constants.keys());
     let of_message = &mapping.message_fields;
     let message = vec![

@@ -18,7 +18,7 @@ use mongodb::{
     error::Error,
     options::ReadConcern,
 };
-use onechat_core::{Chat, ParticipantSet, ParticipantsKey, StoreError, Timestamp};
+use onechat_core::{Chat, ChatIdentity, ParticipantsKey, StoreError, Timestamp};
 
 use crate::{
     attempt::{Deadline, once, until},
@@ -36,7 +36,7 @@ const MOST_PARTICIPANTS: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) key: ParticipantsKey,
-    pub(crate) set: Arc<ParticipantSet>,
+    pub(crate) identity: Arc<ChatIdentity>,
 }
 
 impl Hash for Wanted {
@@ -52,9 +52,9 @@ pub(crate) struct Historic {
     /// Whether it has its key: somebody gave it to it since it was looked for by that.
     pub(crate) is_keyed: bool,
     document_id: Bson,
-    /// Its key and its participants as they are stored: only while they are, it is adopted.
+    /// Its key and its identity as they are stored: only while they are, it is adopted.
     key: Option<Bson>,
-    participants: Bson,
+    identity_as_stored: Document,
 }
 
 /// What the participants find. One that is damaged stands for a set only if there is no other.
@@ -108,9 +108,9 @@ impl Collections {
         concern: &ReadConcern,
         deadline: Deadline,
     ) -> Result<FoundBySet, Error> {
-        let by_set: HashMap<&ParticipantSet, &Wanted> =
-            wanted.iter().map(|wanted| (&*wanted.set, *wanted)).collect();
-        let sets: Vec<Document> = wanted.iter().map(|wanted| self.has_all(&wanted.set)).collect();
+        let by_set: HashMap<&ChatIdentity, &Wanted> =
+            wanted.iter().map(|wanted| (&*wanted.identity, *wanted)).collect();
+        let sets: Vec<Document> = wanted.iter().map(|wanted| self.has_all(&wanted.identity)).collect();
         let find = self.chats.find(doc! { "$or": sets }).projection(self.parts()).collation(simple());
         // The server gives up before we do, so that no scan goes on that nobody waits for.
         let find = find.read_concern(concern.clone()).max_time(deadline.server_time() * 3 / 4);
@@ -118,8 +118,8 @@ impl Collections {
         let mut found: FoundBySet = HashMap::new();
         while let Some(document) = cursor.try_next().await? {
             // The filter finds larger sets too, and knows nothing of what else an element may hold.
-            let Ok(set) = self.codec.participants(&document) else { continue };
-            let Some(wanted) = by_set.get(&set) else { continue };
+            let Ok(identity) = self.codec.identity(&document) else { continue };
+            let Some(wanted) = by_set.get(&identity) else { continue };
             let candidate = self.historic(&document, wanted);
             if found.get(*wanted).is_none_or(|known| rank(&candidate) < rank(known)) {
                 found.insert((*wanted).clone(), candidate);
@@ -128,10 +128,13 @@ impl Collections {
         Ok(found)
     }
 
-    fn has_all(&self, set: &ParticipantSet) -> Document {
+    fn has_all(&self, identity: &ChatIdentity) -> Document {
         let path = self.codec.participants_path();
-        let members = set.members().iter().map(|member| doc! { path: { "$in": forms_of(member.as_str()) } });
-        doc! { "$and": members.collect::<Vec<_>>() }
+        let members = identity.participants.members().iter();
+        let members = members.map(|member| doc! { path: { "$in": forms_of(member.as_str()) } });
+        let mut filter = doc! { "$and": members.collect::<Vec<_>>() };
+        filter.extend(self.codec.has_context(identity.context.as_ref()));
+        filter
     }
 
     /// The fields that make a chat: others may hold all its messages.
@@ -140,13 +143,13 @@ impl Collections {
         let names = [
             "_id",
             self.codec.id_field(),
-            &fields.participants,
-            &fields.participants_key,
+            self.codec.key_field(),
             &fields.created_at,
             &fields.updated_at,
             &fields.last_message_at,
         ];
-        names.iter().map(|name| ((*name).to_owned(), Bson::Int32(1))).collect()
+        let names = names.into_iter().chain(self.codec.identity_fields());
+        names.map(|name| (name.to_owned(), Bson::Int32(1))).collect()
     }
 
     fn historic(&self, document: &RawDocument, wanted: &Wanted) -> Result<Historic, StoreError> {
@@ -159,7 +162,7 @@ impl Collections {
             is_keyed,
             document_id: stored.document_id,
             key: value(self.codec.key_field()),
-            participants: value(&self.codec.mapping().fields.participants).unwrap_or(Bson::Null),
+            identity_as_stored: self.codec.identity_as_stored(document),
         })
     }
 
@@ -172,12 +175,12 @@ impl Collections {
     ) -> Result<(Vec<Written>, u64), StoreError> {
         let key_field = self.codec.key_field();
         let updates = chats.iter().map(|(wanted, chat)| {
-            let as_found = doc! {
+            let mut as_found = doc! {
                 "_id": chat.document_id.clone(),
                 // Null also stands for a key that is not there.
                 key_field: { "$eq": chat.key.clone().unwrap_or(Bson::Null) },
-                &self.codec.mapping().fields.participants: { "$eq": chat.participants.clone() },
             };
+            as_found.extend(chat.identity_as_stored.clone());
             let update = doc! { "$set": { key_field: wanted.key.as_str() } };
             doc! { "q": as_found, "u": update, "collation": { "locale": "simple" } }
         });
@@ -207,7 +210,7 @@ fn in_parts<'a, 'b>(wanted: &'a [&'b Wanted]) -> impl Iterator<Item = &'a [&'b W
     std::iter::from_fn(move || {
         let mut participants = 0;
         let fits = |wanted: &&&Wanted| {
-            participants += wanted.set.members().len();
+            participants += wanted.identity.participants.members().len();
             participants <= MOST_PARTICIPANTS
         };
         let count = rest.iter().take(MOST_SETS).take_while(fits).count().max(usize::from(!rest.is_empty()));

@@ -1,6 +1,11 @@
 //! How chats and messages are laid out in a database that others may have laid out before us.
 
+use std::fmt;
+
+use mongodb::bson::Bson;
 use serde_json::{Map, Value};
+
+use crate::codec::{object_id, uuid};
 
 /// Names and forms of what is stored. The default is what a Mongoose model with `timestamps` has.
 ///
@@ -14,7 +19,9 @@ pub struct Mapping {
     /// The fields of a chat.
     pub fields: ChatFields,
     /// How a participant is written.
-    pub participant_form: ParticipantForm,
+    pub participant_form: ValueForm,
+    /// How a context is written.
+    pub context_form: ValueForm,
     /// Where in a participant's sub-document its id stands, if participants are sub-documents.
     pub participant_path: Option<String>,
     /// What the API calls a chat's id.
@@ -31,7 +38,8 @@ impl Default for Mapping {
             chats: "chats".to_owned(),
             messages: "messages".to_owned(),
             fields: ChatFields::default(),
-            participant_form: ParticipantForm::Text,
+            participant_form: ValueForm::Text,
+            context_form: ValueForm::Text,
             participant_path: None,
             id: IdMapping::ObjectId,
             constants: Map::new(),
@@ -45,7 +53,9 @@ impl Default for Mapping {
 pub struct ChatFields {
     /// An array of participants.
     pub participants: String,
-    /// The key of their set.
+    /// What the chat is about, if chats have contexts.
+    pub context: Option<String>,
+    /// The key of both.
     pub participants_key: String,
     /// When it was created, a date.
     pub created_at: String,
@@ -59,6 +69,7 @@ impl Default for ChatFields {
     fn default() -> Self {
         Self {
             participants: "participants".to_owned(),
+            context: None,
             participants_key: "participantsKey".to_owned(),
             created_at: "createdAt".to_owned(),
             updated_at: "updatedAt".to_owned(),
@@ -94,14 +105,37 @@ impl Default for MessageFields {
     }
 }
 
-/// How a participant is written in a document.
+/// How a participant or a context is written in a new document. Documents are read whatever form they have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ParticipantForm {
+pub enum ValueForm {
     /// As a string.
     #[default]
     Text,
-    /// As an ObjectId. Participants that are not 24 lower-case hexadecimal digits have no chats here.
+    /// As an ObjectId. What is not 24 lower-case hexadecimal digits has no chats here.
     ObjectId,
+    /// As BSON's UUID (binary, subtype 4). What is not a UUID in lower case has no chats here.
+    Uuid,
+}
+
+impl ValueForm {
+    /// The value that stands for this text; nothing if there is none.
+    pub(crate) fn written(self, text: &str) -> Option<Bson> {
+        match self {
+            Self::Text => Some(Bson::String(text.to_owned())),
+            Self::ObjectId => object_id(text).map(Bson::ObjectId),
+            Self::Uuid => uuid(text).map(Bson::Binary),
+        }
+    }
+}
+
+impl fmt::Display for ValueForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "strings",
+            Self::ObjectId => "ObjectIds",
+            Self::Uuid => "UUIDs",
+        })
+    }
 }
 
 /// What the API calls a chat's id.

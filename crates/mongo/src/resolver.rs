@@ -445,7 +445,7 @@ impl Resolver {
 }
 
 fn is_of(chat: &Result<Arc<Chat>, StoreError>, wanted: &Wanted) -> bool {
-    chat.as_ref().is_ok_and(|chat| chat.identity.participants == *wanted.set)
+    chat.as_ref().is_ok_and(|chat| chat.identity == *wanted.identity)
 }
 
 impl State {

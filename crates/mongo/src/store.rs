@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onechat_core::{
-    AliasError, Chat, ChatCursor, ChatId, Message, MessageCursor, NewMessage, Outcome, Page, PageSize,
-    Participant, ParticipantSet, ParticipantsKey, Proposal, ResolveError, Sent, StoreError,
+    AliasError, Chat, ChatCursor, ChatId, ChatIdentity, Message, MessageCursor, NewMessage, Outcome, Page, PageSize,
+    Participant, ParticipantsKey, Proposal, ResolveError, Sent, StoreError,
     ports::{AliasStore, Audit, AuditReport, ChatStore, Progress},
 };
 use prometheus_client::registry::Registry;
@@ -69,9 +69,9 @@ impl MongoChatStore {
         self.metrics.register(registry);
     }
 
-    fn wanted(&self, participants: &ParticipantSet) -> Wanted {
-        let key = ParticipantsKey::new(&participants.into(), self.options.key_format);
-        Wanted { key, set: Arc::new(participants.clone()) }
+    fn wanted(&self, identity: &ChatIdentity) -> Wanted {
+        let key = ParticipantsKey::new(identity, self.options.key_format);
+        Wanted { key, identity: Arc::new(identity.clone()) }
     }
 }
 
@@ -84,7 +84,7 @@ impl Drop for MongoChatStore {
 #[async_trait]
 impl ChatStore for MongoChatStore {
     async fn create_or_get(&self, proposal: Proposal) -> Result<Outcome, ResolveError> {
-        let wanted = self.wanted(&proposal.identity.participants);
+        let wanted = self.wanted(&proposal.identity);
         let answer = self.resolver.resolve(wanted, Some(proposal.clone())).await?;
         let (chat, wrote) = answer.ok_or_else(|| {
             StoreError::Unavailable("the request was answered as if it were a lookup".to_owned())
@@ -92,8 +92,8 @@ impl ChatStore for MongoChatStore {
         Ok(proposal.settle(Arc::unwrap_or_clone(chat), wrote)?)
     }
 
-    async fn lookup(&self, identity: &onechat_core::ChatIdentity) -> Result<Option<Chat>, ResolveError> {
-        let wanted = self.wanted(&identity.participants);
+    async fn lookup(&self, identity: &ChatIdentity) -> Result<Option<Chat>, ResolveError> {
+        let wanted = self.wanted(identity);
         let found = match self.resolver.resolve(wanted.clone(), None).await? {
             Some((chat, _)) => Some(chat),
             None => self.resolver.surely(&wanted).await?,

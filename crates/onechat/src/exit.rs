@@ -30,7 +30,7 @@ Exit codes:
      groups that cannot be merged, chats without a key, an old writer that goes on, conflicts of
      an undo, a plan whose groups had changed, an account that does not hold
   2  could not run, or not to the end: wrong usage, configuration or baseline, store or server
-     out of reach
+     out of reach, duplicates that differ in what the configuration does not explain
   3  stopped on request (Ctrl-C, SIGTERM, the flag file): the same command goes on where it stopped
   4  another run is at work on the same collection";
 

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use bson::RawBsonRef;
-
 use super::{
     paths::strip,
     references::Context,
@@ -11,7 +9,7 @@ use super::{
 };
 use crate::{
     Blocked,
-    fields::{Fields, bytes_of, is_null, value_at},
+    fields::{Fields, as_indexed, bytes_of, is_null, value_at},
 };
 
 /// Of rows that differ in their `_id` and their chat alone, one stays; any others block the group. `unique` are the
@@ -86,18 +84,6 @@ fn index_values(row: &bson::RawDocument, unique: &[String]) -> Option<Vec<u8>> {
         values.extend(bytes_of(as_indexed(value)));
     }
     Some(values)
-}
-
-/// An index does not tell 1 from 1.0.
-#[expect(clippy::cast_possible_truncation, reason = "only numbers are taken that come back as they were")]
-#[expect(clippy::cast_precision_loss, reason = "only numbers are taken that come back as they were")]
-fn as_indexed(value: RawBsonRef<'_>) -> RawBsonRef<'_> {
-    match value {
-        RawBsonRef::Int32(whole) => RawBsonRef::Int64(whole.into()),
-        #[expect(clippy::float_cmp, reason = "exactly this is asked")]
-        RawBsonRef::Double(number) if (number as i64) as f64 == number => RawBsonRef::Int64(number as i64),
-        other => other,
-    }
 }
 
 /// What a row says besides its `_id` and its chat.

@@ -1,11 +1,13 @@
 //! One value out of several, by a rule.
 
+use std::collections::HashSet;
+
 use bson::{RawBson, RawBsonRef};
 
 use super::order::{compare, rank};
 use crate::{
     FieldRule,
-    fields::{array, elements, same},
+    fields::{Fields, array, bytes_of, elements, same, text_of},
 };
 
 /// The value that the rule makes of `values`, which are not null and of which the first is the survivor's if it has
@@ -20,8 +22,97 @@ pub(super) fn combine(rule: FieldRule, values: &[&RawBson]) -> Result<RawBson, S
         FieldRule::Sum => sum(values),
         FieldRule::Union => union(values),
         FieldRule::Survivor => Ok(values[0].clone()),
-        FieldRule::Recompute => Err("cannot be recomputed here".to_owned()),
+        FieldRule::All => all(&values.iter().copied().map(Some).collect::<Vec<_>>())
+            .map(|value| value.unwrap_or(RawBson::Null)),
+        FieldRule::Recompute | FieldRule::Newest => Err("cannot be worked out here".to_owned()),
     }
+}
+
+/// What is so in all chats; as in the first in which it is not so, if there is one. `values` are those of all chats, the
+/// survivor's first. Nothing is absence.
+pub(super) fn all(values: &[Option<&RawBson>]) -> Result<Option<RawBson>, String> {
+    if let Some(not) = values.iter().find(|value| !is_so(**value)) {
+        return Ok(not.cloned());
+    }
+    let so: Vec<&RawBson> = values.iter().copied().flatten().collect();
+    let Some((first, others)) = so.split_first() else { return Ok(None) };
+    let is_of_one_kind =
+        others.iter().all(|other| rank(other.as_raw_bson_ref()) == rank(first.as_raw_bson_ref()));
+    match first {
+        RawBson::Array(_) if is_of_one_kind => in_all_lists(&so).map(Some),
+        RawBson::Document(_) if is_of_one_kind => in_all_maps(&so).map(Some),
+        RawBson::String(_) | RawBson::ObjectId(_)
+            if others.iter().any(|other| !same(other.as_raw_bson_ref(), first.as_raw_bson_ref())) =>
+        {
+            Err(format!(
+                "{first:?} is no flag, no date and no list, of which could be said that it is so in all chats"
+            ))
+        }
+        // What ends or hides a chat does so as late as it did in the last one of them.
+        RawBson::DateTime(_)
+        | RawBson::Timestamp(_)
+        | RawBson::Int32(_)
+        | RawBson::Int64(_)
+        | RawBson::Double(_)
+            if is_of_one_kind =>
+        {
+            extreme(&so, |new, best| compare(new, best).is_gt()).map(Some)
+        }
+        _ => Ok(Some((*first).clone())),
+    }
+}
+
+fn is_so(value: Option<&RawBson>) -> bool {
+    match value {
+        None
+        | Some(
+            RawBson::Null
+            | RawBson::Undefined
+            | RawBson::Boolean(false)
+            | RawBson::Int32(0)
+            | RawBson::Int64(0),
+        ) => false,
+        Some(RawBson::Double(number)) => *number != 0.0,
+        Some(RawBson::String(text)) => !text.is_empty(),
+        Some(RawBson::Array(list)) => !list.is_empty(),
+        Some(RawBson::Document(map)) => !map.is_empty(),
+        Some(_) => true,
+    }
+}
+
+/// The members of the first list that all lists have, whatever form an id has in which.
+fn in_all_lists(lists: &[&RawBson]) -> Result<RawBson, String> {
+    let name = |element: &RawBson| {
+        let element = element.as_raw_bson_ref();
+        text_of(element).map_or_else(|| bytes_of(element), String::into_bytes)
+    };
+    let mut read = Vec::with_capacity(lists.len());
+    for list in lists {
+        read.push(elements(list.as_raw_bson_ref()).map_err(|error| error.to_string())?.unwrap_or_default());
+    }
+    let (first, others) = read.split_first().ok_or("no list")?;
+    let others: Vec<HashSet<Vec<u8>>> = others.iter().map(|list| list.iter().map(name).collect()).collect();
+    let kept = first.iter().filter(|element| others.iter().all(|other| other.contains(&name(element))));
+    Ok(array(kept))
+}
+
+/// By key: what a map has for somebody stays if all maps have it so.
+fn in_all_maps(maps: &[&RawBson]) -> Result<RawBson, String> {
+    let mut read = Vec::with_capacity(maps.len());
+    for map in maps {
+        let map = map.as_document().ok_or("no map")?;
+        read.push(Fields::read(map).map_err(|error| error.to_string())?);
+    }
+    let (first, _) = read.split_first().ok_or("no map")?;
+    let mut kept = Fields::default();
+    for (name, _) in first.iter() {
+        let values: Vec<Option<&RawBson>> = read.iter().map(|map| map.get(name)).collect();
+        // What is said beside a flag (why, by whom) is the survivor's.
+        if let Some(value) = all(&values).unwrap_or_else(|_| values[0].cloned()) {
+            kept.set(name, value);
+        }
+    }
+    Ok(RawBson::Document(kept.build()))
 }
 
 fn extreme(

@@ -5,31 +5,47 @@ use std::{cmp::Reverse, collections::HashMap};
 use bson::{DateTime, RawBson, RawDocumentBuf};
 
 use super::{
-    embedded,
+    embedded::{self, Listed},
     messages::Messages,
-    record::{Held, Notes, Record, Rulebook, Treatment, first, merge},
-    state::{self, leads_to},
+    record::{Held, Notes, Record, Rulebook, Treatment, merge},
+    state::{self, Facts, leads_to},
     survivor::Chat,
+    timeline::{Pointer, Timeline},
 };
-use crate::{Blocked, FieldRule, Group, MergeRules, StateField, StateForm, fields::Fields};
+use crate::{
+    Blocked, FieldRule, Group, MergeRules, Place, StateField, StateForm,
+    fields::{Fields, same, value_at},
+    time_of, times,
+};
 
 /// The most that a document may have.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// The survivor's document with what the losers add, and the key. `messages` are those of other collections.
+/// What the document depends on besides the chats.
+pub(super) struct Elsewhere<'a> {
+    /// Messages of other collections.
+    pub(super) messages: Messages,
+    pub(super) timeline: &'a Timeline,
+    pub(super) listed: &'a Listed<'a>,
+}
+
+/// The survivor's document with what the losers add, and the key.
 pub(super) fn merged(
     rules: &MergeRules,
     group: &Group,
     chats: &[Chat<'_>],
-    mut messages: Messages,
+    mut elsewhere: Elsewhere<'_>,
     notes: &mut Notes,
 ) -> Result<Fields, Blocked> {
     let mut fields = chats[0].fields.clone();
     if chats.len() > 1 {
-        let arrays = arrays(rules, chats, &mut messages, notes)?;
-        let rulebook = ChatRules { rules, chats, arrays, messages, states: states(rules) };
-        let records: Vec<Record<'_>> =
-            chats.iter().map(|chat| Record { owner: &chat.id, fields: &chat.fields }).collect();
+        let arrays = arrays(rules, chats, &mut elsewhere, notes)?;
+        let Elsewhere { messages, timeline, .. } = elsewhere;
+        let rulebook = ChatRules { rules, chats, arrays, messages, timeline, states: states(rules) };
+        let chats = chats.iter().enumerate();
+        let records: Vec<Record<'_>> = chats
+            .map(|(index, chat)| Record { chat: index, owner: &chat.id, fields: &chat.fields })
+            .collect();
         fields = merge(&records, &rulebook, notes)?;
     }
     fields.set(&rules.names.participants_key, RawBson::String(group.key.as_str().to_owned()));
@@ -49,16 +65,16 @@ pub(super) fn checked(fields: &Fields) -> Result<RawDocumentBuf, Blocked> {
 fn arrays(
     rules: &MergeRules,
     chats: &[Chat<'_>],
-    messages: &mut Messages,
+    elsewhere: &mut Elsewhere<'_>,
     notes: &mut Notes,
 ) -> Result<HashMap<String, RawBson>, Blocked> {
     let mut arrays = HashMap::new();
     for array in &rules.embedded {
         let held = held(chats, &array.field);
         if !held.is_empty() {
-            let united = embedded::unite(array, &held, notes)?;
+            let united = embedded::unite(array, &held, elsewhere.listed, notes)?;
             if rules.needs_messages() {
-                messages.add_embedded(array, &united);
+                elsewhere.messages.add_embedded(array, &united);
             }
             arrays.insert(array.field.clone(), united);
         }
@@ -69,7 +85,9 @@ fn arrays(
 fn held<'a>(chats: &'a [Chat<'_>], field: &str) -> Vec<Held<'a>> {
     let chats = chats.iter().enumerate();
     chats
-        .filter_map(|(record, chat)| Some(Held { record, owner: &chat.id, value: chat.fields.some(field)? }))
+        .filter_map(|(index, chat)| {
+            Some(Held { chat: index, owner: &chat.id, value: chat.fields.some(field)? })
+        })
         .collect()
 }
 
@@ -95,21 +113,24 @@ struct ChatRules<'a> {
     chats: &'a [Chat<'a>],
     arrays: HashMap<String, RawBson>,
     messages: Messages,
+    timeline: &'a Timeline,
     states: Vec<StateField>,
 }
 
 impl Rulebook for ChatRules<'_> {
     fn treat(&self, path: &str, values: &[Held<'_>], notes: &mut Notes) -> Result<Treatment, Blocked> {
         let names = &self.rules.names;
-        if values.is_empty() || path == "_id" || path == "__v" || path == names.participants_key {
-            return Ok(if values.is_empty() { Treatment::Default } else { Treatment::First });
+        if path == "_id" || path == "__v" || path == names.participants_key {
+            return Ok(Treatment::First);
+        }
+        let rule = self.rules.fields.get(path);
+        // Null is a value to the rule for what hides a chat; to any other it is nothing.
+        if values.is_empty() {
+            return Ok(rule.map_or(Treatment::Agreed, |rule| Treatment::Rule(*rule)));
         }
         if let Some(state) = self.states.iter().find(|state| state.field == path) {
-            let until = state.read_until.iter();
-            let until: Vec<&RawBson> = until
-                .flat_map(|field| self.chats.iter().filter_map(|chat| chat.fields.some(field)))
-                .collect();
-            return Ok(Treatment::Value(Some(state::unite(state, values, &until, &self.messages, notes)?)));
+            let facts = Facts { chats: self.chats, messages: &self.messages, timeline: self.timeline };
+            return Ok(Treatment::Value(state::unite(state, values, facts, notes)?));
         }
         if path == names.participants || Some(path) == names.public_id.as_deref() {
             return Ok(Treatment::First);
@@ -117,44 +138,73 @@ impl Rulebook for ChatRules<'_> {
         if let Some(array) = self.arrays.get(path) {
             return Ok(Treatment::Value(Some(array.clone())));
         }
-        Ok(match self.rules.fields.get(path) {
+        Ok(match rule {
             Some(FieldRule::Recompute) => Treatment::Value(self.of_last_active(values)),
             Some(rule) => Treatment::Rule(*rule),
-            None if leads_to(self.rules.fields.keys(), path) => Treatment::Inside,
-            None if path == names.created_at => self.created(path, values, notes),
-            None if (path == names.updated_at || path == names.last_message_at) && are_dates(values) => {
-                Treatment::Rule(FieldRule::Max)
-            }
-            None => Treatment::Default,
+            None if leads_to(self.rules.fields.keys().map(String::as_str), path) => Treatment::Inside,
+            None if path == names.created_at => self.created(values),
+            None if path == names.updated_at || path == names.last_message_at => latest(values),
+            None => Treatment::Agreed,
         })
     }
 
     fn report(&self, path: &str) -> String {
         path.to_owned()
     }
+
+    fn place(&self, path: &str) -> Place {
+        Place::Chat(path.to_owned())
+    }
+
+    fn newest(&self, path: &str, values: &[Held<'_>]) -> Option<RawBson> {
+        let top = path.split('.').next().unwrap_or(path);
+        let pointers: Vec<Pointer<'_>> = values
+            .iter()
+            .map(|held| {
+                let chat = &self.chats[held.chat];
+                let is_late = chat.earlier.as_ref().is_some_and(|earlier| {
+                    value_at(earlier, path).is_none_or(|known| !same(known, held.value.as_raw_bson_ref()))
+                });
+                let whole = chat.fields.get(top).unwrap_or(held.value);
+                Pointer { chat: held.chat, value: held.value, whole, is_late }
+            })
+            .collect();
+        self.timeline.newest(&pointers, true)
+    }
 }
 
 impl ChatRules<'_> {
     /// The earliest time at which one of the chats is known to have existed.
-    fn created(&self, path: &str, values: &[Held<'_>], notes: &mut Notes) -> Treatment {
-        if !are_dates(values) {
-            return Treatment::Value(first(path, values, notes));
-        }
-        let earliest = self.chats.iter().filter_map(|chat| chat.created_ms).min();
+    fn created(&self, values: &[Held<'_>]) -> Treatment {
+        let times: Option<Vec<DateTime>> =
+            values.iter().map(|held| time_of(held.value.as_raw_bson_ref())).collect();
+        let Some(times) = times else { return Treatment::Agreed };
+        let Some(earliest) = self.chats.iter().filter_map(|chat| chat.created_ms).min() else {
+            return Treatment::Agreed;
+        };
         let survivor = &self.chats[0];
-        let tells_it = survivor.fields.some(path).is_none() && survivor.created_ms == earliest;
-        let earliest = earliest.filter(|_| !tells_it);
-        Treatment::Value(earliest.map(|ms| RawBson::DateTime(DateTime::from_millis(ms))))
+        if survivor.created_ms == Some(earliest) && !values.iter().any(|held| held.chat == 0) {
+            return Treatment::First;
+        }
+        let stated = times.iter().position(|time| time.timestamp_millis() == earliest);
+        Treatment::Value(match stated {
+            Some(index) => Some(values[index].value.clone()),
+            None => times::in_form_of(values[0].value, DateTime::from_millis(earliest)),
+        })
     }
 
     /// The value of the chat that was active last, among those that have one.
     fn of_last_active(&self, values: &[Held<'_>]) -> Option<RawBson> {
-        let latest =
-            values.iter().max_by_key(|held| (self.chats[held.record].active_ms, Reverse(held.record)));
+        let latest = values.iter().max_by_key(|held| (self.chats[held.chat].active_ms, Reverse(held.chat)));
         latest.map(|held| held.value.clone())
     }
 }
 
-fn are_dates(values: &[Held<'_>]) -> bool {
-    values.iter().all(|held| matches!(held.value, RawBson::DateTime(_)))
+/// The latest time, in whatever form; a question if one of the values is none.
+fn latest(values: &[Held<'_>]) -> Treatment {
+    let times: Option<Vec<DateTime>> =
+        values.iter().map(|held| time_of(held.value.as_raw_bson_ref())).collect();
+    let Some(times) = times else { return Treatment::Agreed };
+    let latest = times.iter().zip(values).max_by_key(|(time, held)| (**time, Reverse(held.chat)));
+    Treatment::Value(latest.map(|(_, held)| held.value.clone()))
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Blocked, MessageFieldsOfRows,
     fields::{Fields, bytes_of, is_null, same, text_of, value_at},
+    time_of_row,
 };
 
 pub(super) fn fold(
@@ -33,7 +34,7 @@ pub(super) fn fold(
                 Some(older) if chat(context, rows, *older) != chat(context, rows, row) => {
                     let now = rows.now(row).cloned().unwrap_or_default();
                     let sender = value_at(&now, &fields.sender).and_then(text_of);
-                    let time = value_at(&now, &fields.created_at).and_then(RawBsonRef::as_datetime);
+                    let time = time_of_row(value_at(&now, &fields.created_at), Some(id_of(&now)));
                     messages.forget(sender.as_deref(), time);
                     let reason = format!("sent twice: the message {} stands for it", rows.id(*older));
                     rows.remove(row, reason);
@@ -151,7 +152,6 @@ impl Ord for Id {
 
 fn age(row: &bson::RawDocument, fields: &MessageFieldsOfRows) -> Age {
     let id = id_of(row);
-    let date = value_at(row, &fields.created_at).and_then(RawBsonRef::as_datetime);
-    let date = date.or_else(|| id.as_object_id().map(|id| id.timestamp()));
+    let date = time_of_row(value_at(row, &fields.created_at), Some(id));
     Age(date.map_or(0, bson::DateTime::timestamp_millis), Id(id.into()))
 }

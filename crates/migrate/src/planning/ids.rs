@@ -41,6 +41,11 @@ impl Identities {
         Self { chats, by_text }
     }
 
+    /// How many chats there are.
+    pub(super) fn len(&self) -> usize {
+        self.chats.len()
+    }
+
     /// The chat that a value names: 0 is the survivor, the losers follow in their order.
     pub(super) fn named(&self, value: RawBsonRef<'_>) -> Option<usize> {
         self.find(value).map(|(index, _)| index)

@@ -3,8 +3,9 @@
 use bson::{DateTime, RawBson};
 
 use crate::{
-    EmbeddedArray, ReferenceRows,
+    EmbeddedArray, MergeRules, ReferenceRows,
     fields::{text_of, value_at},
+    time_of, time_of_row,
 };
 
 /// Sender and time of each message.
@@ -13,13 +14,16 @@ pub(super) struct Messages(Vec<(Option<String>, DateTime)>);
 
 impl Messages {
     /// Those in other collections.
-    pub(super) fn of_rows(references: &[ReferenceRows]) -> Self {
-        let rows = references.iter().flat_map(|rows| &rows.messages);
-        let message = |(sender, time): &(bson::Bson, DateTime)| {
-            let sender = RawBson::try_from(sender.clone()).ok();
-            (sender.and_then(|sender| text_of(sender.as_raw_bson_ref())), *time)
-        };
-        Self(rows.map(message).collect())
+    pub(super) fn of_rows(rules: &MergeRules, references: &[ReferenceRows]) -> Self {
+        let mut messages = Vec::new();
+        for (reference, rows) in rules.references.iter().zip(references) {
+            let Some(fields) = &reference.messages else { continue };
+            messages.extend(rows.messages.iter().filter_map(|row| {
+                let time = time_of_row(value_at(row, &fields.created_at), row.get("_id").ok().flatten())?;
+                Some((value_at(row, &fields.sender).and_then(text_of), time))
+            }));
+        }
+        Self(messages)
     }
 
     /// The elements of a united array, if they have a time and a sender.
@@ -30,7 +34,7 @@ impl Messages {
         };
         for element in elements {
             let Some(element) = element.ok().and_then(bson::RawBsonRef::as_document) else { continue };
-            if let Some(time) = value_at(element, time).and_then(bson::RawBsonRef::as_datetime) {
+            if let Some(time) = value_at(element, time).and_then(time_of) {
                 self.0.push((value_at(element, sender).and_then(text_of), time));
             }
         }

@@ -9,8 +9,10 @@ use super::{
     order::compare,
     paths::{Pointing, named},
     record::Notes,
-    row_state,
+    renumber::renumber,
+    row_state::{self, Known},
     rows::{RowIndex, Rows, id_of},
+    timeline::Timeline,
 };
 use crate::{
     Blocked, Group, MergeRules, Move, Reference, RowEdit,
@@ -62,6 +64,7 @@ pub(super) fn planned(
     group: &Group,
     ids: &Identities,
     messages: &mut Messages,
+    timeline: &Timeline,
     notes: &mut Notes,
 ) -> Result<(Vec<Move>, Vec<RowEdit>), Blocked> {
     let mut rows = Rows::default();
@@ -75,7 +78,11 @@ pub(super) fn planned(
     }
     for (context, taken) in contexts.iter().zip(&taken) {
         if let Some(state) = &context.reference.state {
-            row_state::unite(context, state, taken, &mut rows, messages, notes)?;
+            let known = Known { messages, timeline };
+            row_state::unite(context, state, taken, &mut rows, known, notes)?;
+        }
+        if let Some(sequence) = &context.reference.sequence {
+            renumber(context, sequence, taken, &mut rows)?;
         }
         for unique in &context.reference.unique {
             clashes::resolve(context, unique, taken, &mut rows)?;

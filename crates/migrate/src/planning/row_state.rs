@@ -6,9 +6,10 @@ use super::{
     references::Context,
     rows::{RowIndex, Rows},
     state::{StateRules, latest},
+    timeline::Timeline,
 };
 use crate::{
-    Blocked, RowState,
+    Blocked, FieldRule, Place, RowState,
     fields::{Fields, bytes_of, text_of, value_at},
 };
 
@@ -19,23 +20,26 @@ pub(super) fn unite(
     state: &RowState,
     taken: &[RowIndex],
     rows: &mut Rows,
-    messages: &Messages,
+    known: Known<'_>,
     notes: &mut Notes,
 ) -> Result<(), Blocked> {
+    let needs_all = state.rules.values().any(|rule| *rule == FieldRule::All);
     for (participant, mut group) in by_participant(context, state, taken, rows) {
         group.sort_by_key(|(chat, _)| *chat);
         let (_, kept) = group[0];
         // What the survivor has twice is not the merge's business.
-        let mut others: Vec<RowIndex> =
-            group.iter().filter(|(chat, row)| *chat > 0 && *row != kept).map(|(_, row)| *row).collect();
-        if others.is_empty() {
+        let mut merging: Vec<(usize, RowIndex)> =
+            group.iter().filter(|(chat, row)| *chat > 0 && *row != kept).copied().collect();
+        let is_one_without =
+            (0..context.ids.len()).any(|chat| !group.iter().any(|(known, _)| *known == chat));
+        if merging.is_empty() && !(needs_all && is_one_without && group[0].0 > 0) {
             continue;
         }
-        others.insert(0, kept);
-        let merged = merged(context, state, &participant, &others, rows, messages, notes)?;
+        merging.insert(0, group[0]);
+        let merged = merged(context, state, &participant, &merging, is_one_without, rows, known, notes)?;
         let reason = format!("the state of {} in all chats", shown(&participant));
         rows.replace(kept, merged.build(), reason);
-        for other in others.into_iter().skip(1) {
+        for (_, other) in merging.into_iter().skip(1) {
             let reason = format!("the row {} stands for it", rows.id(kept));
             rows.remove(other, reason);
         }
@@ -69,40 +73,57 @@ fn by_participant(
     groups
 }
 
+/// What is known of the messages of the group.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) messages: &'a Messages,
+    pub(super) timeline: &'a Timeline,
+}
+
+#[expect(clippy::too_many_arguments, reason = "it is a part of the only function that calls it")]
 fn merged(
     context: &Context<'_>,
     state: &RowState,
     participant: &Participant,
-    group: &[RowIndex],
+    group: &[(usize, RowIndex)],
+    is_one_without: bool,
     rows: &Rows,
-    messages: &Messages,
+    known: Known<'_>,
     notes: &mut Notes,
 ) -> Result<Fields, Blocked> {
     let mut read = Vec::with_capacity(group.len());
-    for &row in group {
+    for &(chat, row) in group {
         let id = rows.id(row);
         let Some(now) = rows.now(row) else { continue };
         let fields = Fields::read(now).map_err(|error| Blocked::unreadable(&id, &error))?;
-        read.push((id, fields));
+        read.push((chat, id, fields));
     }
-    let records: Vec<Record<'_>> = read.iter().map(|(owner, fields)| Record { owner, fields }).collect();
+    let records: Vec<Record<'_>> =
+        read.iter().map(|(chat, owner, fields)| Record { chat: *chat, owner, fields }).collect();
     let until = latest(&records, state.read_until.as_deref());
     let top = |path: &'_ str| path.split('.').next().unwrap_or_default().to_owned();
     let (field, person) = (top(&context.reference.field), top(&state.participant));
     let rulebook = StateRules {
         rules: &with_times(state),
         keep: vec!["_id", "__v", &field, &person],
-        unread: participant.0.as_ref().map_or(0, |name| messages.unread(name, until)),
+        unread: participant.0.as_ref().map_or(0, |name| known.messages.unread(name, until)),
+        timeline: known.timeline,
+        is_one_without,
         report: &|path| context.report(&format!("{path} of {}", shown(participant))),
+        place: &|path| Place::Rows {
+            collection: context.reference.collection.clone(),
+            path: path.to_owned(),
+        },
+        is_late: &|_, _, _| false,
     };
     merge(&records, &rulebook, notes)
 }
 
 /// Mongoose dates every row: those dates differ always, and are no conflict.
-fn with_times(state: &RowState) -> std::collections::BTreeMap<String, crate::FieldRule> {
+fn with_times(state: &RowState) -> std::collections::BTreeMap<String, FieldRule> {
     let mut rules = state.rules.clone();
-    rules.entry("createdAt".to_owned()).or_insert(crate::FieldRule::Min);
-    rules.entry("updatedAt".to_owned()).or_insert(crate::FieldRule::Max);
+    rules.entry("createdAt".to_owned()).or_insert(FieldRule::Min);
+    rules.entry("updatedAt".to_owned()).or_insert(FieldRule::Max);
     rules
 }
 

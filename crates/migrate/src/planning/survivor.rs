@@ -2,12 +2,17 @@
 
 use std::cmp::Reverse;
 
-use bson::{Bson, RawBson, RawBsonRef};
+use bson::{Bson, RawBson, RawBsonRef, RawDocumentBuf};
 
-use super::{ids::ChatIds, order::compare};
+use super::{
+    embedded::{self, Listed},
+    ids::ChatIds,
+    order::compare,
+};
 use crate::{
     Blocked, ChatRow, FieldNames, MergeRules, SurvivorPolicy,
-    fields::{Fields, bson_of, text_of, value_at},
+    fields::{Fields, bson_of, text_of},
+    time_of,
 };
 
 /// A chat, read.
@@ -20,6 +25,8 @@ pub(super) struct Chat<'a> {
     pub(super) public_id: String,
     /// When it was created, in milliseconds: its date, else the time of its ObjectId; nothing if neither tells.
     pub(super) created_ms: Option<i64>,
+    /// What it was when the group was read, if somebody has written to it since.
+    pub(super) earlier: Option<RawDocumentBuf>,
     /// The time of its newest message, or of its last use, in milliseconds.
     pub(super) active_ms: Option<i64>,
     /// How many messages it has.
@@ -27,7 +34,7 @@ pub(super) struct Chat<'a> {
 }
 
 impl<'a> Chat<'a> {
-    fn read(rules: &MergeRules, row: &'a ChatRow) -> Result<Self, Blocked> {
+    fn read(rules: &MergeRules, row: &'a ChatRow, listed: &Listed<'_>) -> Result<Self, Blocked> {
         let id = row.document.get("_id").ok().flatten().unwrap_or(RawBsonRef::Null);
         let id_text = bson_of(id).to_string();
         let fields = Fields::read(&row.document).map_err(|error| Blocked::unreadable(&id_text, &error))?;
@@ -37,7 +44,7 @@ impl<'a> Chat<'a> {
         let public =
             public.filter(|value| text_of(value.as_raw_bson_ref()).is_some_and(|text| !text.is_empty()));
         let public = public.ok_or(Blocked::NoPublicId(id_text))?;
-        let (elements, newest) = embedded(rules, &fields);
+        let (elements, newest) = embedded(rules, &fields, listed);
         Ok(Self {
             id: bson_of(id),
             public_id: text_of(public.as_raw_bson_ref()).unwrap_or_default(),
@@ -48,6 +55,7 @@ impl<'a> Chat<'a> {
                 .flatten()
                 .max(),
             messages: row.activity.messages + elements,
+            earlier: None,
             row,
             fields,
         })
@@ -55,8 +63,13 @@ impl<'a> Chat<'a> {
 }
 
 /// The chats: the survivor, then the losers, the oldest first.
-pub(super) fn in_order<'a>(rules: &MergeRules, rows: &'a [ChatRow]) -> Result<Vec<Chat<'a>>, Blocked> {
-    let mut chats = rows.iter().map(|row| Chat::read(rules, row)).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn in_order<'a>(
+    rules: &MergeRules,
+    rows: &'a [ChatRow],
+    listed: &Listed<'_>,
+) -> Result<Vec<Chat<'a>>, Blocked> {
+    let chats = rows.iter().map(|row| Chat::read(rules, row, listed));
+    let mut chats = chats.collect::<Result<Vec<_>, _>>()?;
     chats.sort_by(|one, other| {
         let ids = || compare(one.ids.document.as_raw_bson_ref(), other.ids.document.as_raw_bson_ref());
         // As the store has it: what does not tell its age is taken for very old.
@@ -84,7 +97,7 @@ fn created_ms(names: &FieldNames, fields: &Fields, id: RawBsonRef<'_>) -> Option
 }
 
 fn date(fields: &Fields, name: &str) -> Option<i64> {
-    ms(fields.get(name)?.as_datetime())
+    ms(time_of(fields.get(name)?.as_raw_bson_ref()))
 }
 
 fn ms(at: Option<bson::DateTime>) -> Option<i64> {
@@ -92,15 +105,13 @@ fn ms(at: Option<bson::DateTime>) -> Option<i64> {
 }
 
 /// How many elements the embedded arrays have, and the time of the newest.
-fn embedded(rules: &MergeRules, fields: &Fields) -> (u64, Option<i64>) {
+fn embedded(rules: &MergeRules, fields: &Fields, listed: &Listed<'_>) -> (u64, Option<i64>) {
     let (mut count, mut newest) = (0, None);
     for array in &rules.embedded {
         let Some(RawBson::Array(elements)) = fields.get(&array.field) else { continue };
-        for element in elements {
+        for element in elements.into_iter().flatten() {
             count += 1;
-            let element = element.ok().and_then(RawBsonRef::as_document);
-            let time = array.time.as_ref().and_then(|time| value_at(element?, time)?.as_datetime());
-            newest = newest.max(ms(time));
+            newest = newest.max(ms(embedded::time_of_element(array, element, listed)));
         }
     }
     (count, newest)

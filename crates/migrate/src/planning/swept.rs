@@ -8,18 +8,21 @@ use super::{
     messages::Messages,
     record::Notes,
     references::{Context, point_edited},
-    row_state,
+    renumber::renumber,
+    row_state::{self, Known},
     rows::Rows,
+    timeline::Timeline,
 };
 use crate::{Blocked, FieldRule, Reference, RowEdit, RowState};
 
 /// What becomes of rows of one reference that name a chat that was merged, and of the rows of the surviving one that they meet
-/// there: a participant's state, the same message, the same values in a unique index. Chats are given by their `_id` and their
+/// there: a participant's state, the same message, the same values in a unique index, the last one of a sequence. Chats are given by their `_id` and their
 /// public id. Only rows that change are in the answer.
 ///
 /// # Errors
 ///
-/// [`Blocked`] if a unique index keeps a row from naming the chat that lives on.
+/// [`Blocked`] if a unique index keeps a row from naming the chat that lives on, or if it differs from the one that it meets
+/// there in what no rule covers.
 pub fn swept(
     reference: &Reference,
     loser: (&RawBson, &RawBson),
@@ -38,7 +41,12 @@ pub fn swept(
         folds::fold(&context, fields, &taken, &mut rows, &mut messages)?;
     }
     if let Some(state) = &reference.state {
-        row_state::unite(&context, &since_the_merge(state), &taken, &mut rows, &messages, &mut notes)?;
+        let timeline = Timeline::default();
+        let known = Known { messages: &messages, timeline: &timeline };
+        row_state::unite(&context, &since_the_merge(state), &taken, &mut rows, known, &mut notes)?;
+    }
+    if let Some(sequence) = &reference.sequence {
+        renumber(&context, sequence, &taken, &mut rows)?;
     }
     for unique in &reference.unique {
         clashes::resolve(&context, unique, &taken, &mut rows)?;
@@ -50,7 +58,11 @@ pub fn swept(
         }
     }
     point_edited(&[context], &mut rows, &mut notes)?;
-    Ok(rows.into_edits())
+    if notes.unexplained.is_empty() {
+        Ok(rows.into_edits())
+    } else {
+        Err(Blocked::Unexplained(notes.unexplained))
+    }
 }
 
 /// A row that came after the merge began with nothing: what it counts comes on top of what the merge has worked out.

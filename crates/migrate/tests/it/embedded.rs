@@ -3,7 +3,7 @@
 use bson::{Bson, Document, doc};
 use onechat_migrate::{EmbeddedArray, MergeRules};
 
-use crate::support::{after, at, chats_with, conflicts, merged, planned};
+use crate::support::{after, at, chats_with, conflicts, group, merged, planned, raw};
 
 fn rules(id: Option<&str>, time: Option<&str>) -> MergeRules {
     let messages = EmbeddedArray {
@@ -11,6 +11,7 @@ fn rules(id: Option<&str>, time: Option<&str>) -> MergeRules {
         id: id.map(str::to_owned),
         time: time.map(str::to_owned),
         sender: None,
+        ids_of: None,
     };
     MergeRules { embedded: vec![messages], ..MergeRules::default() }
 }
@@ -65,4 +66,37 @@ fn a_list_to_which_nothing_is_added_stays_in_its_own_order() {
     let merged =
         merged(&rules(Some("id"), Some("at")), &chats(&[out_of_order.clone(), out_of_order[..1].to_vec()]));
     assert_eq!(ids(&merged), [2, 1].map(Bson::from));
+}
+
+#[test]
+fn ids_of_rows_are_one_list_in_the_order_of_the_rows() {
+    let named = |number: u32| {
+        bson::oid::ObjectId::from_bytes([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, u8::try_from(number).unwrap()])
+    };
+    let row = |number: u32, seconds: i64| raw(&doc! { "_id": named(number), "at": at(seconds) });
+    let pointer = |number: u32| doc! { "$ref": "rows", "$id": named(number) };
+    let mut rules = rules(None, Some("at"));
+    rules.embedded[0].ids_of = Some("rows".to_owned());
+    assert!(rules.needs_listed());
+    let rows = vec![row(1, 40), row(2, 10), row(3, 30), row(4, 20)];
+    let lists: [Vec<Bson>; 3] = [
+        vec![named(2).into(), named(1).into()],
+        // The same row once, in whatever form it is named; 9 leads nowhere and stays.
+        vec![named(4).to_hex().into(), named(2).to_hex().into(), named(9).into(), named(3).into()],
+        vec![named(3).into()],
+    ];
+    let mut found = group(&rules, &chats_with("messages", lists.map(Bson::from)));
+    found.listed = rows.clone();
+    let plan = onechat_migrate::plan(&rules, &found).unwrap();
+    let expected: Vec<Bson> =
+        vec![named(9).into(), named(2).into(), named(4).to_hex().into(), named(3).into(), named(1).into()];
+    assert_eq!(after(&plan).get_array("messages").unwrap(), &expected);
+    assert!(plan.conflicts.is_empty());
+
+    rules.embedded[0].id = Some("$id".to_owned());
+    let lists = [vec![pointer(2), pointer(1)], vec![pointer(4), pointer(1)]];
+    let mut found = group(&rules, &chats_with("messages", lists.map(Bson::from)));
+    found.listed = rows;
+    let made = after(&onechat_migrate::plan(&rules, &found).unwrap());
+    assert_eq!(made.get_array("messages").unwrap(), &[2, 4, 1].map(|number| pointer(number).into()).to_vec());
 }

@@ -1,7 +1,7 @@
 //! Plans in files: readable, and the same when they come back.
 
 use bson::{Bson, Document, RawDocumentBuf, doc, raw::cstr, spec::BinarySubtype::Generic};
-use onechat_migrate::{GroupPlan, MergeRules, plan};
+use onechat_migrate::{EmbeddedArray, FieldRule, GroupPlan, MergeRules, plan};
 
 use crate::support::{chat_id, group, planned, raw};
 
@@ -18,7 +18,8 @@ fn a_document_is_written_as_canonical_extended_json_in_its_order() {
         doc! { "_id": chat_id(1), "z": 1_i64, "a": { "y": 2.5, "b": [1, null, true] }, "title": "x" },
         doc! { "_id": chat_id(2), "title": "y" },
     ];
-    let plan = planned(&MergeRules::default(), &chats);
+    let rules = ["z", "a", "title"].map(|field| (field.to_owned(), FieldRule::Survivor)).into();
+    let plan = planned(&MergeRules { fields: rules, ..MergeRules::default() }, &chats);
     let (line, back) = back(&plan);
     assert_eq!(back, plan);
     let expected = r#"{"_id":{"$oid":"000000010707070707070707"},"z":{"$numberLong":"1"},"a":{"y":{"$numberDouble":"2.5"},"b":[{"$numberInt":"1"},null,true]},"title":"x","participantsKey":"alice_bob"}"#;
@@ -48,6 +49,18 @@ fn what_json_cannot_say_comes_back_all_the_same() {
     }
 }
 
+/// Two with one id differ only in what the journal keeps.
+fn with_notes() -> MergeRules {
+    let notes = EmbeddedArray {
+        field: "notes".to_owned(),
+        id: Some("id".to_owned()),
+        ids_of: None,
+        time: None,
+        sender: None,
+    };
+    MergeRules { embedded: vec![notes], ..MergeRules::default() }
+}
+
 #[test]
 fn conflicts_of_every_type_come_back() {
     let values: Vec<Bson> = vec![
@@ -60,12 +73,11 @@ fn conflicts_of_every_type_come_back() {
         doc! { "$numberInt": "x" }.into(),
         doc! { "$bson": bson::Binary { subtype: Generic, bytes: vec![1] }, "$readable": "" }.into(),
     ];
-    let mut chats = vec![doc! { "_id": chat_id(0), "v": true }];
-    chats.extend(
-        values.into_iter().zip(1..).map(|(value, number)| doc! { "_id": chat_id(number), "v": value }),
-    );
-    let plan = planned(&MergeRules::default(), &chats);
-    assert_eq!(plan.conflicts[0].dropped.len(), 8);
+    let chat = |number, value| doc! { "_id": chat_id(number), "notes": [{ "id": 1, "v": value }] };
+    let mut chats = vec![chat(0, true.into())];
+    chats.extend(values.into_iter().zip(1..).map(|(value, number)| chat(number, value)));
+    let plan = planned(&with_notes(), &chats);
+    assert_eq!(plan.conflicts.len(), 8);
     assert_eq!(back(&plan).1, plan);
 }
 
@@ -76,7 +88,7 @@ fn a_group_that_has_changed_has_another_fingerprint() {
     let plan = planned(&rules, &chats);
     assert!(plan.is_as(&planned(&rules, &chats)));
     let mut changed = chats.clone();
-    changed[1].insert("seen", true);
+    changed[1].insert("updatedAt", bson::DateTime::MIN);
     assert!(!plan.is_as(&planned(&rules, &changed)));
     assert!(!plan.is_as(&planned(&rules, &chats[..1])));
     assert!(raw(&chats[0]) != raw(&changed[1]));
@@ -84,10 +96,14 @@ fn a_group_that_has_changed_has_another_fingerprint() {
 
 #[test]
 fn a_plan_prints_in_a_few_lines() {
-    let chats = [doc! { "_id": chat_id(1), "title": "x" }, doc! { "_id": chat_id(2), "title": "y" }];
+    let note = |text: &str| vec![doc! { "id": 1, "text": text }];
+    let chats =
+        [doc! { "_id": chat_id(1), "notes": note("x") }, doc! { "_id": chat_id(2), "notes": note("y") }];
     let expected = "alice, bob\n  \
         stays  000000010707070707070707 (changed, key \"alice_bob\")\n  \
         ends   000000020707070707070707\n  \
-        keeps  title = \"x\", not \"y\" of ObjectId(\"000000020707070707070707\")\n";
-    assert_eq!(planned(&MergeRules::default(), &chats).to_string(), expected);
+        unites notes: 1 were there twice\n  \
+        keeps  notes = { \"id\": 1, \"text\": \"x\" }, not { \"id\": 1, \"text\": \"y\" } of \
+        ObjectId(\"000000020707070707070707\")\n";
+    assert_eq!(planned(&with_notes(), &chats).to_string(), expected);
 }

@@ -1,9 +1,9 @@
 //! State per participant that is kept as rows.
 
-use bson::{Document, doc};
-use onechat_migrate::{FieldRule, Group, MergeRules, Reference, RowState, plan};
+use bson::{Document, doc, oid::ObjectId};
+use onechat_migrate::{Blocked, FieldRule, Group, MergeRules, Reference, RowState, plan};
 
-use crate::support::{at, chat_id, conflicts, edits, group, messages, raw, reference};
+use crate::support::{at, chat_id, edits, group, message, messages, raw, reference};
 
 fn rules(of: &[(&str, FieldRule)]) -> MergeRules {
     let state = RowState {
@@ -29,23 +29,26 @@ fn row(id: i32, chat: u32, user: &str, more: Document) -> Document {
 
 #[test]
 fn the_survivors_row_takes_the_losers_in() {
-    let rows = [
+    let mut rows = [
         row(1, 2, "alice", doc! { "unread": 2, "readAt": at(9), "createdAt": at(1), "color": "red" }),
         row(2, 1, "alice", doc! { "unread": 1, "readAt": at(5), "createdAt": at(2), "color": "blue" }),
     ];
-    let rules = rules(&[("unread", FieldRule::Sum), ("readAt", FieldRule::Max)]);
+    let mut rules = rules(&[("unread", FieldRule::Sum), ("readAt", FieldRule::Max)]);
+    let Err(Blocked::Unexplained(differences)) = plan(&rules, &with_rows(&rules, &rows)) else { panic!() };
+    assert_eq!(differences[0].place.to_string(), "members: color");
+    rules.references[0].state.as_mut().unwrap().rules.insert("color".to_owned(), FieldRule::Survivor);
+    rows.reverse();
     let plan = plan(&rules, &with_rows(&rules, &rows)).unwrap();
     let merged =
         row(2, 1, "alice", doc! { "unread": 3, "readAt": at(9), "createdAt": at(1), "color": "blue" });
     assert_eq!(edits(&plan), [(1.into(), None), (2.into(), Some(merged))]);
-    assert_eq!(conflicts(&plan), [("members: color of alice", vec!["red".into()])]);
 }
 
 #[test]
 fn without_one_the_row_of_the_oldest_loser_is_pointed_to_the_survivor() {
     let rows =
         [row(1, 3, "bob", doc! { "unread": 2 }), row(2, 2, "bob", doc! { "unread": 1, "muted": true })];
-    let rules = rules(&[("unread", FieldRule::Sum)]);
+    let rules = rules(&[("unread", FieldRule::Sum), ("muted", FieldRule::Survivor)]);
     let plan = plan(&rules, &with_rows(&rules, &rows)).unwrap();
     let merged = row(2, 1, "bob", doc! { "unread": 3, "muted": true });
     assert_eq!(edits(&plan), [(1.into(), None), (2.into(), Some(merged))]);
@@ -73,11 +76,31 @@ fn unread_is_counted_anew_without_messages_that_were_sent_twice() {
         )
     };
     group.references[1].rows = vec![sent(1, 1, 8), sent(2, 2, 9)];
-    group.references[1].messages =
-        vec![("bob".into(), at(6)), ("bob".into(), at(8)), ("bob".into(), at(9)), ("alice".into(), at(9))];
+    let others = [("bob", 6), ("alice", 9)];
+    group.references[1].messages = group.references[1].rows.clone();
+    let others = others.map(|(sender, seconds)| message(ObjectId::new(), 1, sender, "hi", seconds));
+    group.references[1].messages.extend(others);
     let plan = plan(&rules, &group).unwrap();
     let kept = plan.edits.iter().find(|edit| edit.collection == "members" && edit.after.is_some()).unwrap();
     assert_eq!(kept.after.as_ref().unwrap().get_i32("unread").unwrap(), 1);
+}
+
+#[test]
+fn what_hides_a_chat_does_so_only_if_every_chat_is_hidden_by_a_row() {
+    let rules = rules(&[("hidden", FieldRule::All)]);
+    let hidden = |id, chat, user: &str| row(id, chat, user, doc! { "hidden": true });
+    let rows = [
+        hidden(1, 1, "alice"),
+        hidden(2, 2, "alice"),
+        hidden(3, 3, "alice"),
+        hidden(4, 1, "bob"),
+        hidden(5, 2, "bob"),
+        hidden(6, 3, "carol"),
+    ];
+    let plan = plan(&rules, &with_rows(&rules, &rows)).unwrap();
+    let left: Vec<Document> = edits(&plan).into_iter().filter_map(|(_, after)| after).collect();
+    // Alice's row is as it was.
+    assert_eq!(left, [row(4, 1, "bob", doc! {}), row(6, 1, "carol", doc! {})]);
 }
 
 #[test]

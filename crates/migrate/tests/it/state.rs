@@ -1,11 +1,13 @@
 //! State per participant, embedded in chats.
 
-use bson::{Bson, doc};
+use bson::{Bson, doc, oid::ObjectId};
 use onechat_migrate::{
     Blocked, EmbeddedArray, FieldRule, MergeRules, Reference, StateField, StateForm, plan,
 };
 
-use crate::support::{after, at, blocked, chat_id, chats_with, conflicts, group, merged, messages, planned};
+use crate::support::{
+    after, at, blocked, chat_id, chats_with, group, merged, message, messages, planned, unexplained,
+};
 
 fn state(field: &str, form: StateForm, rules: &[(&str, FieldRule)], read_until: Option<&str>) -> MergeRules {
     let state = StateField {
@@ -15,6 +17,10 @@ fn state(field: &str, form: StateForm, rules: &[(&str, FieldRule)], read_until: 
         read_until: read_until.map(str::to_owned),
     };
     MergeRules { state: vec![state], ..MergeRules::default() }
+}
+
+fn sent(sender: &str, seconds: i64) -> bson::RawDocumentBuf {
+    message(ObjectId::new(), 0, sender, "hi", seconds)
 }
 
 fn array() -> StateForm {
@@ -30,16 +36,24 @@ fn counters_in_a_map_are_added_up() {
 }
 
 #[test]
-fn sub_documents_in_a_map_follow_their_rules_and_the_rest_is_reported() {
-    let rules = state("state", StateForm::Map, &[("unread", FieldRule::Sum), ("read", FieldRule::Max)], None);
+fn sub_documents_in_a_map_follow_their_rules_and_the_rest_is_asked_about() {
+    let mut rules =
+        state("state", StateForm::Map, &[("unread", FieldRule::Sum), ("read", FieldRule::Max)], None);
     let states = vec![
         doc! { "alice": { "unread": 1, "read": at(5), "muted": true } }.into(),
         doc! { "alice": { "unread": 2, "read": at(4), "muted": false, "pinned": true } }.into(),
     ];
-    let plan = planned(&rules, &chats_with("state", states));
-    let expected = doc! { "alice": { "unread": 3, "read": at(5), "muted": true, "pinned": true } };
-    assert_eq!(after(&plan).get_document("state").unwrap(), &expected);
-    assert_eq!(conflicts(&plan), [("state.alice.muted", vec![false.into()])]);
+    let chats = chats_with("state", states);
+    assert_eq!(unexplained(&rules, &chats), ["state.muted", "state.pinned"]);
+    rules.state[0].rules.insert("muted".to_owned(), FieldRule::All);
+    rules.state[0].rules.insert("pinned".to_owned(), FieldRule::Survivor);
+    let expected = doc! { "alice": { "unread": 3, "read": at(5), "muted": false, "pinned": true } };
+    assert_eq!(merged(&rules, &chats).get_document("state").unwrap(), &expected);
+    // Who has nothing in one of the chats is not muted there.
+    let mut chats = chats;
+    chats[1].remove("state");
+    let expected = doc! { "alice": { "unread": 1, "read": at(5) } };
+    assert_eq!(merged(&rules, &chats).get_document("state").unwrap(), &expected);
 }
 
 #[test]
@@ -67,27 +81,55 @@ fn elements_of_an_array_belong_to_who_they_name_in_either_form() {
 }
 
 #[test]
-fn participants_that_are_sub_documents_keep_what_only_a_loser_says_of_them() {
+fn participants_that_are_sub_documents_need_rules_for_what_differs_in_them() {
     let mut rules = MergeRules::default();
-    rules.names.participant_path = Some("userId".to_owned());
+    rules.names.participant_path = Some("user._id".to_owned());
     let states = vec![
-        vec![doc! { "userId": "alice", "nick": "a" }, doc! { "userId": "bob" }].into(),
-        vec![doc! { "userId": "bob", "nick": "b" }, doc! { "userId": "alice", "nick": "A" }].into(),
+        vec![
+            doc! { "user": { "_id": "alice", "name": "A" }, "unread": 1, "isHidden": true, "_id": 1 },
+            doc! { "user": { "_id": "bob" }, "unread": 0, "isHidden": true },
+        ]
+        .into(),
+        vec![
+            doc! { "user": { "_id": "bob" }, "unread": 4, "isHidden": true, "readAt": at(3) },
+            doc! { "user": { "_id": "alice", "name": "B" }, "unread": 2, "_id": 2 },
+        ]
+        .into(),
     ];
-    let plan = planned(&rules, &chats_with("participants", states));
-    let expected: Bson =
-        vec![doc! { "userId": "alice", "nick": "a" }, doc! { "userId": "bob", "nick": "b" }].into();
-    assert_eq!(after(&plan)["participants"], expected);
-    assert_eq!(conflicts(&plan), [("participants.alice.nick", vec!["A".into()])]);
+    let chats = chats_with("participants", states);
+    assert_eq!(
+        unexplained(&rules, &chats),
+        ["participants.user.name", "participants.unread", "participants.isHidden", "participants.readAt"]
+    );
+    rules.state = vec![StateField {
+        field: "participants".to_owned(),
+        form: StateForm::Array { participant: "user._id".to_owned() },
+        rules: [
+            ("user.name".to_owned(), FieldRule::Survivor),
+            ("unread".to_owned(), FieldRule::Sum),
+            ("isHidden".to_owned(), FieldRule::All),
+            ("readAt".to_owned(), FieldRule::Max),
+        ]
+        .into(),
+        read_until: None,
+    }];
+    let expected: Bson = vec![
+        doc! { "user": { "_id": "alice", "name": "A" }, "unread": 3, "_id": 1 },
+        doc! { "user": { "_id": "bob" }, "unread": 4, "isHidden": true, "readAt": at(3) },
+    ]
+    .into();
+    assert_eq!(merged(&rules, &chats)["participants"], expected);
 }
 
 #[test]
 fn unread_is_counted_anew_from_messages_here_and_elsewhere() {
-    let mut rules = state("members", array(), &[("unread", FieldRule::Recompute)], Some("read"));
+    let of_members = [("unread", FieldRule::Recompute), ("read", FieldRule::Max)];
+    let mut rules = state("members", array(), &of_members, Some("read"));
     rules.references = vec![messages()];
     rules.embedded = vec![EmbeddedArray {
         field: "messages".to_owned(),
         id: Some("id".to_owned()),
+        ids_of: None,
         time: Some("at".to_owned()),
         sender: Some("from".to_owned()),
     }];
@@ -110,7 +152,7 @@ fn unread_is_counted_anew_from_messages_here_and_elsewhere() {
     );
     let mut group = group(&rules, &chats);
     group.references[0].messages =
-        vec![("bob".into(), at(20)), ("alice".into(), at(2)), ("alice".into(), at(4))];
+        [("bob", 20), ("alice", 2), ("alice", 4)].map(|(who, at)| sent(who, at)).to_vec();
     let after = after(&plan(&rules, &group).unwrap());
     let unread: Vec<&Bson> = after
         .get_array("members")
@@ -133,7 +175,7 @@ fn a_counter_in_a_map_is_counted_anew_by_a_map_of_read_positions() {
     chats[1].insert("readAt", doc! { "alice": at(6), "bob": at(1) });
     let mut group = group(&rules, &chats);
     group.references[0].messages =
-        vec![("bob".into(), at(5)), ("bob".into(), at(7)), ("alice".into(), at(8))];
+        [("bob", 5), ("bob", 7), ("alice", 8)].map(|(who, at)| sent(who, at)).to_vec();
     let after = after(&plan(&rules, &group).unwrap());
     assert_eq!(after.get_document("unread").unwrap(), &doc! { "alice": 1, "bob": 1 });
     assert_eq!(after.get_document("readAt").unwrap(), &doc! { "alice": at(6), "bob": at(1) });

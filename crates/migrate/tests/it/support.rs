@@ -31,6 +31,7 @@ pub(crate) fn group(rules: &MergeRules, chats: &[Document]) -> Group {
         set,
         chats: chats.iter().map(chat).collect(),
         references: vec![ReferenceRows::default(); rules.references.len()],
+        listed: Vec::new(),
     }
 }
 
@@ -58,6 +59,23 @@ pub(crate) fn edits(plan: &GroupPlan) -> Vec<(Bson, Option<Document>)> {
     plan.edits.iter().map(|edit| (edit.id.clone(), edit.after.as_ref().map(read))).collect()
 }
 
+/// The fields of which nothing says what becomes of them, as the configuration names them.
+pub(crate) fn unexplained(rules: &MergeRules, chats: &[Document]) -> Vec<String> {
+    match blocked(rules, chats) {
+        Blocked::Unexplained(differences) => {
+            differences.iter().map(|difference| difference.place.to_string()).collect()
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// A message as planning is given it.
+pub(crate) fn message(id: ObjectId, chat: u32, sender: &str, text: &str, seconds: i64) -> RawDocumentBuf {
+    raw(&doc! {
+        "_id": id, "chatId": chat_id(chat), "sender": sender, "text": text, "createdAt": at(seconds),
+    })
+}
+
 /// The survivor's document afterwards.
 pub(crate) fn after(plan: &GroupPlan) -> Document {
     read(plan.survivor_after.as_ref().expect("the survivor is changed"))
@@ -81,6 +99,7 @@ pub(crate) fn reference(collection: &str, field: &str) -> Reference {
         collection: collection.to_owned(),
         field: field.to_owned(),
         time: None,
+        sequence: None,
         unique: Vec::new(),
         messages: None,
         state: None,

@@ -14,8 +14,13 @@ fn chats() -> [Document; 3] {
 }
 
 fn rules(survivor: SurvivorPolicy) -> MergeRules {
-    let messages =
-        EmbeddedArray { field: "messages".to_owned(), id: None, time: Some("at".to_owned()), sender: None };
+    let messages = EmbeddedArray {
+        field: "messages".to_owned(),
+        id: None,
+        ids_of: None,
+        time: Some("at".to_owned()),
+        sender: None,
+    };
     MergeRules { survivor, embedded: vec![messages], ..MergeRules::default() }
 }
 

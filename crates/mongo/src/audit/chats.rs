@@ -4,14 +4,14 @@ use std::io;
 
 use mongodb::bson::{RawBsonRef, RawDocument};
 use onechat_core::{
-    KeyFormat, Participant, ParticipantSet, ParticipantsKey,
+    KeyFormat, Participant, ChatIdentity, ParticipantsKey,
     ports::{FindingKind, Findings},
 };
 
 use super::ids::shown;
 use crate::{
     codec::{Codec, field},
-    migration::survey::{Group, Spill, id_of, looks, set, text, unpacked},
+    migration::survey::{Group, Spill, id_of, looks, identity, text, unpacked},
 };
 
 /// What has to be grouped before it says anything. Groups are found here and not by the server, whose memory and
@@ -35,20 +35,20 @@ impl Groupings {
         &mut self,
         codec: &Codec,
         document: &RawDocument,
-        set: Option<&ParticipantSet>,
+        identity: Option<&ChatIdentity>,
     ) -> io::Result<()> {
         let id = id_of(document);
-        let whose = match set {
-            Some(set) => text(set).into_bytes(),
+        let whose = match identity {
+            Some(identity) => text(identity).into_bytes(),
             // Nobody else's: it shares its key with everybody else who has it.
             None => [b"\0", &id[..]].concat(),
         };
         if let Some(key) = key(codec, document).filter(|key| !key.is_empty()) {
             self.keys.add(key.as_bytes(), &pair(&whose, &id))?;
         }
-        if let Some(set) = set {
+        if let Some(identity) = identity {
             self.sets.add(&whose, &id)?;
-            self.looks.add(looks(set).as_bytes(), &whose)?;
+            self.looks.add(looks(identity).as_bytes(), &whose)?;
         }
         Ok(())
     }
@@ -74,24 +74,24 @@ pub(super) fn check(
     format: KeyFormat,
     document: &RawDocument,
     findings: &mut Findings,
-) -> Option<ParticipantSet> {
+) -> Option<ChatIdentity> {
     let id = || shown(&unpacked(&id_of(document)));
     let members = codec.members(document);
-    let set = match codec.participants(document) {
-        Ok(set) => set,
+    let identity = match codec.identity(document) {
+        Ok(identity) => identity,
         Err(reason) => {
             findings.add(FindingKind::MalformedParticipants, || format!("chat {}: {reason}", id()));
             return None;
         }
     };
     let members = members.unwrap_or_default();
-    if members.len() != set.members().len() {
+    if members.len() != identity.participants.members().len() {
         findings.add(FindingKind::RepeatedParticipants, || format!("chat {} has {members:?}", id()));
-    } else if !members.iter().map(String::as_str).eq(set.members().iter().map(Participant::as_str)) {
+    } else if !members.iter().map(String::as_str).eq(identity.participants.members().iter().map(Participant::as_str)) {
         findings.add(FindingKind::UnsortedParticipants, || format!("chat {} has {members:?}", id()));
     }
-    let right = ParticipantsKey::new(&(&set).into(), format);
-    if format.may_be_ambiguous(&(&set).into()) {
+    let right = ParticipantsKey::new(&identity, format);
+    if format.may_be_ambiguous(&identity) {
         findings.add(FindingKind::AmbiguousKey, || format!("chat {} has {:?}", id(), right.as_str()));
     }
     match key(codec, document) {
@@ -104,7 +104,7 @@ pub(super) fn check(
             format!("chat {} has {key:?}, its participants' key is {:?}", id(), right.as_str())
         }),
     }
-    Some(set)
+    Some(identity)
 }
 
 fn key<'a>(codec: &Codec, document: &'a RawDocument) -> Option<&'a str> {
@@ -151,11 +151,13 @@ fn among<'a>(ids: impl Iterator<Item = &'a [u8]>) -> String {
 }
 
 fn members(text: &[u8]) -> String {
-    let set = set(text);
-    let names: Vec<&str> = set.iter().flat_map(ParticipantSet::members).map(Participant::as_str).collect();
+    let identity = identity(text);
+    let names = identity.iter().flat_map(|identity| identity.participants.members()).map(Participant::as_str);
     // Escaped, or look-alikes would look alike.
-    let escaped: Vec<String> = names.iter().map(|name| name.escape_default().to_string()).collect();
-    format!("[{}]", escaped.join(", "))
+    let escaped: Vec<String> = names.map(|name| name.escape_default().to_string()).collect();
+    let context = identity.as_ref().and_then(|identity| identity.context.as_ref());
+    let about = context.map(|context| format!(" about {}", context.as_str().escape_default()));
+    format!("[{}]{}", escaped.join(", "), about.unwrap_or_default())
 }
 
 /// Two parts as one, the first one's length ahead.

@@ -81,18 +81,16 @@ impl MongoAudit {
         findings: &mut Findings,
     ) -> Result<u64, StoreError> {
         let fields = &self.codec.mapping().fields;
-        let projection = doc! {
-            &fields.participants: 1, &fields.participants_key: 1, &fields.last_message_at: 1,
-            self.codec.id_field(): 1,
-        };
+        let mut projection = self.codec.identity_and_key();
+        projection.extend(doc! { &fields.last_message_at: 1, self.codec.id_field(): 1 });
         let mut groupings = Groupings::new();
         let mut pass = Pass::over(&self.database, &self.codec.mapping().chats, projection).await?;
         while pass.advance().await? {
             let document = pass.document();
-            let set = chats::check(&self.codec, self.key_format, document, findings);
+            let identity = chats::check(&self.codec, self.key_format, document, findings);
             groupings
-                .add(&self.codec, document, set.as_ref())
-                .and_then(|()| self.join_chat(document, set.as_ref(), join))
+                .add(&self.codec, document, identity.as_ref())
+                .and_then(|()| self.join_chat(document, identity.as_ref(), join))
                 .map_err(|error| spill_failed(&error))?;
             told.hear(&pass);
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, io};
 
 use mongodb::bson::{DateTime, RawBsonRef, RawDocument, doc};
 use onechat_core::{
-    ParticipantSet, StoreError,
+    ChatIdentity, StoreError,
     ports::{FindingKind, Findings},
 };
 use onechat_migrate::Reference;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     codec::{field, text_of},
-    migration::survey::{Group, Pass, Spill, id_of, packed, set, spill_failed, text, unpacked},
+    migration::survey::{Group, Pass, Spill, id_of, packed, identity, spill_failed, text, unpacked},
 };
 
 /// Chats, and what names them. The first byte of a record tells which.
@@ -44,13 +44,13 @@ impl MongoAudit {
     pub(super) fn join_chat(
         &self,
         document: &RawDocument,
-        set: Option<&ParticipantSet>,
+        identity: Option<&ChatIdentity>,
         join: &mut Join,
     ) -> io::Result<()> {
         let fields = &self.codec.mapping().fields;
         let active = field(document, &fields.last_message_at).and_then(RawBsonRef::as_datetime);
-        let set = set.map(text).unwrap_or_default();
-        let item = Seen::packed(&id_of(document), active, true, &set);
+        let identity = identity.map(text).unwrap_or_default();
+        let item = Seen::packed(&id_of(document), active, true, &identity);
         join.add(field(document, "_id").unwrap_or(RawBsonRef::Null), CHAT, &item)?;
         match self.codec.id_field() {
             "_id" => Ok(()),
@@ -156,10 +156,10 @@ impl MongoAudit {
         };
         let id = unpacked(chat.id);
         // One without a set is reported as malformed.
-        let Some(members) = set(chat.text.as_bytes()) else { return };
+        let Some(of) = identity(chat.text.as_bytes()) else { return };
         let senders: BTreeSet<&str> = messages.iter().map(|message| message.text).collect();
         for sender in senders {
-            if !members.members().iter().any(|member| member.as_str() == sender) {
+            if !of.participants.members().iter().any(|member| member.as_str() == sender) {
                 findings.add(FindingKind::ForeignSender, || format!("{sender} in chat {}", shown(&id)));
             }
         }

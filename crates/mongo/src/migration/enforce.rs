@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use futures_util::TryStreamExt as _;
 use mongodb::{
     Collection,
-    bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc},
+    bson::{Bson, RawBsonRef, RawDocument, RawDocumentBuf, doc},
 };
-use onechat_core::{ParticipantSet, ParticipantsKey};
+use onechat_core::{ChatIdentity, ParticipantsKey};
 use onechat_migrate::{CollectionState, Control};
 use serde::Serialize;
 
@@ -49,7 +49,7 @@ const STRIDE: u64 = 10_000;
 /// A chat that has not the key of its participants.
 struct Unkeyed {
     id: String,
-    set: ParticipantSet,
+    identity: ChatIdentity,
     key: ParticipantsKey,
 }
 
@@ -148,10 +148,10 @@ impl MongoMigrator {
         let chats = self.all_chats();
         let find = chats.find(doc! { key: held.clone() }).collation(simple());
         let mut chats =
-            find.projection(self.set_and_key()).limit(10).await.map_err(|error| unavailable(&error))?;
+            find.projection(self.codec.identity_and_key()).limit(10).await.map_err(|error| unavailable(&error))?;
         let (mut sound, mut malformed) = (Vec::new(), Vec::new());
         while let Some(chat) = chats.try_next().await.map_err(|error| unavailable(&error))? {
-            match self.codec.participants(&chat) {
+            match self.codec.identity(&chat) {
                 Ok(_) => sound.push(id_of(&chat)),
                 Err(reason) => malformed.push(format!("{} has {reason}", id_of(&chat))),
             }
@@ -181,7 +181,7 @@ impl MongoMigrator {
     ) -> Result<(), MigrateError> {
         let chats = self.all_chats();
         let total = chats.estimated_document_count().await.map_err(|error| unavailable(&error))?;
-        let find = chats.find(doc! {}).projection(self.set_and_key());
+        let find = chats.find(doc! {}).projection(self.codec.identity_and_key());
         let mut cursor = find.await.map_err(|error| unavailable(&error))?;
         let (mut done, mut batch) = (0, Vec::new());
         while let Some(chat) = cursor.try_next().await.map_err(|error| unavailable(&error))? {
@@ -201,10 +201,10 @@ impl MongoMigrator {
     }
 
     fn unkeyed(&self, chat: &RawDocument) -> Option<Unkeyed> {
-        let set = self.codec.participants(chat).ok()?;
-        let key = ParticipantsKey::new(&(&set).into(), self.key_format);
+        let identity = self.codec.identity(chat).ok()?;
+        let key = ParticipantsKey::new(&identity, self.key_format);
         let stored = field(chat, self.codec.key_field()).and_then(RawBsonRef::as_str);
-        (stored != Some(key.as_str())).then(|| Unkeyed { id: id_of(chat), set, key })
+        (stored != Some(key.as_str())).then(|| Unkeyed { id: id_of(chat), identity, key })
     }
 
     /// Whether chats without their key could have it depends on who has it now.
@@ -215,18 +215,18 @@ impl MongoMigrator {
         let key_field = self.codec.key_field();
         let keys: Vec<&str> = batch.iter().map(|chat| chat.key.as_str()).collect();
         let chats = self.all_chats();
-        let find = chats.find(doc! { key_field: { "$in": keys } }).projection(self.set_and_key());
+        let find = chats.find(doc! { key_field: { "$in": keys } }).projection(self.codec.identity_and_key());
         let mut cursor = find.collation(simple()).await.map_err(|error| unavailable(&error))?;
-        let mut holders: HashMap<String, Vec<(String, Option<ParticipantSet>)>> = HashMap::new();
+        let mut holders: HashMap<String, Vec<(String, Option<ChatIdentity>)>> = HashMap::new();
         while let Some(chat) = cursor.try_next().await.map_err(|error| unavailable(&error))? {
             if let Some(key) = field(&chat, key_field).and_then(RawBsonRef::as_str) {
-                let holder = (id_of(&chat), self.codec.participants(&chat).ok());
+                let holder = (id_of(&chat), self.codec.identity(&chat).ok());
                 holders.entry(key.to_owned()).or_default().push(holder);
             }
         }
-        for Unkeyed { id, set, key } in batch {
+        for Unkeyed { id, identity, key } in batch {
             let of_key = holders.get(key.as_str()).map(Vec::as_slice).unwrap_or_default();
-            let own = of_key.iter().find(|(_, of)| of.as_ref() == Some(&set));
+            let own = of_key.iter().find(|(_, of)| of.as_ref() == Some(&identity));
             let (count, text) = match (own, of_key.first()) {
                 (Some((holder, _)), _) => (
                     &mut report.without_key,
@@ -263,9 +263,6 @@ impl MongoMigrator {
         self.database.collection(self.chats_name())
     }
 
-    fn set_and_key(&self) -> Document {
-        doc! { &self.codec.mapping().fields.participants: 1, self.codec.key_field(): 1 }
-    }
 }
 
 /// A chat's `_id`, as people write it.

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc};
-use onechat_core::{ParticipantSet, ParticipantsKey};
+use onechat_core::{ChatIdentity, ParticipantsKey};
 use onechat_migrate::Control;
 
 use super::{
@@ -31,7 +31,7 @@ const PASSES: usize = 5;
 /// A chat that shares its key.
 struct Holder {
     id: Bson,
-    set: Option<ParticipantSet>,
+    identity: Option<ChatIdentity>,
     age: (i64, String),
 }
 
@@ -107,8 +107,8 @@ impl MongoMigrator {
         let key_field = self.codec.key_field();
         let mut changes = Vec::new();
         for (key, holders) in self.holders(keys).await? {
-            changes.extend(losing(&key, holders, |set| {
-                ParticipantsKey::new(&set.into(), self.key_format).as_str() == key
+            changes.extend(losing(&key, holders, |identity| {
+                ParticipantsKey::new(identity, self.key_format).as_str() == key
             }));
         }
         if changes.is_empty() {
@@ -133,7 +133,8 @@ impl MongoMigrator {
     async fn holders(&self, keys: &[String]) -> Result<HashMap<String, Vec<Holder>>, MigrateError> {
         let (key_field, fields) = (self.codec.key_field(), &self.codec.mapping().fields);
         let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
-        let projection = doc! { key_field: 1, &fields.participants: 1, &fields.created_at: 1 };
+        let mut projection = self.codec.identity_and_key();
+        projection.insert(&fields.created_at, 1);
         let found: Vec<RawDocumentBuf> = persist(|| async {
             let find = chats.find(doc! { key_field: { "$in": keys } }).projection(projection.clone());
             find.collation(simple()).await?.try_collect().await
@@ -147,8 +148,8 @@ impl MongoMigrator {
             let date = field(chat, &fields.created_at).and_then(RawBsonRef::as_datetime);
             let date = date.or_else(|| id.as_object_id().map(|id| id.timestamp()));
             let age = (date.map_or(0, mongodb::bson::DateTime::timestamp_millis), shown(&id));
-            let set = self.codec.participants(chat).ok();
-            holders.entry(key.to_owned()).or_default().push(Holder { id, set, age });
+            let identity = self.codec.identity(chat).ok();
+            holders.entry(key.to_owned()).or_default().push(Holder { id, identity, age });
         }
         Ok(holders)
     }
@@ -156,16 +157,16 @@ impl MongoMigrator {
 
 /// Those that lose the key. It stays with a malformed chat, which nobody touches, else with the oldest of those whose
 /// key it rightly is, else with the oldest.
-fn losing(key: &str, mut holders: Vec<Holder>, is_right: impl Fn(&ParticipantSet) -> bool) -> Vec<KeyChange> {
+fn losing(key: &str, mut holders: Vec<Holder>, is_right: impl Fn(&ChatIdentity) -> bool) -> Vec<KeyChange> {
     holders.sort_by(|one, other| {
-        let rank = |holder: &Holder| match &holder.set {
+        let rank = |holder: &Holder| match &holder.identity {
             None => 0,
-            Some(set) if is_right(set) => 1,
+            Some(identity) if is_right(identity) => 1,
             Some(_) => 2,
         };
         rank(one).cmp(&rank(other)).then_with(|| one.age.cmp(&other.age))
     });
-    let losing = holders.into_iter().skip(1).filter(|holder| holder.set.is_some());
+    let losing = holders.into_iter().skip(1).filter(|holder| holder.identity.is_some());
     let change = |holder: Holder| KeyChange { id: holder.id, before: Some(Bson::from(key)), after: None };
     losing.map(change).collect()
 }

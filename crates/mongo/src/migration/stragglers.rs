@@ -11,7 +11,7 @@ use super::{
     apply::{delete, names, replace, scalar},
     commands::persist,
     journal::{Item, shown},
-    sweep::Merged,
+    sweep::{Merged, Swept},
 };
 use crate::{
     codec::field,
@@ -27,27 +27,49 @@ pub(super) struct Straggler<'a> {
 }
 
 impl Straggler<'_> {
-    /// Whether the row was changed.
-    pub(super) async fn point(&self, id: &Bson) -> Result<bool, MigrateError> {
-        let Some(row) = self.rows(doc! { "_id": id.clone() }).await?.pop() else { return Ok(false) };
+    /// Points the row, or says why it cannot be.
+    pub(super) async fn point(&self, id: &Bson) -> Result<Swept, MigrateError> {
+        let Some(row) = self.rows(doc! { "_id": id.clone() }).await?.pop() else {
+            return Ok(Swept::default());
+        };
         let mut rows = match self.met_by(&row) {
             Some(filter) => self.rows(filter).await?,
             None => Vec::new(),
         };
+        rows.extend(self.last_of_the_sequence().await?);
         rows.retain(|other| field(other, "_id") != field(&row, "_id"));
         rows.push(row);
         let Merged { from, from_public, to, to_public, .. } = self.merged;
         match onechat_migrate::swept(self.reference, (from, from_public), (to, to_public), &rows) {
-            Ok(edits) => self.carry_out(edits).await,
+            Ok(edits) => Ok(Swept { moved: self.carry_out(edits).await?.into(), blocked: 0 }),
             Err(blocked) => {
                 self.control.note(&format!(
                     "{}: the row {} names a merged chat, and cannot name the one that lives on: {blocked}",
                     self.reference.collection,
                     shown(id)
                 ));
-                Ok(false)
+                Ok(Swept { moved: 0, blocked: 1 })
             }
         }
+    }
+
+    /// The row of the surviving chat with the highest number, where rows are counted within each chat.
+    async fn last_of_the_sequence(&self) -> Result<Option<RawDocumentBuf>, MigrateError> {
+        let Some(sequence) = &self.reference.sequence else { return Ok(None) };
+        let filter = doc! { &self.reference.field: { "$in": self.living() } };
+        let rows = self.migrator.database.collection::<RawDocumentBuf>(&self.reference.collection);
+        persist(|| async {
+            let find = rows.find_one(filter.clone()).sort(doc! { sequence: -1 });
+            find.collation(crate::index::simple()).await
+        })
+        .await
+    }
+
+    /// Everything by which rows may name the surviving chat.
+    fn living(&self) -> Vec<Bson> {
+        let owned = |id: &RawBson| Bson::try_from(id.clone()).ok();
+        let chats = [&self.merged.to, &self.merged.to_public].into_iter().filter_map(owned);
+        chats.flat_map(|id| names(&id)).collect()
     }
 
     /// The rows of the surviving chat that this one meets: the state of the same participant, the same message, the same values
@@ -59,10 +81,7 @@ impl Straggler<'_> {
         groups.extend(messages.iter().map(|of| vec![of.sender.as_str(), of.client_message_id.as_str()]));
         groups.extend(state.iter().map(|state| vec![state.participant.as_str()]));
         let alike: Vec<Document> = groups.iter().filter_map(|fields| alike(row, fields)).collect();
-        let owned = |id: &RawBson| Bson::try_from(id.clone()).ok();
-        let chats = [&self.merged.to, &self.merged.to_public].into_iter().filter_map(owned);
-        let chats: Vec<Bson> = chats.flat_map(|id| names(&id)).collect();
-        (!alike.is_empty()).then(|| doc! { path: { "$in": chats }, "$or": alike })
+        (!alike.is_empty()).then(|| doc! { path: { "$in": self.living() }, "$or": alike })
     }
 
     async fn rows(&self, filter: Document) -> Result<Vec<RawDocumentBuf>, MigrateError> {

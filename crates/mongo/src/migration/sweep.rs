@@ -33,10 +33,26 @@ const ROWS: i64 = 10_000;
 pub struct SweepReport {
     /// Rows that were pointed to the chat that lives on.
     pub moved: u64,
+    /// Rows that name an ended chat, and cannot name the one that lives on: said why in notes.
+    pub blocked: u64,
     /// How many passes it took.
     pub passes: u64,
     /// Whether somebody goes on writing to ended chats, faster than they can be swept.
     pub goes_on: bool,
+}
+
+/// What came of some rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Swept {
+    pub(super) moved: u64,
+    pub(super) blocked: u64,
+}
+
+impl std::ops::AddAssign for Swept {
+    fn add_assign(&mut self, more: Self) {
+        self.moved += more.moved;
+        self.blocked += more.blocked;
+    }
 }
 
 /// A chat that was merged, and into which.
@@ -90,19 +106,20 @@ impl MongoMigrator {
         let mut report = SweepReport::default();
         let mut last_found = u64::MAX;
         loop {
-            let before = report.moved;
+            let mut swept = Swept::default();
             let (mut done, mut last) = (0, None);
             loop {
                 let page = self.page_of_aliases(last.as_ref()).await?;
                 let Some(end) = page.last() else { break };
                 last = field(end, "_id").map(RawBson::from);
                 done += page.len() as u64;
-                report.moved += self.sweep_page(lease, &page, control).await?;
+                swept += self.sweep_page(lease, &page, control).await?;
                 control.pace(0).await?;
                 control.advance("sweep", done, done);
             }
             report.passes += 1;
-            let found = report.moved - before;
+            let found = swept.moved;
+            (report.moved, report.blocked) = (report.moved + found, swept.blocked);
             if found == 0 || found >= last_found || report.passes == MOST_PASSES {
                 report.goes_on = found > 0;
                 return Ok(report);
@@ -150,7 +167,7 @@ impl MongoMigrator {
             .await?;
             // What somebody writes all the while is another change, and swept after that.
             for _ in 0..MOST_PASSES {
-                let now = self.sweep_page(lease, &page, control).await?;
+                let now = self.sweep_page(lease, &page, control).await?.moved;
                 moved += now;
                 if now == 0 {
                     break;
@@ -179,10 +196,10 @@ impl MongoMigrator {
         lease: &Lease,
         page: &[RawDocumentBuf],
         control: &dyn Control,
-    ) -> Result<u64, MigrateError> {
+    ) -> Result<Swept, MigrateError> {
         let merged: Vec<Merged> = page.iter().filter_map(Merged::of).collect();
         let (forms, by_name) = forms_of(&merged)?;
-        let mut moved = 0;
+        let mut swept = Swept::default();
         for reference in &self.rules.references {
             let rows = self.database.collection::<RawDocumentBuf>(&reference.collection);
             let filter = doc! { &reference.field: { "$in": forms.clone() } };
@@ -195,10 +212,10 @@ impl MongoMigrator {
                 control.pace(found.len() as u64).await?;
                 lease.check().await?;
                 let look = Look { migrator: self, reference, merged: &merged, by_name: &by_name, control };
-                moved += look.point(&found).await?;
+                swept += look.point(&found).await?;
             }
         }
-        Ok(moved)
+        Ok(swept)
     }
 }
 
@@ -232,13 +249,14 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    async fn point(&self, found: &[RawDocumentBuf]) -> Result<u64, MigrateError> {
+    async fn point(&self, found: &[RawDocumentBuf]) -> Result<Swept, MigrateError> {
         let mut moves: HashMap<(usize, Vec<u8>), Moving> = HashMap::new();
         let mut others: Vec<(usize, Bson)> = Vec::new();
         for row in found {
             let Some(id) = field(row, "_id").and_then(|id| Bson::try_from(id).ok()) else { continue };
-            // Of a participant's state the living chat may have a row already.
-            let value = scalar(row, &self.reference.field).filter(|_| self.reference.state.is_none());
+            // Of a participant's state the living chat may have a row already; what is counted gets the next number there.
+            let is_alone = self.reference.state.is_none() && self.reference.sequence.is_none();
+            let value = scalar(row, &self.reference.field).filter(|_| is_alone);
             let named = value.and_then(|value| Some((value, *self.by_name.get(&packed(value))?)));
             let Some((value, index)) = named else {
                 let mut first = None;
@@ -253,7 +271,7 @@ impl Look<'_> {
             };
             moves.entry((index, packed(value))).or_insert_with(|| (from, to, Vec::new())).2.push(id);
         }
-        let (mut moved, mut updates) = (0, Vec::new());
+        let (mut swept, mut updates) = (Swept::default(), Vec::new());
         for ((index, _), (from, to, ids)) in &moves {
             let merged = &self.merged[*index];
             let item = Item::Moved {
@@ -278,7 +296,7 @@ impl Look<'_> {
         for ((index, _), (from, _, ids)) in moves {
             // A statement that a unique index has stopped does not count the rows that it had moved before.
             let still = self.still(&from, &ids).await?;
-            moved += ids.len().saturating_sub(still.len()) as u64;
+            swept.moved += ids.len().saturating_sub(still.len()) as u64;
             others.extend(still.into_iter().map(|id| (index, id)));
         }
         for (index, id) in others {
@@ -288,9 +306,9 @@ impl Look<'_> {
                 merged: &self.merged[index],
                 control: self.control,
             };
-            moved += u64::from(straggler.point(&id).await?);
+            swept += straggler.point(&id).await?;
         }
-        Ok(moved)
+        Ok(swept)
     }
 
     /// Those of the rows that a unique index has kept where they are.

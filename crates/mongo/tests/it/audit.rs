@@ -192,7 +192,15 @@ async fn what_only_looks_alike_or_shares_a_key_is_told_and_is_no_duplicate() {
 
 fn reference(collection: &str, field: &str) -> Reference {
     let (collection, field) = (collection.to_owned(), field.to_owned());
-    Reference { collection, field, time: None, unique: Vec::new(), messages: None, state: None }
+    Reference {
+        collection,
+        field,
+        time: None,
+        sequence: None,
+        unique: Vec::new(),
+        messages: None,
+        state: None,
+    }
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ pub(crate) fn rules() -> MergeRules {
         collection: collection.to_owned(),
         field: field.to_owned(),
         time: None,
+        sequence: None,
         unique: Vec::new(),
         messages: None,
         state: None,
@@ -54,6 +55,7 @@ pub(crate) fn rules() -> MergeRules {
         embedded: vec![EmbeddedArray {
             field: "notes".to_owned(),
             id: Some("_id".to_owned()),
+            ids_of: None,
             sender: None,
             time: Some("at".to_owned()),
         }],
@@ -63,6 +65,7 @@ pub(crate) fn rules() -> MergeRules {
             rules: BTreeMap::from([(String::new(), FieldRule::Sum)]),
             read_until: None,
         }],
+        fields: NAMES.map(|name| (name.to_owned(), FieldRule::Survivor)).into(),
         ..MergeRules::default()
     }
 }

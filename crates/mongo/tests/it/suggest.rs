@@ -141,7 +141,7 @@ async fn a_database_with_everything() {
         "field = \"readers\"",
         "form = \"array\"",
         "participant = \"who\"",
-        "rules = { muted = \"survivor\", seenAt = \"max\" }",
+        "rules = { muted = \"all\", seenAt = \"max\" }",
         "[[migrate.state]]",
         "field = \"unread\"",
         "form = \"map\"",

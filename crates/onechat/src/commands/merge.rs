@@ -50,6 +50,10 @@ async fn plan(arguments: MergePlan) -> anyhow::Result<Exit> {
     };
     let summary = session.read(session.migrator.plan(&session.operator, &mut sink)).await?;
     let mut words = words::plan(&summary);
+    if !summary.unexplained.is_empty() {
+        session.print(&summary, &format!("{words}\n\n{}", summary.unexplained))?;
+        return Ok(Exit::CouldNotRun);
+    }
     if let (Some(file), Some(path)) = (file, out) {
         file.finish()?;
         let path = path.display();
@@ -70,6 +74,11 @@ async fn apply(arguments: MergeApply) -> anyhow::Result<Exit> {
     let file = plan.as_deref().map(|path| checked(&session, path)).transpose()?;
     if change.dry_run {
         return would(&session, file).await;
+    }
+    let differences = session.read(session.migrator.differences(&session.operator)).await?;
+    if !differences.is_empty() {
+        session.print(&json!({"unexplained": differences}), &differences.to_string())?;
+        return Ok(Exit::CouldNotRun);
     }
     if !session.confirmation(change.yes, APPLY)?.ask()? {
         return Ok(Exit::CouldNotRun);
@@ -107,6 +116,10 @@ async fn would(session: &Session, file: Option<PlanFile>) -> anyhow::Result<Exit
             "of the {} groups of the file those that are as they were would be merged; now there are:\n{words}",
             file.groups()
         );
+    }
+    if !summary.unexplained.is_empty() {
+        session.print(&summary, &format!("{words}\n\n{}", summary.unexplained))?;
+        return Ok(Exit::CouldNotRun);
     }
     session.print(&summary, &words)?;
     Ok(Exit::found(summary.blocked > 0))

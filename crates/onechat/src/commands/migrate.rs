@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use onechat_core::ports::AuditReport;
-use onechat_migrate::course::{self, Arrival, Ending, Enforced, Look, Steps};
+use onechat_migrate::{
+    Differences,
+    course::{self, Arrival, Ending, Enforced, Look, Steps},
+};
 use onechat_mongo::{
     AccountReport, BackfillReport, EnforceReport, Lease, MergeReport, ProtectionStatus, RunId, RunKind,
     SweepReport,
@@ -39,12 +42,13 @@ pub(super) async fn run(arguments: Migrate) -> anyhow::Result<Exit> {
         require_key,
         begun: None,
         refused: false,
+        is_unexplained: false,
         did: Did::default(),
         audit: None,
     };
     let arrival = course::migrate(&mut migration).await;
     session.operator.clear();
-    if migration.refused {
+    if migration.refused || migration.is_unexplained {
         return Ok(Exit::CouldNotRun);
     }
     if let Err(error) = &arrival {
@@ -65,6 +69,8 @@ struct Migration<'a> {
     begun: Option<(Lease, RunId)>,
     /// Whether the operator answered no.
     refused: bool,
+    /// Whether the configuration has to say first what becomes of something.
+    is_unexplained: bool,
     did: Did,
     audit: Option<AuditReport>,
 }
@@ -91,6 +97,19 @@ impl Migration<'_> {
         self.begun.as_ref().ok_or_else(|| anyhow::anyhow!("the course writes without having taken the lease"))
     }
 
+    /// Every difference is explained, or the operator is shown what to choose from and nothing is begun.
+    fn ensure_explained(&mut self, differences: &Differences) -> anyhow::Result<()> {
+        if differences.is_empty() {
+            return Ok(());
+        }
+        self.session.operator.clear();
+        self.is_unexplained = true;
+        let audit = self.audit.as_ref().map(audit::to_json);
+        let result = json!({"outcome": "unexplained", "audit": audit, "unexplained": differences});
+        self.session.print(&result, &differences.to_string())?;
+        anyhow::bail!("unexplained");
+    }
+
     async fn give_back(&mut self) {
         if let Some((lease, _)) = self.begun.take()
             && let Err(error) = lease.release().await
@@ -104,6 +123,7 @@ impl Migration<'_> {
             || arrival.account_holds == Some(false)
             || self.did.merge.blocked > 0
             || self.did.sweep.goes_on
+            || self.did.sweep.blocked > 0
     }
 
     fn print(&self, arrival: Arrival) -> anyhow::Result<()> {
@@ -159,14 +179,18 @@ impl Steps for Migration<'_> {
         if look.is_protected() {
             let keys = operator.reading(migrator.backfill(None, None, true, operator)).await?;
             let plan = operator.reading(migrator.plan(operator, &mut |_| Ok(()))).await?;
+            self.ensure_explained(&plan.unexplained)?;
             look.keys = keys.keyed + keys.corrected;
             (look.groups, look.blocked) = (plan.groups, plan.blocked);
             look.strays = operator.reading(migrator.unswept(operator)).await?;
             let runs = operator.reading(migrator.runs()).await?;
             let is_open = |run: &onechat_mongo::RunSummary| run.kind == "migrate" && run.ended_at.is_none();
             look.is_cut_off = runs.iter().any(is_open);
-            operator.clear();
+        } else {
+            let differences = operator.reading(migrator.differences(operator)).await?;
+            self.ensure_explained(&differences)?;
         }
+        operator.clear();
         Ok(look)
     }
 
@@ -231,6 +255,7 @@ impl Steps for Migration<'_> {
         self.did.sweep.moved += report.moved;
         self.did.sweep.passes += report.passes;
         self.did.sweep.goes_on = report.goes_on;
+        self.did.sweep.blocked = report.blocked;
         Ok(())
     }
 

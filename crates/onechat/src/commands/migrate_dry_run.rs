@@ -38,5 +38,11 @@ pub(super) async fn run(session: &Session, require_key: bool) -> anyhow::Result<
             words::enforce(&enforce, true)
         ))?;
     }
+    if !plan.unexplained.is_empty() {
+        if !session.json {
+            say(format_args!("\n{}", plan.unexplained))?;
+        }
+        return Ok(Exit::CouldNotRun);
+    }
     Ok(Exit::found(plan.blocked + backfill.ambiguous > 0))
 }

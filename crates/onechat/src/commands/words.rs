@@ -89,6 +89,12 @@ pub(super) fn plan(summary: &PlanSummary) -> String {
     line(&mut text, summary.blocked, || {
         format!("{} CANNOT be merged, and are left alone", groups(summary.blocked))
     });
+    line(&mut text, summary.unexplained.groups, || {
+        format!(
+            "{} cannot be merged before the configuration says how: see below",
+            groups(summary.unexplained.groups)
+        )
+    });
     list(&mut text, &summary.examples);
     text
 }
@@ -119,6 +125,9 @@ pub(super) fn sweep(report: &SweepReport) -> String {
     let passes = count(report.passes, "pass", "passes");
     let mut text =
         format!("{} of ended chats were pointed to the surviving ones, in {passes}", rows(report.moved));
+    line(&mut text, report.blocked, || {
+        format!("{} of ended chats CANNOT be pointed to the surviving ones", rows(report.blocked))
+    });
     line(&mut text, u64::from(report.goes_on), || {
         "somebody goes on writing to ended chats: `onechat watch` points that to the surviving ones"
             .to_owned()

@@ -12,7 +12,8 @@ use onechat_mongo::{IdMapping, Mapping};
 use super::{
     mapping::{check_collection, check_field, check_path},
     migrate_settings::{
-        EmbeddedSettings, Form, MigrateSettings, ReferenceSettings, Rule, StateSettings, Survivor,
+        EmbeddedSettings, Form, MigrateSettings, ReferenceSettings, RenumberSettings, Rule, StateSettings,
+        Survivor,
     },
 };
 
@@ -46,12 +47,16 @@ impl MigrateConfig {
             let reference = reference(given, mapping, &references).context("references")?;
             references.push(reference);
         }
+        for given in settings.renumber {
+            renumber(given, &mut references).context("renumber")?;
+        }
         let embedded = settings.embedded.into_iter().map(|given| embedded(given, &mut taken));
         let embedded = embedded.collect::<anyhow::Result<_>>().context("embedded")?;
-        let state = settings.state.into_iter().map(|given| state(given, &mut taken));
+        let path = mapping.participant_path.as_deref().map(|path| (&mapping.fields.participants, path));
+        let state = settings.state.into_iter().map(|given| state(given, path, &mut taken));
         let state = state.collect::<anyhow::Result<_>>().context("state")?;
         for field in settings.fields.keys() {
-            take(&mut taken, "fields", field)?;
+            take_path(&mut taken, field)?;
         }
         let rules = MergeRules {
             survivor: settings.survivor.unwrap_or_default().into(),
@@ -135,6 +140,21 @@ fn take(taken: &mut BTreeMap<String, String>, section: &str, field: &str) -> any
     }
 }
 
+/// Notes that a path in the chat has a rule. Several paths may lead through one sub-document.
+fn take_path(taken: &mut BTreeMap<String, String>, path: &str) -> anyhow::Result<()> {
+    let Some((top, _)) = path.split_once('.') else { return take(taken, "fields", path) };
+    check_path("fields", path)?;
+    check_field("fields", top)?;
+    if let Some(other) = taken.get(top).filter(|other| **other != INSIDE) {
+        bail!("the field {top:?} is in {other} and {path:?} also in fields: a field is merged in one way");
+    }
+    taken.insert(top.to_owned(), INSIDE.to_owned());
+    Ok(())
+}
+
+/// Where a field is spoken for of which sub-fields have rules.
+const INSIDE: &str = "fields, by its sub-fields";
+
 /// The messages that onechat itself stores.
 fn messages(mapping: &Mapping) -> Reference {
     let fields = mapping.message_fields.clone();
@@ -142,6 +162,7 @@ fn messages(mapping: &Mapping) -> Reference {
         collection: mapping.messages.clone(),
         field: fields.chat,
         time: Some(fields.created_at.clone()),
+        sequence: None,
         unique: Vec::new(),
         messages: Some(MessageFieldsOfRows {
             sender: fields.sender,
@@ -200,21 +221,86 @@ fn reference(given: ReferenceSettings, mapping: &Mapping, others: &[Reference]) 
             Some(RowState { participant, rules: rules_of(rules), read_until })
         }
     };
-    Ok(Reference { collection, field, time: None, unique: Vec::new(), messages: None, state })
+    Ok(Reference { collection, field, time: None, sequence: None, unique: Vec::new(), messages: None, state })
+}
+
+/// A reference whose rows are counted within each chat.
+fn renumber(given: RenumberSettings, references: &mut [Reference]) -> anyhow::Result<()> {
+    let RenumberSettings { collection, field, time } = given;
+    check_field("field", &field)?;
+    time.as_deref().map_or(Ok(()), |path| check_path("time", path))?;
+    let mut of_it = references.iter_mut().filter(|reference| reference.collection == collection);
+    let (Some(reference), None) = (of_it.next(), of_it.next()) else {
+        bail!(
+            "{collection} has to be the mapped messages, or in one of the references: rows can be counted within each chat \
+             only where one field names the chat"
+        );
+    };
+    ensure!(
+        reference.state.is_none(),
+        "{collection} has one row per participant and chat: nothing is counted there"
+    );
+    ensure!(
+        field != reference.field,
+        "the field of {collection} that is counted is the one that names the chat"
+    );
+    ensure!(reference.sequence.is_none(), "{collection} is there twice");
+    if let Some(time) = time {
+        reference.time = Some(time);
+    }
+    reference.sequence = Some(field);
+    Ok(())
 }
 
 fn embedded(given: EmbeddedSettings, taken: &mut BTreeMap<String, String>) -> anyhow::Result<EmbeddedArray> {
-    let EmbeddedSettings { field, id, time, sender } = given;
+    let EmbeddedSettings { field, id, ids_of, path, time, sender } = given;
     take(taken, "embedded", &field)?;
     for (setting, path) in [("id", &id), ("time", &time), ("sender", &sender)] {
         path.as_deref().map_or(Ok(()), |path| check_path(setting, path))?;
     }
-    Ok(EmbeddedArray { field, id, time, sender })
+    let id = match &ids_of {
+        None => {
+            ensure!(
+                path.is_none(),
+                "{field} has a path, which is for an array of pointers to rows: say ids_of = \"…\", their collection"
+            );
+            id
+        }
+        Some(collection) => {
+            check_collection("ids_of", collection)?;
+            ensure!(
+                id.is_none() && sender.is_none(),
+                "{field} is an array of ids of {collection}: id and sender are for sub-documents, so leave them out, or \
+                 say path = \"…\", where in an element the id stands"
+            );
+            // The pointer of a DBRef.
+            path.as_deref().filter(|path| *path != "$id").map_or(Ok(()), |path| check_path("path", path))?;
+            path
+        }
+    };
+    Ok(EmbeddedArray { field, id, ids_of, time, sender })
 }
 
-fn state(given: StateSettings, taken: &mut BTreeMap<String, String>) -> anyhow::Result<StateField> {
+/// `participants` is the field with the participants, if they are sub-documents, with the path to who they are.
+fn state(
+    given: StateSettings,
+    participants: Option<(&String, &str)>,
+    taken: &mut BTreeMap<String, String>,
+) -> anyhow::Result<StateField> {
     let StateSettings { field, form, participant, rules, read_until } = given;
-    take(taken, "state", &field)?;
+    match participants.filter(|(participants, _)| **participants == field) {
+        // What is said there of a participant has rules like any other state.
+        Some((_, path)) => {
+            ensure!(
+                form == Form::Array && participant.as_deref() == Some(path),
+                "{field} are the participants, sub-documents: say form = \"array\" and participant = {path:?}, as \
+                 participant_path does"
+            );
+            taken.remove(&field);
+            take(taken, "state", &field)?;
+        }
+        None => take(taken, "state", &field)?,
+    }
     let form = match (form, participant) {
         (Form::Map, None) => StateForm::Map,
         (Form::Map, Some(_)) => bail!(
@@ -280,6 +366,8 @@ impl From<Rule> for FieldRule {
             Rule::Union => Self::Union,
             Rule::Survivor => Self::Survivor,
             Rule::Recompute => Self::Recompute,
+            Rule::Newest => Self::Newest,
+            Rule::All => Self::All,
         }
     }
 }
@@ -306,11 +394,23 @@ mod tests {
         participant = "userId"
         rules = { unread = "recompute", lastReadAt = "max" }
         read_until = "lastReadAt"
+        [[renumber]]
+        collection = "messages"
+        field = "seq"
+        [[renumber]]
+        collection = "notifications"
+        field = "number"
+        time = "at"
         [[embedded]]
         field = "messages"
         id = "_id"
         time = "createdAt"
         sender = "from"
+        [[embedded]]
+        field = "attachments"
+        ids_of = "files"
+        path = "$id"
+        time = "uploadedAt"
         [[state]]
         field = "unread"
         form = "map"
@@ -325,6 +425,10 @@ mod tests {
         messageCount = "sum"
         tags = "union"
         since = "min"
+        lastMessage = "newest"
+        archived = "all"
+        "preview.text" = "newest"
+        "preview.sender" = "newest"
     "#;
 
     #[test]
@@ -386,6 +490,12 @@ mod tests {
             ("[[references]]\ncollection = 'onechat_journal'\nfield = 'chat'".to_owned(), "onechat's own"),
             ("[[references]]\ncollection = 'chats'\nfield = 'participants'".to_owned(), "another meaning"),
             ("[[references]]\ncollection = ''\nfield = 'chat'".to_owned(), "collection is empty"),
+            ("[[renumber]]\ncollection = 'rows'\nfield = 'seq'".to_owned(), "one of the references"),
+            ("[[renumber]]\ncollection = 'messages'\nfield = 'chatId'".to_owned(), "names the chat"),
+            (
+                reference("participant = 'userId'\n[[renumber]]\ncollection = 'rows'\nfield = 'seq'"),
+                "nothing is counted there",
+            ),
             ("[[references]]\ncollection = 'rows'\nfield = '_id'".to_owned(), "cannot be changed"),
             ("[[references]]\ncollection = 'rows'\nfield = '$chat'".to_owned(), "field is \"$chat\""),
             ("[[references]]\ncollection = 'rows'".to_owned(), "missing field `field`"),
@@ -393,6 +503,12 @@ mod tests {
             ("[[embedded]]\nfield = 'a.b'".to_owned(), "embedded is \"a.b\""),
             ("[[embedded]]\nfield = 'm'\ntime = ''".to_owned(), "time is empty"),
             ("[[embedded]]\nfield = 'm'\n[[embedded]]\nfield = 'm'".to_owned(), "merged in one way"),
+            ("[[embedded]]\nfield = 'm'\npath = '$id'".to_owned(), "say ids_of"),
+            ("[[embedded]]\nfield = 'm'\nids_of = 'rows'\nid = '_id'".to_owned(), "say path"),
+            ("[[embedded]]\nfield = 'm'\nids_of = '$rows'".to_owned(), "ids_of is \"$rows\""),
+            ("[fields]\n'a.b' = 'max'\na = 'max'".to_owned(), "merged in one way"),
+            ("[fields]\n'participants.x' = 'max'".to_owned(), "[mongodb], which says already"),
+            ("[fields]\n'a..b' = 'max'".to_owned(), "no path"),
             (
                 "fields = { unread = 'sum' }\n".to_owned() + &state("form = 'map'\nrules = { '' = 'sum' }"),
                 "state",

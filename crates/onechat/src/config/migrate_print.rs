@@ -41,10 +41,25 @@ pub(crate) fn rules_to_toml(rules: &MergeRules) -> Table {
         table
     });
     put_all(&mut section, "references", references);
+    let renumber = rules.references.iter().filter_map(|one| {
+        let mut table = Table::new();
+        table.insert("collection".into(), text(&one.collection));
+        table.insert("field".into(), text(one.sequence.as_ref()?));
+        let is_mapped =
+            one.messages.as_ref().is_some_and(|fields| one.time.as_ref() == Some(&fields.created_at));
+        if let Some(time) = one.time.as_ref().filter(|_| !is_mapped) {
+            table.insert("time".into(), text(time));
+        }
+        Some(table)
+    });
+    put_all(&mut section, "renumber", renumber);
     let embedded = rules.embedded.iter().map(|one| {
         let mut table = Table::new();
         table.insert("field".into(), text(&one.field));
-        for (name, path) in [("id", &one.id), ("time", &one.time), ("sender", &one.sender)] {
+        let id = if one.ids_of.is_some() { "path" } else { "id" };
+        for (name, path) in
+            [("ids_of", &one.ids_of), (id, &one.id), ("time", &one.time), ("sender", &one.sender)]
+        {
             if let Some(path) = path {
                 table.insert(name.into(), text(path));
             }
@@ -106,5 +121,7 @@ const fn rule_name(rule: FieldRule) -> &'static str {
         FieldRule::Union => "union",
         FieldRule::Survivor => "survivor",
         FieldRule::Recompute => "recompute",
+        FieldRule::Newest => "newest",
+        FieldRule::All => "all",
     }
 }

@@ -13,6 +13,7 @@ pub(crate) struct MigrateSettings {
     pub(super) max_lag_ms: Option<u64>,
     pub(super) stop_file: Option<PathBuf>,
     pub(super) references: Vec<ReferenceSettings>,
+    pub(super) renumber: Vec<RenumberSettings>,
     pub(super) embedded: Vec<EmbeddedSettings>,
     pub(super) state: Vec<StateSettings>,
     pub(super) fields: BTreeMap<String, Rule>,
@@ -74,12 +75,23 @@ pub(super) struct ReferenceSettings {
     pub(super) read_until: Option<String>,
 }
 
+/// `[[migrate.renumber]]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RenumberSettings {
+    pub(super) collection: String,
+    pub(super) field: String,
+    pub(super) time: Option<String>,
+}
+
 /// `[[migrate.embedded]]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EmbeddedSettings {
     pub(super) field: String,
     pub(super) id: Option<String>,
+    pub(super) ids_of: Option<String>,
+    pub(super) path: Option<String>,
     pub(super) time: Option<String>,
     pub(super) sender: Option<String>,
 }
@@ -126,4 +138,6 @@ pub(super) enum Rule {
     Union,
     Survivor,
     Recompute,
+    Newest,
+    All,
 }

@@ -1,10 +1,11 @@
-//! Elements of embedded arrays: whatever any chat of a group had is in the one that lives on.
+//! Elements of arrays in chats, configured or not: whatever any chat of a group had is in the one that lives on, unless a
+//! rule says otherwise.
 
 use std::collections::HashSet;
 
 use futures_util::TryStreamExt as _;
-use mongodb::bson::{Bson, RawBsonRef, RawDocument, RawDocumentBuf, doc};
-use onechat_migrate::{Conflict, EmbeddedArray};
+use mongodb::bson::{Bson, RawArray, RawBsonRef, RawDocument, RawDocumentBuf, doc};
+use onechat_migrate::{Conflict, EmbeddedArray, FieldRule};
 
 use super::{
     super::{
@@ -15,6 +16,7 @@ use super::{
         undo::{Loaded, Now, value_at},
     },
     AccountReport, Lineage,
+    lineage::text,
 };
 use crate::codec::field;
 
@@ -26,7 +28,11 @@ impl MongoMigrator {
         lineage: &Lineage,
         report: &mut AccountReport,
     ) -> Result<(), MigrateError> {
-        if self.rules.embedded.is_empty() || loaded.entry.losers.is_empty() {
+        if loaded.entry.losers.is_empty() {
+            return Ok(());
+        }
+        self.check_other_arrays(loaded, report);
+        if self.rules.embedded.is_empty() {
             return Ok(());
         }
         let entry = &loaded.entry;
@@ -63,6 +69,51 @@ impl MongoMigrator {
         Ok(())
     }
 
+    /// Arrays that nobody has configured, and those that are united by a rule. What is done to the merged chat afterwards is
+    /// not the merge's, so they are compared with what the merge made of it.
+    fn check_other_arrays(&self, loaded: &Loaded, report: &mut AccountReport) {
+        let entry = &loaded.entry;
+        let survivor = loaded.items.iter().find_map(|item| match item {
+            Item::Survivor { before, after, .. } => Some(after.as_ref().unwrap_or(before)),
+            _ => None,
+        });
+        let Some(survivor) = survivor else { return };
+        for (id, before) in images(&loaded.items) {
+            let mut arrays = Vec::new();
+            arrays_in(before, "", &mut arrays);
+            for (path, elements) in arrays.into_iter().filter(|(path, _)| !self.is_explained(path)) {
+                let there: HashSet<Vec<u8>> = match array_at(survivor, &path) {
+                    Some(there) => there.into_iter().flatten().map(packed).collect(),
+                    None => HashSet::new(),
+                };
+                for element in elements.into_iter().flatten().filter(|one| !there.contains(&packed(*one))) {
+                    report.miss(|| {
+                        let element = Bson::try_from(element).unwrap_or(Bson::Null);
+                        format!(
+                            "{path} {} of the chat {} is not in {}",
+                            shown(&element),
+                            shown(id),
+                            shown(&entry.survivor)
+                        )
+                    });
+                }
+            }
+        }
+    }
+
+    /// Whether the configuration says what becomes of an array, and that is not that nothing of it is lost.
+    fn is_explained(&self, path: &str) -> bool {
+        let leads_to = |known: &str| {
+            path.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let names = &self.rules.names;
+        let embedded = self.rules.embedded.iter().map(|array| &array.field);
+        let state = self.rules.state.iter().map(|state| &state.field);
+        let mut covered = embedded.chain(state).chain([&names.participants]);
+        let mut rules = self.rules.fields.iter().filter(|(_, rule)| **rule != FieldRule::Union);
+        covered.any(|known| leads_to(known)) || rules.any(|(known, _)| leads_to(known))
+    }
+
     async fn chat(&self, id: &Bson) -> Result<Option<RawDocumentBuf>, MigrateError> {
         let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
         let found: Vec<RawDocumentBuf> =
@@ -86,12 +137,38 @@ fn elements(document: &RawDocument, array: &EmbeddedArray) -> Vec<(Vec<u8>, Bson
         let id = array.id.as_deref().and_then(|path| value_at(value.as_document()?, path));
         let owned = Bson::try_from(value).ok()?;
         let key = match &id {
+            // The same row may be named by an ObjectId here and a text there.
+            _ if array.ids_of.is_some() => {
+                let id = id.as_ref().unwrap_or(&owned);
+                text(id).into_bytes()
+            }
             Some(id) => bytes_of(id),
             None => packed(value),
         };
         Some((key, owned))
     });
     keyed.collect()
+}
+
+/// The arrays of a document, by path through sub-documents.
+fn arrays_in<'a>(document: &'a RawDocument, prefix: &str, arrays: &mut Vec<(String, &'a RawArray)>) {
+    for (name, value) in document.iter().flatten() {
+        let path = if prefix.is_empty() { name.as_str().to_owned() } else { format!("{prefix}.{name}") };
+        match value {
+            RawBsonRef::Array(array) => arrays.push((path, array)),
+            RawBsonRef::Document(inner) => arrays_in(inner, &path, arrays),
+            _ => {}
+        }
+    }
+}
+
+fn array_at<'a>(document: &'a RawDocument, path: &str) -> Option<&'a RawArray> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    match (field(document, first)?, rest) {
+        (RawBsonRef::Document(inner), Some(rest)) => array_at(inner, rest),
+        (RawBsonRef::Array(array), None) => Some(array),
+        _ => None,
+    }
 }
 
 fn is_recorded(dropped: &[&Conflict], array: &EmbeddedArray, key: &[u8], element: &Bson) -> bool {

@@ -32,7 +32,7 @@ impl Work<'_> {
         let simple: Vec<usize> = (0..self.rules.references.len())
             .filter(|index| {
                 let reference = &self.rules.references[*index];
-                reference.state.is_none() && reference.unique.is_empty()
+                reference.state.is_none() && reference.sequence.is_none() && reference.unique.is_empty()
             })
             .collect();
         for index in simple {

@@ -86,7 +86,8 @@ impl MongoMigrator {
         survivor: &Bson,
         now: &RawDocumentBuf,
     ) -> Option<RawDocumentBuf> {
-        if merge.seen.is_none() && (rules.needs_messages() || rules.needs_activity()) {
+        let needs_rows = rules.needs_messages() || rules.needs_activity() || rules.needs_listed();
+        if merge.seen.is_none() && needs_rows {
             return None;
         }
         let activity = |id: &Bson| {
@@ -100,14 +101,16 @@ impl MongoMigrator {
             _ => None,
         });
         let chats: Vec<ChatRow> = chats.collect();
-        let set = self.codec.participants(now).ok()?;
-        let key = onechat_core::ParticipantsKey::new(&(&set).into(), self.key_format);
+        let identity = self.codec.identity(now).ok()?;
+        let key = onechat_core::ParticipantsKey::new(&identity, self.key_format);
         let references = match &merge.seen {
             Some(seen) => seen.references.clone(),
             None => vec![ReferenceRows::default(); rules.references.len()],
         };
-        let group = Group { set, key, chats, references };
-        let plan = onechat_migrate::plan_around(rules, &group, survivor).ok()?;
+        let listed = merge.seen.as_ref().map(|seen| seen.listed.clone()).unwrap_or_default();
+        let group = Group { identity, key, chats, references, listed };
+        let (_, earlier, _) = self::survivor(merge)?;
+        let plan = onechat_migrate::plan_around(rules, &group, survivor, earlier).ok()?;
         Some(plan.survivor_after.unwrap_or_else(|| now.clone()))
     }
 

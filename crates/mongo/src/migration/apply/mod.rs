@@ -15,8 +15,8 @@ mod transaction;
 use std::sync::Arc;
 
 use mongodb::bson::Bson;
-use onechat_core::ParticipantSet;
-use onechat_migrate::{Control, GroupPlan, MergeRules};
+use onechat_core::{ChatIdentity, Context, ParticipantSet};
+use onechat_migrate::{Blocked, Control, Differences, GroupPlan, MergeRules};
 use serde::Serialize;
 
 pub(super) use self::{
@@ -114,12 +114,14 @@ pub struct PlanSummary {
     pub blocked: u64,
     /// The first few of them, in words.
     pub examples: Vec<String>,
+    /// Fields in which chats of a group differ, and of which no rule says what becomes of them.
+    pub unexplained: Differences,
 }
 
 /// A group that is to be merged.
 #[derive(Debug, Clone)]
 struct Wanted {
-    set: ParticipantSet,
+    identity: ChatIdentity,
     /// The `_id`s of its chats.
     ids: Vec<Bson>,
     /// What was planned for it before.
@@ -151,6 +153,46 @@ impl MongoMigrator {
         }
     }
 
+    /// Finds every field in which chats of a group differ and of which no rule says what becomes of it, in all groups of
+    /// duplicates. Reads only, and less than a plan does: no messages, no references but rows with state per participant.
+    pub async fn differences(&self, control: &dyn Control) -> Result<Differences, MigrateError> {
+        let mut rules = self.rules.clone();
+        rules.references.retain(|reference| reference.state.is_some());
+        rules.embedded.iter_mut().for_each(|array| array.ids_of = None);
+        let rules = Arc::new(rules);
+        let mut duplicates = self.duplicates(control).await?.by_place()?;
+        let (total, mut done) = (duplicates.groups(), 0);
+        let mut differences = Differences::default();
+        loop {
+            let batch = next_batch(&mut duplicates, STEPS)?;
+            if batch.is_empty() {
+                return Ok(differences);
+            }
+            control.pace(0).await?;
+            done += batch.len() as u64;
+            let mut batches = vec![batch];
+            while let Some(mut batch) = batches.pop() {
+                let found = super::commands::persist(|| async {
+                    let most_rows = if batch.len() > 1 { batch::MANY_ROWS } else { usize::MAX };
+                    let mut reader = Reader { migrator: self, rules: &rules, session: None, most_rows };
+                    reader.groups(&batch).await
+                })
+                .await?;
+                if found.is_too_much {
+                    let rest = batch.split_off(batch.len() / 2);
+                    batches.extend([rest, batch]);
+                    continue;
+                }
+                for (_, plan) in batch::decide(&rules, found) {
+                    if let Err(Blocked::Unexplained(of_group)) = plan {
+                        differences.add(of_group);
+                    }
+                }
+            }
+            control.advance("differences", done, total);
+        }
+    }
+
     async fn plan_one(
         &self,
         rules: &MergeRules,
@@ -175,6 +217,7 @@ impl MongoMigrator {
                         MigrateError::Refused(format!("the plan cannot be written: {error}"))
                     })?;
                 }
+                Err(Blocked::Unexplained(of_group)) => summary.unexplained.add(of_group),
                 Err(why) => {
                     summary.blocked += 1;
                     if summary.examples.len() < EXAMPLES {
@@ -251,14 +294,14 @@ impl MongoMigrator {
         &self,
         lease: &Lease,
         run: &RunId,
-        groups: Vec<(ParticipantSet, Vec<Bson>)>,
+        groups: Vec<(ChatIdentity, Vec<Bson>)>,
         control: &dyn Control,
     ) -> Result<MergeReport, MigrateError> {
         self.seal(lease, run, control).await?;
         let work = self.work(lease, run, control).await?;
         let mut report = MergeReport::of(run);
         let wanted: Vec<Wanted> =
-            groups.into_iter().map(|(set, ids)| Wanted { set, ids, plan: None }).collect();
+            groups.into_iter().map(|(identity, ids)| Wanted { identity, ids, plan: None }).collect();
         for batch in wanted.chunks(self.batch_size().groups) {
             report.add(work.merge(batch.to_vec()).await?);
         }
@@ -285,9 +328,9 @@ fn next_batch(duplicates: &mut super::survey::Duplicates, size: Size) -> Result<
     let (mut batch, mut chats) = (Vec::new(), 0);
     while batch.len() < size.groups && chats < size.chats {
         let Some(group) = duplicates.next() else { break };
-        let (set, ids) = group?;
+        let (identity, ids) = group?;
         chats += ids.len();
-        batch.push(Wanted { set, ids, plan: None });
+        batch.push(Wanted { identity, ids, plan: None });
     }
     Ok(batch)
 }
@@ -302,11 +345,13 @@ fn planned_batch(
     let mut batch = Vec::new();
     for plan in plans.take(size.groups) {
         let plan = plan.map_err(|error| unreadable(&error))?;
-        let set = ParticipantSet::parse(plan.participants.iter().map(String::as_str));
-        let set = set.map_err(|error| unreadable(&error))?;
+        let participants = ParticipantSet::parse(plan.participants.iter().map(String::as_str))
+            .map_err(|error| unreadable(&error))?;
+        let context = plan.context.as_deref().map(Context::new).transpose();
+        let identity = ChatIdentity { participants, context: context.map_err(|error| unreadable(&error))? };
         let mut ids = vec![plan.survivor.clone()];
         ids.extend(plan.losers.iter().map(|loser| loser.id.clone()));
-        batch.push(Wanted { set, ids, plan: Some(plan) });
+        batch.push(Wanted { identity, ids, plan: Some(plan) });
     }
     Ok(batch)
 }

@@ -9,7 +9,10 @@ use mongodb::{
     error::Error,
 };
 use onechat_core::ParticipantsKey;
-use onechat_migrate::{Activity, ChatRow, Group, MergeRules, MessageFieldsOfRows, Reference, ReferenceRows};
+use onechat_migrate::{
+    Activity, ChatRow, EmbeddedArray, Group, MergeRules, MessageFieldsOfRows, Reference, ReferenceRows,
+    time_of_row,
+};
 
 use super::{
     super::{
@@ -19,11 +22,14 @@ use super::{
         watch::values_at,
     },
     Wanted,
+    ahead::names,
 };
 use crate::codec::{field, forms_of, text_of};
 
 /// How many bytes of chats are read at once; more is cut into smaller batches.
 const BYTES: usize = 16 << 20;
+/// How many ids of rows one query names.
+const LISTED: usize = 50_000;
 
 /// Reads on the primary, in a transaction if there is a session.
 pub(super) struct Reader<'a> {
@@ -73,15 +79,16 @@ impl Reader<'_> {
             let documents = wanted.ids.iter().filter_map(|id| by_id.remove(&bytes_of(id)));
             // Somebody may have changed the participants since they were read.
             let is_theirs = |chat: &RawDocumentBuf| {
-                self.migrator.codec.participants(chat).is_ok_and(|set| set == wanted.set)
+                self.migrator.codec.identity(chat).is_ok_and(|identity| identity == wanted.identity)
             };
             let chats: Vec<ChatRow> = documents
                 .filter(is_theirs)
                 .map(|document| ChatRow { document, activity: Activity::default() })
                 .collect();
             if chats.len() > 1 {
-                let key = ParticipantsKey::new(&(&wanted.set).into(), self.migrator.key_format);
-                let group = Group { set: wanted.set.clone(), key, chats, references: Vec::new() };
+                let identity = wanted.identity.clone();
+                let key = ParticipantsKey::new(&identity, self.migrator.key_format);
+                let group = Group { identity, key, chats, references: Vec::new(), listed: Vec::new() };
                 read.groups.push(ReadGroup { group, wanted: wanted.clone(), movable: Vec::new() });
             }
         }
@@ -91,7 +98,49 @@ impl Reader<'_> {
                 return Ok(Read { groups: Vec::new(), is_too_much: true });
             }
         }
+        if self.listed(&mut read.groups).await? {
+            return Ok(Read { groups: Vec::new(), is_too_much: true });
+        }
         Ok(read)
+    }
+
+    /// The rows that arrays of ids in the chats name; whether there are too many.
+    async fn listed(&mut self, groups: &mut [ReadGroup]) -> Result<bool, Error> {
+        let rules = self.rules;
+        for array in &rules.embedded {
+            let Some(collection) = &array.ids_of else { continue };
+            let mut wanted: HashMap<Vec<u8>, HashSet<usize>> = HashMap::new();
+            let mut forms = Vec::new();
+            for (group, read) in groups.iter().enumerate() {
+                for id in read.group.chats.iter().flat_map(|chat| listed_ids(&chat.document, array)) {
+                    for form in names(&id) {
+                        let groups = wanted.entry(bytes_of(&form)).or_default();
+                        if groups.is_empty() {
+                            forms.push(form);
+                        }
+                        groups.insert(group);
+                    }
+                }
+            }
+            if forms.len() >= self.most_rows {
+                return Ok(true);
+            }
+            let mut projection = doc! { "_id": 1 };
+            let fields = rules.message_fields();
+            let of_messages = fields.iter().flat_map(|fields| [&fields.sender, &fields.text]);
+            for name in array.time.iter().chain(of_messages) {
+                projection.insert(name, 1);
+            }
+            for forms in forms.chunks(LISTED) {
+                let filter = doc! { "_id": { "$in": forms } };
+                for row in self.find(collection, filter, Some(projection.clone()), usize::MAX).await? {
+                    for group in wanted.get(&id_of(&row)).into_iter().flatten() {
+                        groups[*group].group.listed.push(row.clone());
+                    }
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// The rows of one reference; whether there are too many.
@@ -101,8 +150,9 @@ impl Reader<'_> {
         owners: &Owners,
         groups: &mut [ReadGroup],
     ) -> Result<bool, Error> {
-        let whole = reference.state.is_some() || !reference.unique.is_empty();
-        let projection = (!whole).then(|| projection(reference));
+        let whole = reference.state.is_some() || reference.sequence.is_some() || !reference.unique.is_empty();
+        let (needs_messages, has_newest) = (self.rules.needs_messages(), self.rules.has_newest());
+        let projection = (!whole).then(|| projection(reference, has_newest));
         let filter = doc! { &reference.field: { "$in": owners.forms().to_vec() } };
         let rows = self.find(&reference.collection, filter, projection, self.most_rows).await?;
         if rows.len() >= self.most_rows {
@@ -114,7 +164,8 @@ impl Reader<'_> {
             match scalar(row, &reference.field) {
                 Some(value) => {
                     if let Some((group, chat)) = owners.of(value) {
-                        sorted[group].scalar(row, value, chat, reference.messages.as_ref(), whole);
+                        let fields = reference.messages.as_ref();
+                        sorted[group].scalar(row, value, chat, fields, whole, needs_messages);
                     }
                 }
                 None => others.extend(field(row, "_id").and_then(|id| Bson::try_from(id).ok())),
@@ -129,7 +180,7 @@ impl Reader<'_> {
             self.repeated(reference, owners, &mut sorted).await?;
         }
         for (group, sorted) in groups.iter_mut().zip(sorted) {
-            sorted.into_group(reference, group, self.rules.needs_messages());
+            sorted.into_group(reference, group);
         }
         Ok(false)
     }
@@ -192,12 +243,28 @@ impl Reader<'_> {
     }
 }
 
+/// The ids in an array of ids of rows.
+fn listed_ids(chat: &RawDocument, array: &EmbeddedArray) -> Vec<Bson> {
+    let Some(RawBsonRef::Array(elements)) = field(chat, &array.field) else { return Vec::new() };
+    let ids = elements.into_iter().flatten().filter_map(|element| {
+        let id = match &array.id {
+            Some(path) => scalar(element.as_document()?, path)?,
+            None => element,
+        };
+        Bson::try_from(id).ok()
+    });
+    ids.collect()
+}
+
 /// What a plan needs of rows that are only pointed elsewhere.
-fn projection(reference: &Reference) -> Document {
+fn projection(reference: &Reference, has_newest: bool) -> Document {
     let mut projection = doc! { &reference.field: 1 };
     if let Some(fields) = &reference.messages {
         for name in [&fields.sender, &fields.client_message_id, &fields.created_at] {
             projection.insert(name, 1);
+        }
+        if has_newest {
+            projection.insert(&fields.text, 1);
         }
     }
     projection
@@ -268,7 +335,7 @@ struct Sorted {
     rows: Vec<RawDocumentBuf>,
     sent: HashMap<Vec<u8>, SentAs>,
     activity: HashMap<usize, Activity>,
-    messages: Vec<(Bson, mongodb::bson::DateTime)>,
+    messages: Vec<RawDocumentBuf>,
 }
 
 impl Sorted {
@@ -279,6 +346,7 @@ impl Sorted {
         chat: usize,
         fields: Option<&MessageFieldsOfRows>,
         whole: bool,
+        needs_messages: bool,
     ) {
         let (Some(id), Ok(from)) =
             (field(row, "_id").and_then(|id| Bson::try_from(id).ok()), Bson::try_from(value))
@@ -286,13 +354,13 @@ impl Sorted {
             return;
         };
         if let Some(fields) = fields {
-            let at = field(row, &fields.created_at).and_then(RawBsonRef::as_datetime);
+            let at = time_of_row(field(row, &fields.created_at), field(row, "_id"));
             let activity = self.activity.entry(chat).or_default();
             activity.messages += 1;
             activity.newest = activity.newest.max(at);
             let sender = field(row, &fields.sender);
-            if let (Some(sender), Some(at)) = (sender.and_then(|sender| Bson::try_from(sender).ok()), at) {
-                self.messages.push((sender, at));
+            if needs_messages {
+                self.messages.push(row.clone());
             }
             let client = field(row, &fields.client_message_id).and_then(text_of).filter(|id| !id.is_empty());
             if let Some(client) = client {
@@ -309,15 +377,14 @@ impl Sorted {
         self.values.entry(packed(value)).or_insert_with(|| (from, Vec::new())).1.push(id);
     }
 
-    fn into_group(self, reference: &Reference, group: &mut ReadGroup, needs_messages: bool) {
+    fn into_group(self, reference: &Reference, group: &mut ReadGroup) {
         for (chat, activity) in self.activity {
             let row = &mut group.group.chats[chat].activity;
             row.messages += activity.messages;
             row.newest = row.newest.max(activity.newest);
         }
         let counts = self.values.values().map(|(from, ids)| (from.clone(), ids.len() as u64)).collect();
-        let messages = if needs_messages { self.messages } else { Vec::new() };
-        group.group.references.push(ReferenceRows { counts, rows: self.rows, messages });
+        group.group.references.push(ReferenceRows { counts, rows: self.rows, messages: self.messages });
         let movable = self.values.into_values().map(|(from, ids)| Movable {
             collection: reference.collection.clone(),
             field: reference.field.clone(),

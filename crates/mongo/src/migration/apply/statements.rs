@@ -119,10 +119,11 @@ fn without_rows(group: &Group) -> Group {
         .iter()
         .map(|rows| ReferenceRows { messages: rows.messages.clone(), ..ReferenceRows::default() });
     Group {
-        set: group.set.clone(),
+        identity: group.identity.clone(),
         key: group.key.clone(),
         chats: group.chats.clone(),
         references: messages.collect(),
+        listed: group.listed.clone(),
     }
 }
 

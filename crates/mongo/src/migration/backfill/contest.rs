@@ -1,6 +1,6 @@
 //! Who has a key, if several chats could. Pure: a dry run and the real one ask the same.
 
-use onechat_core::ParticipantSet;
+use onechat_core::ChatIdentity;
 
 /// When a chat was made, with its `_id` for those of the same moment.
 pub(super) type Age = (i64, Vec<u8>);
@@ -8,7 +8,7 @@ pub(super) type Age = (i64, Vec<u8>);
 /// A chat that has the key already, and rightly, or is malformed.
 pub(super) struct Holder<'a> {
     /// Nothing if it is malformed: then nobody may touch it.
-    pub(super) set: Option<&'a ParticipantSet>,
+    pub(super) identity: Option<&'a ChatIdentity>,
     pub(super) age: Age,
 }
 
@@ -27,17 +27,17 @@ pub(super) enum Verdict {
 ///
 /// Of different sets with one key the oldest chat keeps it, or the unique index could never be made. Of one set all
 /// keep it: they are merged later.
-pub(super) fn decide(holders: &[Holder<'_>], takers: &[&ParticipantSet]) -> (Vec<bool>, Vec<Verdict>) {
-    let sound = || holders.iter().filter_map(|holder| Some((holder.set?, &holder.age)));
-    let mut keeper = sound().min_by_key(|(_, age)| *age).map(|(set, _)| set);
-    let losing = holders.iter().map(|holder| holder.set.is_some() && holder.set != keeper).collect();
+pub(super) fn decide(holders: &[Holder<'_>], takers: &[&ChatIdentity]) -> (Vec<bool>, Vec<Verdict>) {
+    let sound = || holders.iter().filter_map(|holder| Some((holder.identity?, &holder.age)));
+    let mut keeper = sound().min_by_key(|(_, age)| *age).map(|(identity, _)| identity);
+    let losing = holders.iter().map(|holder| holder.identity.is_some() && holder.identity != keeper).collect();
     let is_blocked = keeper.is_none() && !holders.is_empty();
-    let verdicts = takers.iter().map(|set| match keeper {
-        Some(of) if of == *set => Verdict::Duplicate,
+    let verdicts = takers.iter().map(|identity| match keeper {
+        Some(of) if of == *identity => Verdict::Duplicate,
         Some(_) => Verdict::Ambiguous,
         None if is_blocked => Verdict::Ambiguous,
         None => {
-            keeper = Some(set);
+            keeper = Some(identity);
             Verdict::Gets
         }
     });
@@ -48,14 +48,14 @@ pub(super) fn decide(holders: &[Holder<'_>], takers: &[&ParticipantSet]) -> (Vec
 mod tests {
     use super::*;
 
-    fn set(members: &[&str]) -> ParticipantSet {
-        ParticipantSet::parse(members.iter().copied()).unwrap()
+    fn set(members: &[&str]) -> ChatIdentity {
+        ChatIdentity::parse(members.iter().copied()).unwrap()
     }
 
     #[test]
     fn the_oldest_holder_keeps_the_key_and_its_own_duplicates_keep_it_too() {
         let (one, other) = (set(&["a_b", "c"]), set(&["a", "b_c"]));
-        let holder = |set, at| Holder { set: Some(set), age: (at, vec![]) };
+        let holder = |identity, at| Holder { identity: Some(identity), age: (at, vec![]) };
         let holders = [holder(&one, 2), holder(&other, 1), holder(&other, 3)];
         let (losing, verdicts) = decide(&holders, &[&one, &other]);
         assert_eq!(losing, [true, false, false]);
@@ -67,7 +67,7 @@ mod tests {
         let (one, other) = (set(&["a_b", "c"]), set(&["a", "b_c"]));
         let (_, verdicts) = decide(&[], &[&one, &other, &one]);
         assert_eq!(verdicts, [Verdict::Gets, Verdict::Ambiguous, Verdict::Duplicate]);
-        let malformed = Holder { set: None, age: (0, vec![]) };
+        let malformed = Holder { identity: None, age: (0, vec![]) };
         let (losing, verdicts) = decide(&[malformed], &[&one]);
         assert_eq!((losing, verdicts), (vec![false], vec![Verdict::Ambiguous]));
     }

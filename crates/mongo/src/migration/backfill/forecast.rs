@@ -1,13 +1,13 @@
 //! What a backfill would do, counted without writing: one pass, grouped by the key that each chat should have.
 
 use mongodb::bson::{RawDocument, RawDocumentBuf};
-use onechat_core::{ParticipantSet, StoreError};
+use onechat_core::{ChatIdentity, StoreError};
 use onechat_migrate::Control;
 
 use super::{
     super::{
         MigrateError, MongoMigrator,
-        survey::{Group, Spill, set, spill_failed, text},
+        survey::{Group, Spill, identity, spill_failed, text},
     },
     BackfillReport, STEP,
     contest::{Age, Holder, Verdict, decide},
@@ -74,25 +74,25 @@ fn packed(seen: &Seen) -> Vec<u8> {
     };
     let (created, id) = &seen.age;
     let length = u32::try_from(id.len()).expect("no document has more than 16 MB");
-    [&[kind], &created.to_le_bytes()[..], &length.to_le_bytes(), id, text(&seen.set).as_bytes()].concat()
+    [&[kind], &created.to_le_bytes()[..], &length.to_le_bytes(), id, text(&seen.identity).as_bytes()].concat()
 }
 
 struct Noted {
     kind: u8,
     age: Age,
-    set: Option<ParticipantSet>,
+    identity: Option<ChatIdentity>,
 }
 
 impl Noted {
     fn of(item: &[u8]) -> Option<Self> {
         let (kind, rest) = item.split_first()?;
         if *kind == MALFORMED {
-            return Some(Self { kind: *kind, age: Age::default(), set: None });
+            return Some(Self { kind: *kind, age: Age::default(), identity: None });
         }
         let (created, rest) = rest.split_first_chunk()?;
         let (length, rest) = rest.split_first_chunk()?;
         let (id, text) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        Some(Self { kind: *kind, age: (i64::from_le_bytes(*created), id.to_vec()), set: Some(set(text)?) })
+        Some(Self { kind: *kind, age: (i64::from_le_bytes(*created), id.to_vec()), identity: Some(identity(text)?) })
     }
 }
 
@@ -103,8 +103,8 @@ fn count(group: &Group, report: &mut BackfillReport) -> Result<(), StoreError> {
     let (takers, holders): (Vec<&Noted>, Vec<&Noted>) =
         noted.iter().partition(|noted| matches!(noted.kind, NONE | WRONG));
     let held: Vec<Holder<'_>> =
-        holders.iter().map(|holder| Holder { set: holder.set.as_ref(), age: holder.age.clone() }).collect();
-    let sets: Vec<&ParticipantSet> = takers.iter().filter_map(|taker| taker.set.as_ref()).collect();
+        holders.iter().map(|holder| Holder { identity: holder.identity.as_ref(), age: holder.age.clone() }).collect();
+    let sets: Vec<&ChatIdentity> = takers.iter().filter_map(|taker| taker.identity.as_ref()).collect();
     let (losing, verdicts) = decide(&held, &sets);
     let key = String::from_utf8_lossy(&group.name);
     let id = |noted: &Noted| super::super::survey::unpacked(&noted.age.1);

@@ -8,7 +8,7 @@ use mongodb::{
     bson::{Bson, RawBsonRef, RawDocumentBuf, doc},
     options::Collation,
 };
-use onechat_core::ParticipantSet;
+use onechat_core::ChatIdentity;
 
 use super::{
     super::{MigrateError, commands::persist, journal::shown},
@@ -47,7 +47,7 @@ impl Work<'_> {
         let format = self.migrator.key_format;
         let mut contested: Vec<String> = batch
             .iter()
-            .filter(|seen| seen.is_right() && format.may_be_ambiguous(&(&seen.set).into()))
+            .filter(|seen| seen.is_right() && format.may_be_ambiguous(&seen.identity))
             .map(|seen| seen.right.clone())
             .collect();
         let mut takers: Vec<Taker> = batch
@@ -99,11 +99,11 @@ impl Work<'_> {
             let held: Vec<Holder<'_>> = own
                 .iter()
                 .map(|found| Holder {
-                    set: found.seen.as_ref().map(|seen| &seen.set),
+                    identity: found.seen.as_ref().map(|seen| &seen.identity),
                     age: found.age.clone(),
                 })
                 .collect();
-            let sets: Vec<&ParticipantSet> = takers.iter().map(|taker| &taker.seen.set).collect();
+            let sets: Vec<&ChatIdentity> = takers.iter().map(|taker| &taker.seen.identity).collect();
             let (losing, verdicts) = decide(&held, &sets);
             let losers = own.into_iter().zip(losing).filter(|(_, loses)| *loses);
             changes.extend(losers.filter_map(|(found, _)| Some(Change::TakeAway(found.seen?))));

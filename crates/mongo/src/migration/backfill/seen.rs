@@ -5,7 +5,7 @@ use mongodb::{
     bson::{Bson, DateTime, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc},
     options::Hint,
 };
-use onechat_core::{ParticipantSet, ParticipantsKey};
+use onechat_core::{ChatIdentity, ParticipantsKey};
 
 use super::{
     super::{
@@ -24,13 +24,13 @@ pub(super) const BATCH: usize = 1000;
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) id: Bson,
-    pub(super) set: ParticipantSet,
+    pub(super) identity: ChatIdentity,
     /// The key that it should have.
     pub(super) right: String,
     /// The key as it is stored; nothing if there is no such field.
     pub(super) key: Option<Bson>,
     pub(super) age: Age,
-    participants: Bson,
+    identity_as_stored: Document,
 }
 
 impl Seen {
@@ -92,21 +92,22 @@ impl MongoMigrator {
 
     pub(super) fn projection(&self) -> Document {
         let fields = &self.codec.mapping().fields;
-        doc! { &fields.participants: 1, &fields.participants_key: 1, &fields.created_at: 1 }
+        let mut projection = self.codec.identity_and_key();
+        projection.insert(&fields.created_at, 1);
+        projection
     }
 
     /// A chat, or what is wrong with it.
     pub(super) fn see(&self, document: &RawDocument) -> Result<Seen, String> {
-        let set = self.codec.participants(document)?;
-        let fields = &self.codec.mapping().fields;
+        let identity = self.codec.identity(document)?;
         let value = |name: &str| field(document, name).and_then(|value| Bson::try_from(value).ok());
         Ok(Seen {
             id: value("_id").ok_or("no _id")?,
-            right: ParticipantsKey::new(&(&set).into(), self.key_format).as_str().to_owned(),
+            right: ParticipantsKey::new(&identity, self.key_format).as_str().to_owned(),
             key: value(self.codec.key_field()),
             age: self.age(document),
-            participants: value(&fields.participants).ok_or("no participants")?,
-            set,
+            identity_as_stored: self.codec.identity_as_stored(document),
+            identity,
         })
     }
 
@@ -120,7 +121,7 @@ impl MongoMigrator {
 
     /// Sets or removes a key, if the chat is still as it was seen.
     pub(super) fn statement(&self, seen: &Seen, after: Option<&str>, is_collated: bool) -> Document {
-        let (key, people) = (self.codec.key_field(), &self.codec.mapping().fields.participants);
+        let key = self.codec.key_field();
         let change = if let Some(after) = after {
             doc! { "$set": { key: after } }
         } else {
@@ -133,7 +134,8 @@ impl MongoMigrator {
             filter.extend(as_seen(key, seen.key.as_ref(), true));
             return doc! { "q": filter, "u": change };
         }
-        let mut filter = doc! { "_id": seen.id.clone(), people: { "$eq": seen.participants.clone() } };
+        let mut filter = doc! { "_id": seen.id.clone() };
+        filter.extend(seen.identity_as_stored.clone());
         filter.extend(as_seen(key, seen.key.as_ref(), false));
         // Named, or the server weighs all indexes for each statement.
         doc! { "q": filter, "u": change, "collation": { "locale": "simple" }, "hint": { "_id": 1 } }

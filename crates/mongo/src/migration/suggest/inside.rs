@@ -127,13 +127,18 @@ fn rules(values: &[&Bson], participant: Option<&str>) -> BTreeMap<String, &'stat
         fields.entry(name).or_default().push(value);
     }
     if fields.is_empty() {
-        return BTreeMap::from([(String::new(), rule_of("", values).unwrap_or("survivor"))]);
+        return BTreeMap::from([(String::new(), rule_of("", values).unwrap_or(otherwise(values)))]);
     }
     fields.retain(|name, _| Some(*name) != participant && *name != "_id");
     fields
         .iter()
-        .map(|(name, values)| ((*name).to_owned(), rule_of(name, values).unwrap_or("survivor")))
+        .map(|(name, values)| ((*name).to_owned(), rule_of(name, values).unwrap_or(otherwise(values))))
         .collect()
+}
+
+/// A participant's flag (hidden, archived, muted) is set only if it is in all chats.
+fn otherwise(values: &[&Bson]) -> &'static str {
+    if values.iter().all(|value| matches!(value, Bson::Boolean(_) | Bson::Null)) { "all" } else { "survivor" }
 }
 
 /// An array of sub-documents with an id or a time.

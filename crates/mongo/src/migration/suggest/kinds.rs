@@ -7,7 +7,7 @@ use mongodb::bson::Bson;
 use super::sample::{is_most, plain};
 
 /// The rule that makes sense for a field by what is stored there: counts are added up, the latest time stays, arrays
-/// are united. Nothing for all else: the survivor's value, and others are reported.
+/// are united. Nothing for all else, and for what may hide a chat or is in an order of its own: that an operator has to say.
 pub(super) fn rule_of(field: &str, values: &[&Bson]) -> Option<&'static str> {
     let most = |is: fn(&Bson) -> bool| {
         let known = values.iter().filter(|value| !matches!(value, Bson::Null)).count();
@@ -21,7 +21,18 @@ pub(super) fn rule_of(field: &str, values: &[&Bson]) -> Option<&'static str> {
         let is_first = ["creat", "join", "first", "since"].iter().any(|part| name.contains(part));
         return Some(if is_first { "min" } else { "max" });
     }
+    if HIDES.iter().any(|part| name.contains(part)) || values.iter().any(|value| has_ids(value)) {
+        return None;
+    }
     most(|value| matches!(value, Bson::Array(_))).then_some("union")
+}
+
+/// What a list of those is called for whom a chat is hidden or over.
+const HIDES: [&str; 9] = ["hid", "delet", "remov", "archiv", "mut", "block", "ban", "left", "expir"];
+
+/// Whether it is a list of ids: of messages, which have an order, or of people.
+fn has_ids(value: &Bson) -> bool {
+    value.as_array().is_some_and(|list| list.iter().any(|element| element.as_object_id().is_some()))
 }
 
 /// What the field with what was said is called.

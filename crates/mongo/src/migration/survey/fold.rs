@@ -1,29 +1,41 @@
-//! What a set looks like to people: two that look alike are different sets all the same, and never merged.
+//! What an identity looks like to people: two that look alike are different all the same, and never merged.
 
 use caseless::Caseless as _;
-use onechat_core::ParticipantSet;
+use onechat_core::{ChatIdentity, Context, Participant, ParticipantSet};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// Control characters are in no participant, so one can stand between two.
 const BETWEEN: &str = "\0";
 
-/// The set as text, from which it can be read back. No other set has it.
-pub(crate) fn text(set: &ParticipantSet) -> String {
-    let members: Vec<&str> = set.members().iter().map(onechat_core::Participant::as_str).collect();
-    members.join(BETWEEN)
+/// Nor are they in contexts.
+const ABOUT: &str = "\u{1}";
+
+/// The identity as text, from which it can be read back. No other identity has it.
+pub(crate) fn text(identity: &ChatIdentity) -> String {
+    let members: Vec<&str> = identity.participants.members().iter().map(Participant::as_str).collect();
+    with_context(&members.join(BETWEEN), identity.context.as_ref().map(Context::as_str))
 }
 
-/// The set back from its text.
-pub(crate) fn set(text: &[u8]) -> Option<ParticipantSet> {
-    ParticipantSet::parse(std::str::from_utf8(text).ok()?.split(BETWEEN)).ok()
+/// The identity back from its text.
+pub(crate) fn identity(text: &[u8]) -> Option<ChatIdentity> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (members, context) = text.split_once(ABOUT).map_or((text, None), |(set, about)| (set, Some(about)));
+    let participants = ParticipantSet::parse(members.split(BETWEEN)).ok()?;
+    Some(ChatIdentity { participants, context: context.map(Context::new).transpose().ok()? })
 }
 
-/// The same for all sets that look alike: whose members differ in nothing but case or Unicode form. By "canonical
-/// caseless match", definition D145 of the Unicode standard. Sets of different sizes never look alike.
-pub(crate) fn looks(set: &ParticipantSet) -> String {
-    let mut members: Vec<String> = set.members().iter().map(|member| folded(member.as_str())).collect();
+/// The same for all identities that look alike: whose members and contexts differ in nothing but case or Unicode form.
+/// By "canonical caseless match", definition D145 of the Unicode standard. Sets of different sizes never look alike.
+pub(crate) fn looks(identity: &ChatIdentity) -> String {
+    let members = identity.participants.members().iter();
+    let mut members: Vec<String> = members.map(|member| folded(member.as_str())).collect();
     members.sort_unstable();
-    members.join(BETWEEN)
+    let context = identity.context.as_ref().map(|context| folded(context.as_str()));
+    with_context(&members.join(BETWEEN), context.as_deref())
+}
+
+fn with_context(members: &str, context: Option<&str>) -> String {
+    context.map_or_else(|| members.to_owned(), |context| [members, context].join(ABOUT))
 }
 
 fn folded(text: &str) -> String {
@@ -37,8 +49,12 @@ fn folded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn of(members: &[&str]) -> ParticipantSet {
-        ParticipantSet::parse(members.iter().copied()).unwrap()
+    fn of(members: &[&str]) -> ChatIdentity {
+        ParticipantSet::parse(members.iter().copied()).unwrap().into()
+    }
+
+    fn about(context: &str) -> ChatIdentity {
+        ChatIdentity { context: Some(Context::new(context).unwrap()), ..of(&["a", "b"]) }
     }
 
     #[test]
@@ -63,13 +79,19 @@ mod tests {
         for (one, other) in different {
             assert_ne!(looks(&of(&one)), looks(&of(&other)));
         }
+        assert_eq!(looks(&about("Lamp")), looks(&about("lamp")));
+        assert_ne!(looks(&about("lamp")), looks(&of(&["a", "b"])));
+        assert_ne!(looks(&about("lamp")), looks(&of(&["a", "b", "lamp"])));
     }
 
     #[test]
-    fn a_set_is_read_back_from_its_text() {
+    fn an_identity_is_read_back_from_its_text() {
         for members in [vec!["a"], vec!["a_b", "c", "%"], vec!["\u{1f600}", "\u{fffd}"]] {
-            assert_eq!(set(text(&of(&members)).as_bytes()), Some(of(&members)));
+            assert_eq!(identity(text(&of(&members)).as_bytes()), Some(of(&members)));
         }
-        assert_eq!(set(b""), None);
+        for context in ["lamp", "%in:x", "a_b"] {
+            assert_eq!(identity(text(&about(context)).as_bytes()), Some(about(context)));
+        }
+        assert_eq!(identity(b""), None);
     }
 }

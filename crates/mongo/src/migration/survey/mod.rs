@@ -8,10 +8,10 @@ mod spill;
 use std::io;
 
 use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
-use onechat_core::{ParticipantSet, StoreError};
+use onechat_core::{ChatIdentity, StoreError};
 use onechat_migrate::Control;
 
-pub(crate) use fold::{looks, set, text};
+pub(crate) use fold::{identity, looks, text};
 pub(crate) use pass::Pass;
 pub(crate) use spill::{Group, Groups, Spill, Spilled};
 
@@ -66,7 +66,7 @@ impl Duplicates {
 }
 
 impl Iterator for Duplicates {
-    type Item = Result<(ParticipantSet, Vec<Bson>), MigrateError>;
+    type Item = Result<(ChatIdentity, Vec<Bson>), MigrateError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -77,7 +77,7 @@ impl Iterator for Duplicates {
             };
             let ids =
                 group.items.iter().filter_map(|item| placed(item)).map(|(_, id)| unpacked(id)).collect();
-            return set(&group.name[self.prefix..]).map(|set| Ok((set, ids)));
+            return identity(&group.name[self.prefix..]).map(|set| Ok((set, ids)));
         }
     }
 }
@@ -95,7 +95,7 @@ impl MongoMigrator {
         let mut pass = Pass::over_chats(&self.database, &self.codec).await?;
         while pass.advance().await? {
             let document = pass.document();
-            if let Ok(set) = self.codec.participants(document) {
+            if let Ok(set) = self.codec.identity(document) {
                 let item = [&pass.done().to_le_bytes()[..], &id_of(document)].concat();
                 sets.add(text(&set).as_bytes(), &item).map_err(|error| spill_failed(&error))?;
             }

@@ -33,9 +33,7 @@ pub(crate) struct Pass {
 impl Pass {
     /// Over all chats, of which only the id, the participants and the key are read.
     pub(crate) async fn over_chats(database: &Database, codec: &Codec) -> Result<Self, StoreError> {
-        let fields = &codec.mapping().fields;
-        let projection = doc! { &fields.participants: 1, &fields.participants_key: 1 };
-        Self::over(database, &codec.mapping().chats, projection).await
+        Self::over(database, &codec.mapping().chats, codec.identity_and_key()).await
     }
 
     /// Over all documents of a collection.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc};
-use onechat_core::{ParticipantSet, ParticipantsKey};
+use onechat_core::{ChatIdentity, ParticipantsKey};
 
 use super::super::{MigrateError, commands::persist, journal::KeyChange};
 use super::Watch;
@@ -19,8 +19,8 @@ const IDS: usize = 1000;
 /// A chat as it was seen.
 struct Seen {
     id: Bson,
-    set: ParticipantSet,
-    participants: Bson,
+    identity: ChatIdentity,
+    identity_as_stored: Document,
     key: Option<Bson>,
 }
 
@@ -28,11 +28,11 @@ impl Watch<'_> {
     pub(super) async fn heal_chats(&mut self, ids: &[Bson]) -> Result<(), MigrateError> {
         for ids in ids.chunks(IDS) {
             let chats = self.chats(doc! { "_id": { "$in": ids } }).await?;
-            let mut sets: BTreeMap<String, ParticipantSet> = BTreeMap::new();
+            let mut sets: BTreeMap<String, ChatIdentity> = BTreeMap::new();
             let mut wrong = Vec::new();
             for chat in chats {
-                let key = self.key(&chat.set);
-                sets.insert(key.as_str().to_owned(), chat.set.clone());
+                let key = self.key(&chat.identity);
+                sets.insert(key.as_str().to_owned(), chat.identity.clone());
                 if chat.key.as_ref().and_then(Bson::as_str) != Some(key.as_str()) {
                     wrong.push((chat, key.as_str().to_owned()));
                 }
@@ -79,12 +79,10 @@ impl Watch<'_> {
             Some(Bson::Null) => doc! { "$type": "null" },
             Some(other) => doc! { "$eq": other.clone() },
         };
+        let mut filter = doc! { "_id": chat.id.clone(), codec.key_field(): as_seen };
+        filter.extend(chat.identity_as_stored.clone());
         doc! {
-            "q": {
-                "_id": chat.id.clone(),
-                codec.key_field(): as_seen,
-                &codec.mapping().fields.participants: { "$eq": chat.participants.clone() },
-            },
+            "q": filter,
             "u": { "$set": { codec.key_field(): key } },
             "collation": { "locale": "simple" },
         }
@@ -93,18 +91,17 @@ impl Watch<'_> {
     /// Merges what has the same participants, by their keys or among the chats that were written just now.
     async fn merge_equals(
         &mut self,
-        sets: &BTreeMap<String, ParticipantSet>,
+        sets: &BTreeMap<String, ChatIdentity>,
         written: &[Bson],
     ) -> Result<(), MigrateError> {
         let keys: Vec<&String> = sets.keys().collect();
         let key_field = self.migrator.codec.key_field();
         let mut chats = self.chats(doc! { key_field: { "$in": keys } }).await?;
         chats.extend(self.chats(doc! { "_id": { "$in": written } }).await?);
-        let mut groups: BTreeMap<Vec<String>, (ParticipantSet, Vec<Bson>)> = BTreeMap::new();
+        let mut groups: BTreeMap<String, (ChatIdentity, Vec<Bson>)> = BTreeMap::new();
         for chat in chats {
-            // Two sets may have one key (format `joined`): they are never merged.
-            let members = chat.set.members().iter().map(|member| member.as_str().to_owned());
-            let group = groups.entry(members.collect()).or_insert((chat.set, Vec::new()));
+            // Two identities may have one key (format `joined`): they are never merged.
+            let group = groups.entry(text(&chat.identity)).or_insert((chat.identity, Vec::new()));
             if !group.1.contains(&chat.id) {
                 group.1.push(chat.id);
             }
@@ -122,17 +119,17 @@ impl Watch<'_> {
         Ok(())
     }
 
-    fn key(&self, set: &ParticipantSet) -> ParticipantsKey {
-        ParticipantsKey::new(&set.into(), self.migrator.key_format)
+    fn key(&self, identity: &ChatIdentity) -> ParticipantsKey {
+        ParticipantsKey::new(identity, self.migrator.key_format)
     }
 
     /// Chats whose participants are a set.
     async fn chats(&self, filter: Document) -> Result<Vec<Seen>, MigrateError> {
         let codec = &self.migrator.codec;
-        let (participants, key) = (&codec.mapping().fields.participants, codec.key_field());
+        let key = codec.key_field();
         let chats = self.migrator.database.collection::<RawDocumentBuf>(self.migrator.chats_name());
         let found: Vec<RawDocumentBuf> = persist(|| async {
-            let find = chats.find(filter.clone()).projection(doc! { participants: 1, key: 1 });
+            let find = chats.find(filter.clone()).projection(codec.identity_and_key());
             find.collation(simple()).await?.try_collect().await
         })
         .await?;
@@ -140,8 +137,8 @@ impl Watch<'_> {
         let seen = found.iter().filter_map(|chat| {
             Some(Seen {
                 id: field(chat, "_id").and_then(owned)?,
-                set: codec.participants(chat).ok()?,
-                participants: field(chat, participants).and_then(owned)?,
+                identity: codec.identity(chat).ok()?,
+                identity_as_stored: codec.identity_as_stored(chat),
                 key: field(chat, key).and_then(owned),
             })
         });

@@ -131,7 +131,7 @@ impl MongoMigrator {
         let head = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
         let mut heads: HashMap<&str, BTreeSet<String>> = HashMap::new();
         let of_chats = heads.entry(self.chats_name()).or_default();
-        of_chats.insert(self.codec.mapping().fields.participants.clone());
+        of_chats.extend(self.codec.identity_fields().map(str::to_owned));
         of_chats.insert(self.codec.key_field().to_owned());
         for reference in &self.rules.references {
             heads.entry(&reference.collection).or_default().insert(head(&reference.field));

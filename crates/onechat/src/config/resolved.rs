@@ -93,11 +93,17 @@ impl Config {
             );
         }
         let store = StoreConfig::resolve(&store, mongodb, dev)?;
+        let context = chats.context.as_deref().map(str::parse).transpose()?.unwrap_or_default();
+        if context != ContextPolicy::Off && matches!(store.url, Some(StoreUrl::Mongo(_))) {
+            bail!(
+                "[chats] context is {context}, and a store on MongoDB keeps no contexts yet: set it to off"
+            );
+        }
         let migrate = MigrateConfig::resolve(migrate, &store.mongodb.mapping);
         Ok(Self {
             listen,
             allow_note_to_self: server.allow_note_to_self.unwrap_or(false),
-            context: chats.context.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
+            context,
             drain_timeout: Duration::from_millis(server.drain_timeout_ms.unwrap_or(30_000)),
             limits: limits(&server)?,
             store,

@@ -16,6 +16,9 @@ const EXAMPLES: usize = 3;
 /// How many characters of a value are shown.
 const SHOWN: usize = 60;
 
+/// A number of milliseconds in these years (2000 to 2099) is a time rather than a count.
+const MS_OF_TIMES: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+
 /// Where a field stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -70,6 +73,7 @@ pub enum Kind {
 impl Kind {
     pub(crate) fn of(value: RawBsonRef<'_>) -> Self {
         match value {
+            RawBsonRef::Int64(number) if MS_OF_TIMES.contains(&number) => Self::Date,
             RawBsonRef::Int32(_)
             | RawBsonRef::Int64(_)
             | RawBsonRef::Double(_)

@@ -82,7 +82,9 @@ async fn a_database_with_everything() {
         let (id, one, other) = (ObjectId::new(), format!("user_{n:02}"), format!("user_{:02}", n + 1));
         rooms.push(doc! {
             "_id": id, "participants": [&other, &one], "chatKey": format!("{one}_{other}"),
-            "created": at(1), "lastActivity": at(2), "messageCount": 3, "title": "a room", "tags": ["work"],
+            "created": at(1), "lastActivity": at(2), "messageCount": 3, "title": "a room", "lastMessage": "how are you", "hiddenAt": at(9),
+            "lastMessagePerUser": { &one: { "text": "hi", "seen": true }, &other: { "text": "hi", "seen": false } },
+            "nicknames": { &one: "the one" }, "hiddenFor": [&one], "tags": ["work"],
             "history": [{ "_id": ObjectId::new(), "author": &one, "body": "how are you", "sentAt": at(3) }],
             "unread": { &one: 1, &other: 0 },
             "readers": [{ "who": &one, "seenAt": at(4), "muted": true }, { "who": &other, "seenAt": at(5), "muted": false }],
@@ -138,6 +140,10 @@ async fn a_database_with_everything() {
         "time = \"sentAt\"",
         "sender = \"author\"",
         "[[migrate.state]]",
+        "field = \"lastMessagePerUser\"",
+        "form = \"map\"",
+        "rules = { \"\" = \"newest\" }",
+        "[[migrate.state]]",
         "field = \"readers\"",
         "form = \"array\"",
         "participant = \"who\"",
@@ -147,6 +153,7 @@ async fn a_database_with_everything() {
         "form = \"map\"",
         "rules = { \"\" = \"sum\" }",
         "[migrate.fields]",
+        "lastMessage = \"newest\"",
         "messageCount = \"sum\"",
         "tags = \"union\"",
     ];

@@ -6,7 +6,7 @@ use mongodb::bson::{Bson, Document};
 
 use super::{
     chats::Chats,
-    kinds::{is_said, rule_of, text_field},
+    kinds::{is_pointer, is_said, rule_of, text_field},
     sample::{Sample, at, id_text, is_most, plain},
 };
 
@@ -43,8 +43,17 @@ impl Inside {
             if field == "_id" || field == "__v" || taken.contains(&field) {
                 continue;
             }
-            if let Some(state) = map(sample, chats, field).or_else(|| array(sample, chats, field)) {
-                inside.state.push(state);
+            let state = map(sample, chats, field).or_else(|| array(sample, chats, field));
+            if let Some(mut state) = state {
+                if is_pointer(field, &values) {
+                    state.rules = BTreeMap::from([(String::new(), "newest")]);
+                }
+                // Without any rule it is a question.
+                if !state.rules.is_empty() {
+                    inside.state.push(state);
+                }
+            } else if is_pointer(field, &values) {
+                inside.fields.insert(field.to_owned(), "newest");
             } else if let Some(embedded) = embedded(sample, chats, field) {
                 inside.embedded.push(embedded);
             } else if let Some(rule) = rule_of(field, &values).filter(|rule| is_telling(field, rule)) {
@@ -127,18 +136,19 @@ fn rules(values: &[&Bson], participant: Option<&str>) -> BTreeMap<String, &'stat
         fields.entry(name).or_default().push(value);
     }
     if fields.is_empty() {
-        return BTreeMap::from([(String::new(), rule_of("", values).unwrap_or(otherwise(values)))]);
+        return rule_of_state("", values).map(|rule| (String::new(), rule)).into_iter().collect();
     }
     fields.retain(|name, _| Some(*name) != participant && *name != "_id");
     fields
         .iter()
-        .map(|(name, values)| ((*name).to_owned(), rule_of(name, values).unwrap_or(otherwise(values))))
+        .filter_map(|(name, values)| Some(((*name).to_owned(), rule_of_state(name, values)?)))
         .collect()
 }
 
 /// A participant's flag (hidden, archived, muted) is set only if it is in all chats.
-fn otherwise(values: &[&Bson]) -> &'static str {
-    if values.iter().all(|value| matches!(value, Bson::Boolean(_) | Bson::Null)) { "all" } else { "survivor" }
+fn rule_of_state(field: &str, values: &[&Bson]) -> Option<&'static str> {
+    let is_flag = values.iter().all(|value| matches!(value, Bson::Boolean(_) | Bson::Null));
+    if is_flag { Some("all") } else { rule_of(field, values) }
 }
 
 /// An array of sub-documents with an id or a time.

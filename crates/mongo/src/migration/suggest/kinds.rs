@@ -14,6 +14,9 @@ pub(super) fn rule_of(field: &str, values: &[&Bson]) -> Option<&'static str> {
         is_most(values.iter().filter(|value| is(value)).count(), known, 80)
     };
     let name = plain(field);
+    if HIDES.iter().any(|part| name.contains(part)) {
+        return None;
+    }
     if most(|value| matches!(value, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_))) {
         return Some("sum");
     }
@@ -21,7 +24,7 @@ pub(super) fn rule_of(field: &str, values: &[&Bson]) -> Option<&'static str> {
         let is_first = ["creat", "join", "first", "since"].iter().any(|part| name.contains(part));
         return Some(if is_first { "min" } else { "max" });
     }
-    if HIDES.iter().any(|part| name.contains(part)) || values.iter().any(|value| has_ids(value)) {
+    if values.iter().any(|value| has_ids(value)) {
         return None;
     }
     most(|value| matches!(value, Bson::Array(_))).then_some("union")
@@ -29,6 +32,16 @@ pub(super) fn rule_of(field: &str, values: &[&Bson]) -> Option<&'static str> {
 
 /// What a list of those is called for whom a chat is hidden or over.
 const HIDES: [&str; 9] = ["hid", "delet", "remov", "archiv", "mut", "block", "ban", "left", "expir"];
+
+/// Whether the field points to the newest message, or copies it: called so, and no time or number.
+pub(super) fn is_pointer(field: &str, values: &[&Bson]) -> bool {
+    let name = plain(field);
+    let is_called_so = ["last", "latest", "newest", "recent"].iter().any(|part| name.starts_with(part))
+        && ["message", "msg"].iter().any(|part| name.contains(part));
+    let is_told =
+        |value: &&Bson| matches!(value, Bson::ObjectId(_) | Bson::String(_) | Bson::Document(_) | Bson::Null);
+    is_called_so && values.iter().all(is_told)
+}
 
 /// Whether it is a list of ids: of messages, which have an order, or of people.
 fn has_ids(value: &Bson) -> bool {

@@ -91,7 +91,7 @@ fn references(text: &mut Toml, rows: &[Row]) {
         text.value("field", &row.field);
         if let Some(participant) = &row.participant {
             text.comment(
-                "One row per participant and chat. A field without a rule keeps the survivor's value.",
+                "One row per participant and chat. A field without a rule in which two rows differ stops a migration.",
             );
             text.value("participant", participant);
             text.rules(&row.rules);

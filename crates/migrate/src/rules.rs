@@ -62,6 +62,8 @@ pub struct FieldNames {
     pub participants: String,
     /// Where in a participant's sub-document its id stands.
     pub participant_path: Option<String>,
+    /// What a chat is about, if chats have contexts: in a group it is the same, in whatever form.
+    pub context: Option<String>,
     /// The key.
     pub participants_key: String,
     /// The earliest one is kept.
@@ -79,6 +81,7 @@ impl Default for FieldNames {
         Self {
             participants: "participants".to_owned(),
             participant_path: None,
+            context: None,
             participants_key: "participantsKey".to_owned(),
             created_at: "createdAt".to_owned(),
             updated_at: "updatedAt".to_owned(),

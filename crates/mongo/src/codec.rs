@@ -150,9 +150,13 @@ impl Codec {
 
     /// Whose chat it is and what it is about, or what is wrong with that.
     pub(crate) fn identity(&self, document: &RawDocument) -> Result<ChatIdentity, String> {
-        let participants = ParticipantSet::parse(self.members(document)?)
-            .map_err(|error| format!("participants that are no set: {error}"))?;
-        Ok(ChatIdentity { participants, context: self.context(document)? })
+        Ok(ChatIdentity { participants: self.participants(document)?, context: self.context(document)? })
+    }
+
+    /// The set of people of a chat, or what is wrong with them.
+    fn participants(&self, document: &RawDocument) -> Result<ParticipantSet, String> {
+        let members = self.members(document)?;
+        ParticipantSet::parse(members).map_err(|error| format!("participants that are no set: {error}"))
     }
 
     /// The fields that an identity is read from.
@@ -163,7 +167,10 @@ impl Codec {
 
     /// A projection of an identity and its key.
     pub(crate) fn identity_and_key(&self) -> Document {
-        self.identity_fields().chain([self.key_field()]).map(|name| (name.to_owned(), Bson::Int32(1))).collect()
+        self.identity_fields()
+            .chain([self.key_field()])
+            .map(|name| (name.to_owned(), Bson::Int32(1)))
+            .collect()
     }
 
     /// What a chat matches as long as its identity is stored as it is in this document.
@@ -171,18 +178,21 @@ impl Codec {
         let stored = |name| field(document, name).and_then(|value| Bson::try_from(value).ok());
         let fields = self.identity_fields();
         // Null also stands for a field that is not there.
-        fields.map(|name| (name.to_owned(), doc! { "$eq": stored(name).unwrap_or(Bson::Null) }.into())).collect()
+        fields
+            .map(|name| (name.to_owned(), doc! { "$eq": stored(name).unwrap_or(Bson::Null) }.into()))
+            .collect()
     }
 
     /// What a chat is about; null is the same as a field that is not there.
-    fn context(&self, document: &RawDocument) -> Result<Option<Context>, String> {
+    pub(crate) fn context(&self, document: &RawDocument) -> Result<Option<Context>, String> {
         let Some(name) = &self.mapping.fields.context else { return Ok(None) };
         let value = match field(document, name) {
             None | Some(RawBsonRef::Null) => return Ok(None),
             Some(value) => value,
         };
-        let text = text_of(value)
-            .ok_or_else(|| format!("in {name} a context that is neither a string nor an ObjectId nor a UUID"))?;
+        let text = text_of(value).ok_or_else(|| {
+            format!("in {name} a context that is neither a string nor an ObjectId nor a UUID")
+        })?;
         Context::new(text).map(Some).map_err(|error| format!("in {name} no context: {error}"))
     }
 

@@ -43,6 +43,20 @@ pub enum OpenError {
         /// The format that was asked for.
         configured: KeyFormat,
     },
+    /// The chats in the collection were given their keys by other contexts than the configuration names.
+    #[error(
+        "the keys in {collection} were made with {}, and the configuration has {}: \
+         set `context` of [mongodb.chat_fields] to what they were made with",
+        shown(stored.as_deref()), shown(configured.as_deref())
+    )]
+    Context {
+        /// The collection of chats.
+        collection: String,
+        /// The field of the contexts when the keys were made.
+        stored: Option<String>,
+        /// The field that was asked for.
+        configured: Option<String>,
+    },
     /// What we have noted beside the collection cannot be understood.
     #[error("what is noted about {collection} in {meta} cannot be understood: {reason}; use a newer onechat")]
     Meta {
@@ -53,6 +67,10 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+fn shown(context: Option<&str>) -> String {
+    context.map_or_else(|| "no context".to_owned(), |field| format!("the context in the field {field:?}"))
 }
 
 /// Why indexes could not be made or dropped.

@@ -34,7 +34,7 @@ pub use clients::closing_clients;
 pub use connection::drop_database;
 pub use error::{IndexError, OpenError};
 pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};
-pub use mapping::{ChatFields, IdMapping, Mapping, MessageFields, ValueForm, PublicIdForm};
+pub use mapping::{ChatFields, IdMapping, Mapping, MessageFields, PublicIdForm, ValueForm};
 pub use migration::{
     AccountReport, BackfillReport, EnforceReport, EntryDetails, EntrySummary, Lease, MergeReport,
     MigrateError, MongoMigrator, PlanSummary, ProtectionStatus, RunId, RunKind, RunSummary, Suggestion,

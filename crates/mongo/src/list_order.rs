@@ -5,14 +5,15 @@
 //! stored for it: rows of other programs stand where they belong, whatever they were written by.
 
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc, oid::ObjectId};
-use onechat_core::{Chat, ChatCursor, Page, PageSize, StoreError, Timestamp};
+use onechat_core::{Chat, ChatCursor, Context, Page, PageSize, StoreError, Timestamp};
 
 use crate::codec::{Codec, age, date, field};
 
 /// The part of a list that begins after a cursor.
 pub(crate) struct List<'a> {
     pub(crate) codec: &'a Codec,
-    pub(crate) member: Bson,
+    /// What all chats of the list match.
+    pub(crate) rows: Document,
     after: Option<(Timestamp, Bson)>,
 }
 
@@ -23,10 +24,19 @@ pub(crate) struct Part {
 }
 
 impl<'a> List<'a> {
-    pub(crate) fn new(codec: &'a Codec, member: Bson, after: Option<&ChatCursor>) -> Self {
+    pub(crate) fn new(
+        codec: &'a Codec,
+        member: Bson,
+        context: Option<&Context>,
+        after: Option<&ChatCursor>,
+    ) -> Self {
+        let mut rows = doc! { codec.participants_path(): member };
+        if context.is_some() {
+            rows.extend(codec.has_context(context));
+        }
         // No chat has an id that cannot be written.
         let id = |after: &ChatCursor| codec.id(&after.id).unwrap_or(Bson::MinKey);
-        Self { codec, member, after: after.map(|after| (after.at, id(after))) }
+        Self { codec, rows, after: after.map(|after| (after.at, id(after))) }
     }
 
     /// Chats with a time of their newest message.
@@ -44,11 +54,8 @@ impl<'a> List<'a> {
     pub(crate) fn undated(&self) -> Option<Part> {
         let fields = &self.codec.mapping().fields;
         let id_field = self.codec.id_field();
-        let mut filter = doc! {
-            self.codec.participants_path(): self.member.clone(),
-            &fields.last_message_at: Bson::Null,
-            &fields.created_at: Bson::Null,
-        };
+        let mut filter = self.rows.clone();
+        filter.extend(doc! { &fields.last_message_at: Bson::Null, &fields.created_at: Bson::Null });
         match self.after.as_ref().map_or(Ids::All, |(at, id)| self.undated_after(*at, id)) {
             Ids::All => {}
             Ids::Below(id) => drop(filter.insert(id_field, below(&id))),
@@ -61,7 +68,7 @@ impl<'a> List<'a> {
     fn dated(&self, by: &str, also: &Document) -> Part {
         let id_field = self.codec.id_field();
         let with = |conditions: Document| {
-            let mut filter = doc! { self.codec.participants_path(): self.member.clone() };
+            let mut filter = self.rows.clone();
             filter.extend(also.clone());
             filter.extend(conditions);
             filter

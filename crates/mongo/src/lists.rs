@@ -6,7 +6,7 @@ use mongodb::{
     bson::{RawDocumentBuf, doc},
     options::Hint,
 };
-use onechat_core::{Chat, ChatCursor, Page, PageSize, Participant, StoreError};
+use onechat_core::{Chat, ChatCursor, Context, Page, PageSize, Participant, StoreError};
 
 use crate::{
     attempt::{Deadline, until},
@@ -25,14 +25,17 @@ impl Collections {
     pub(crate) async fn chats_of(
         &self,
         participant: &Participant,
+        context: Option<&Context>,
         size: PageSize,
         after: Option<&ChatCursor>,
         guard: &Guard,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {
-        let Some(member) = self.codec.participant(participant) else {
-            return Ok(Page { items: Vec::new(), next: None });
-        };
-        let list = List::new(&self.codec, member, after);
+        let none = Page { items: Vec::new(), next: None };
+        if context.is_some() && self.codec.mapping().fields.context.is_none() {
+            return Ok(none);
+        }
+        let Some(member) = self.codec.participant(participant) else { return Ok(none) };
+        let list = List::new(&self.codec, member, context, after);
         let deadline = self.deadline();
         if let Some(indexes) = guard.list_indexes() {
             if let Some(rows) = self.indexed(&list, size, &indexes, deadline).await? {
@@ -93,10 +96,8 @@ impl Collections {
         size: PageSize,
         deadline: Deadline,
     ) -> Result<Vec<RawDocumentBuf>, StoreError> {
-        let mut stages = vec![
-            doc! { "$match": { self.codec.participants_path(): list.member.clone() } },
-            doc! { "$set": { POSITION: list.position() } },
-        ];
+        let mut stages =
+            vec![doc! { "$match": list.rows.clone() }, doc! { "$set": { POSITION: list.position() } }];
         stages.extend(list.after_by(POSITION).map(|after| doc! { "$match": after }));
         stages.push(doc! { "$sort": { POSITION: -1, self.codec.id_field(): -1 } });
         stages.push(doc! { "$limit": one_more(size) });

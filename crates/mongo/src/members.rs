@@ -117,7 +117,9 @@ impl Collections {
     async fn surely_one_of(&self, ids: &[ChatId], asked: &Asked<'_>) -> Result<Option<Chat>, StoreError> {
         let (filter, collation) = (self.is_member(ids, asked), self.collation_of_members(asked.index));
         let found = self.surely(filter, collation, asked.index).await?;
-        Ok(found.map(|found| found.chat).filter(|chat| chat.identity.participants.contains(asked.participant)))
+        Ok(found
+            .map(|found| found.chat)
+            .filter(|chat| chat.identity.participants.contains(asked.participant)))
     }
 
     fn is_member(&self, ids: &[ChatId], asked: &Asked<'_>) -> Document {

@@ -1,15 +1,15 @@
-//! What is noted beside the collections: the format of their keys, so that no server mixes two, and how far they
+//! What is noted beside the collections: what their keys are made of, so that no server mixes two, and how far they
 //! have come towards the guarantee, which every server follows.
 
 use mongodb::{
     Collection, Database,
-    bson::{Document, doc},
+    bson::{Bson, Document, doc},
 };
 use onechat_core::{KeyFormat, StoreError};
 use onechat_migrate::CollectionState;
 
 use crate::{
-    OpenError,
+    Mapping, OpenError,
     error::{code, code_of, reason, unavailable},
 };
 
@@ -19,43 +19,96 @@ pub(crate) const META: &str = "onechat_meta";
 /// The field of the state.
 const STATE: &str = "state";
 
-/// Notes the format of the keys of `chats`, or sees that it is the one noted before.
-pub(crate) async fn agree(database: &Database, chats: &str, configured: KeyFormat) -> Result<(), OpenError> {
-    let notes: Collection<Document> = database.collection(META);
-    let unavailable = |error: &mongodb::error::Error| OpenError::Unavailable(reason(error));
-    if let Some(stored) = noted(database, chats).await? {
-        return compare(chats, stored, configured);
-    }
-    match notes.insert_one(doc! { "_id": chats, "keyFormat": configured.name() }).await {
-        Ok(_) => Ok(()),
-        // Another server was first.
-        Err(error) if code_of(&error) == Some(code::DUPLICATE_KEY) => {
-            let stored = noted(database, chats).await?.unwrap_or(configured);
-            compare(chats, stored, configured)
-        }
-        Err(error) => Err(unavailable(&error)),
+/// The field of the context's field.
+const CONTEXT: &str = "contextField";
+
+/// What all servers and tools have to agree on, since the keys depend on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// How keys are written.
+    pub(crate) key_format: KeyFormat,
+    /// The field with what a chat is about, if chats have contexts.
+    pub(crate) context: Option<String>,
+}
+
+/// What is noted.
+pub(crate) struct Noted {
+    terms: Terms,
+    /// Whether keys count already: on an unmigrated collection nobody relies on them.
+    is_settled: bool,
+}
+
+impl Terms {
+    pub(crate) fn new(key_format: KeyFormat, mapping: &Mapping) -> Self {
+        Self { key_format, context: mapping.fields.context.clone() }
     }
 }
 
-/// The format that is noted, if any.
-pub(crate) async fn noted(database: &Database, chats: &str) -> Result<Option<KeyFormat>, OpenError> {
+/// Notes the terms for `chats`, or sees that they are those noted before.
+pub(crate) async fn agree(database: &Database, chats: &str, configured: &Terms) -> Result<(), OpenError> {
+    let notes: Collection<Document> = database.collection(META);
+    let unavailable = |error: &mongodb::error::Error| OpenError::Unavailable(reason(error));
+    if noted(database, chats).await?.is_none() {
+        let mut note = doc! { "_id": chats, "keyFormat": configured.key_format.name() };
+        note.extend(configured.context.iter().map(|field| (CONTEXT.to_owned(), field.into())));
+        match notes.insert_one(note).await {
+            Ok(_) => return Ok(()),
+            // Another server was first.
+            Err(error) if code_of(&error) == Some(code::DUPLICATE_KEY) => {}
+            Err(error) => return Err(unavailable(&error)),
+        }
+    }
+    let Some(stored) = noted(database, chats).await? else { return Ok(()) };
+    compare(chats, &stored, configured)?;
+    if stored.terms == *configured {
+        return Ok(());
+    }
+    let update = match &configured.context {
+        Some(field) => doc! { "$set": { CONTEXT: field } },
+        None => doc! { "$unset": { CONTEXT: "" } },
+    };
+    let unsettled = [Bson::Null, CollectionState::Unmigrated.name().into()];
+    let unsettled = doc! { "$in": unsettled.to_vec() };
+    let filter = doc! { "_id": chats, STATE: unsettled };
+    notes.update_one(filter, update).await.map_err(|error| unavailable(&error))?;
+    match noted(database, chats).await? {
+        // Migrated meanwhile, on other terms.
+        Some(stored) => compare(chats, &stored, configured),
+        None => Ok(()),
+    }
+}
+
+/// The terms that are noted, if any.
+pub(crate) async fn noted(database: &Database, chats: &str) -> Result<Option<Noted>, OpenError> {
     let notes: Collection<Document> = database.collection(META);
     let note = notes.find_one(doc! { "_id": chats }).await;
     let Some(note) = note.map_err(|error| OpenError::Unavailable(reason(&error)))? else { return Ok(None) };
     let format = note.get_str("keyFormat").map_err(|error| error.to_string());
     let format = format.and_then(|format| format.parse().map_err(|error| format!("{error}")));
-    format.map(Some).map_err(|reason| OpenError::Meta {
+    let key_format = format.map_err(|reason| OpenError::Meta {
         collection: chats.to_owned(),
         meta: META.to_owned(),
         reason,
-    })
+    })?;
+    let state = note.get_str(STATE).ok();
+    Ok(Some(Noted {
+        terms: Terms { key_format, context: note.get_str(CONTEXT).ok().map(str::to_owned) },
+        is_settled: state.is_some_and(|state| state != CollectionState::Unmigrated.name()),
+    }))
 }
 
-pub(crate) fn compare(chats: &str, stored: KeyFormat, configured: KeyFormat) -> Result<(), OpenError> {
-    if stored == configured {
-        return Ok(());
+/// Refuses terms that make other keys than those that count.
+pub(crate) fn compare(chats: &str, noted: &Noted, configured: &Terms) -> Result<(), OpenError> {
+    let (collection, stored) = (chats.to_owned(), &noted.terms);
+    if stored.key_format != configured.key_format {
+        let (stored, configured) = (stored.key_format, configured.key_format);
+        return Err(OpenError::KeyFormat { collection, stored, configured });
     }
-    Err(OpenError::KeyFormat { collection: chats.to_owned(), stored, configured })
+    if noted.is_settled && stored.context != configured.context {
+        let (stored, configured) = (stored.context.clone(), configured.context.clone());
+        return Err(OpenError::Context { collection, stored, configured });
+    }
+    Ok(())
 }
 
 /// The state that is noted, if any.

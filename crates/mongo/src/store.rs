@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onechat_core::{
-    AliasError, Chat, ChatCursor, ChatId, ChatIdentity, Message, MessageCursor, NewMessage, Outcome, Page, PageSize,
-    Participant, ParticipantsKey, Proposal, ResolveError, Sent, StoreError,
+    AliasError, Chat, ChatCursor, ChatId, ChatIdentity, Context, Message, MessageCursor, NewMessage, Outcome,
+    Page, PageSize, Participant, ParticipantsKey, Proposal, ResolveError, Sent, StoreError,
     ports::{AliasStore, Audit, AuditReport, ChatStore, Progress},
 };
 use prometheus_client::registry::Registry;
@@ -40,7 +40,8 @@ impl MongoChatStore {
         let connection = Connection::open(url, options.deadline, metrics.pool.clone()).await?;
         let database = &connection.database;
         let unavailable = |error: &dyn ToString| OpenError::Unavailable(error.to_string());
-        meta::agree(database, &options.mapping.chats, options.key_format).await?;
+        let terms = meta::Terms::new(options.key_format, &options.mapping);
+        meta::agree(database, &options.mapping.chats, &terms).await?;
         let indexes = MongoIndexes::new(database.clone(), codec.clone());
         indexes.create_where_empty().await.map_err(|error| unavailable(&error))?;
         let guard = Arc::new(Guard::new(indexes, options.unsafe_no_index));
@@ -112,11 +113,11 @@ impl ChatStore for MongoChatStore {
     async fn chats_of(
         &self,
         participant: &Participant,
-        _context: Option<&onechat_core::Context>,
+        context: Option<&Context>,
         size: PageSize,
         after: Option<&ChatCursor>,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {
-        self.collections.chats_of(participant, size, after, &self.guard).await
+        self.collections.chats_of(participant, context, size, after, &self.guard).await
     }
 
     async fn send(&self, message: NewMessage) -> Result<Option<Sent>, StoreError> {

@@ -132,7 +132,8 @@ impl Rulebook for ChatRules<'_> {
             let facts = Facts { chats: self.chats, messages: &self.messages, timeline: self.timeline };
             return Ok(Treatment::Value(state::unite(state, values, facts, notes)?));
         }
-        if path == names.participants || Some(path) == names.public_id.as_deref() {
+        let of_the_identity = [Some(&names.participants), names.context.as_ref(), names.public_id.as_ref()];
+        if of_the_identity.into_iter().flatten().any(|name| name == path) {
             return Ok(Treatment::First);
         }
         if let Some(array) = self.arrays.get(path) {

@@ -78,7 +78,13 @@ fn planned(
     notes.conflicts.sort_by(|one, other| one.field.cmp(&other.field));
     let plan = GroupPlan {
         key: group.key.as_str().to_owned(),
-        participants: group.identity.participants.members().iter().map(|member| member.as_str().to_owned()).collect(),
+        participants: group
+            .identity
+            .participants
+            .members()
+            .iter()
+            .map(|member| member.as_str().to_owned())
+            .collect(),
         context: group.identity.context.as_ref().map(|context| context.as_str().to_owned()),
         survivor: survivor.id.clone(),
         survivor_public_id: survivor.public_id.clone(),

@@ -1,7 +1,7 @@
 //! Groups and rules in few words.
 
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId};
-use onechat_core::{KeyFormat, ParticipantSet, ParticipantsKey};
+use onechat_core::{ChatIdentity, KeyFormat, ParticipantSet, ParticipantsKey};
 use onechat_migrate::{
     Activity, Blocked, ChatRow, Group, GroupPlan, MergeRules, MessageFieldsOfRows, Reference, ReferenceRows,
     plan,
@@ -24,11 +24,11 @@ pub(crate) fn raw(document: &Document) -> RawDocumentBuf {
 
 /// A group of alice's and bob's chats, and one empty entry for each reference.
 pub(crate) fn group(rules: &MergeRules, chats: &[Document]) -> Group {
-    let set = ParticipantSet::parse(["alice", "bob"]).expect("they are a set");
+    let identity = ChatIdentity::from(ParticipantSet::parse(["alice", "bob"]).expect("they are a set"));
     let chat = |chat| ChatRow { document: raw(chat), activity: Activity::default() };
     Group {
-        key: ParticipantsKey::new(&set, KeyFormat::Escaped),
-        set,
+        key: ParticipantsKey::new(&identity, KeyFormat::Escaped),
+        identity,
         chats: chats.iter().map(chat).collect(),
         references: vec![ReferenceRows::default(); rules.references.len()],
         listed: Vec::new(),

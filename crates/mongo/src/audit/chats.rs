@@ -4,14 +4,14 @@ use std::io;
 
 use mongodb::bson::{RawBsonRef, RawDocument};
 use onechat_core::{
-    KeyFormat, Participant, ChatIdentity, ParticipantsKey,
+    ChatIdentity, KeyFormat, Participant, ParticipantsKey,
     ports::{FindingKind, Findings},
 };
 
 use super::ids::shown;
 use crate::{
     codec::{Codec, field},
-    migration::survey::{Group, Spill, id_of, looks, identity, text, unpacked},
+    migration::survey::{Group, Spill, id_of, identity, looks, text, unpacked},
 };
 
 /// What has to be grouped before it says anything. Groups are found here and not by the server, whose memory and
@@ -80,14 +80,23 @@ pub(super) fn check(
     let identity = match codec.identity(document) {
         Ok(identity) => identity,
         Err(reason) => {
-            findings.add(FindingKind::MalformedParticipants, || format!("chat {}: {reason}", id()));
+            let kind = match codec.context(document) {
+                Ok(_) => FindingKind::MalformedParticipants,
+                Err(_) => FindingKind::MalformedContext,
+            };
+            findings.add(kind, || format!("chat {}: {reason}", id()));
             return None;
         }
     };
     let members = members.unwrap_or_default();
     if members.len() != identity.participants.members().len() {
         findings.add(FindingKind::RepeatedParticipants, || format!("chat {} has {members:?}", id()));
-    } else if !members.iter().map(String::as_str).eq(identity.participants.members().iter().map(Participant::as_str)) {
+    } else if !members.iter().map(String::as_str).eq(identity
+        .participants
+        .members()
+        .iter()
+        .map(Participant::as_str))
+    {
         findings.add(FindingKind::UnsortedParticipants, || format!("chat {} has {members:?}", id()));
     }
     let right = ParticipantsKey::new(&identity, format);

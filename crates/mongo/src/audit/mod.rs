@@ -46,7 +46,7 @@ impl MongoAudit {
         let connection = Connection::open(url, options.deadline, Pool::default()).await?;
         let chats = &codec.mapping().chats;
         if let Some(stored) = meta::noted(&connection.database, chats).await? {
-            meta::compare(chats, stored, options.key_format)?;
+            meta::compare(chats, &stored, &meta::Terms::new(options.key_format, &options.mapping))?;
         }
         Ok(Self::new(connection.database, codec, options.key_format))
     }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     codec::{field, text_of},
-    migration::survey::{Group, Pass, Spill, id_of, packed, identity, spill_failed, text, unpacked},
+    migration::survey::{Group, Pass, Spill, id_of, identity, packed, spill_failed, text, unpacked},
 };
 
 /// Chats, and what names them. The first byte of a record tells which.

@@ -147,8 +147,11 @@ impl MongoMigrator {
         let key = self.codec.key_field();
         let chats = self.all_chats();
         let find = chats.find(doc! { key: held.clone() }).collation(simple());
-        let mut chats =
-            find.projection(self.codec.identity_and_key()).limit(10).await.map_err(|error| unavailable(&error))?;
+        let mut chats = find
+            .projection(self.codec.identity_and_key())
+            .limit(10)
+            .await
+            .map_err(|error| unavailable(&error))?;
         let (mut sound, mut malformed) = (Vec::new(), Vec::new());
         while let Some(chat) = chats.try_next().await.map_err(|error| unavailable(&error))? {
             match self.codec.identity(&chat) {
@@ -262,7 +265,6 @@ impl MongoMigrator {
     fn all_chats(&self) -> Collection<RawDocumentBuf> {
         self.database.collection(self.chats_name())
     }
-
 }
 
 /// A chat's `_id`, as people write it.

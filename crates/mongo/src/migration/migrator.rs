@@ -25,7 +25,7 @@ impl MongoMigrator {
         let connection = Connection::open(url, options.deadline, Pool::default()).await?;
         let chats = &codec.mapping().chats;
         if let Some(stored) = meta::noted(&connection.database, chats).await? {
-            meta::compare(chats, stored, options.key_format)?;
+            meta::compare(chats, &stored, &meta::Terms::new(options.key_format, &options.mapping))?;
         }
         Ok(Self {
             database: connection.database,

@@ -116,7 +116,8 @@ impl MongoMigrator {
 
     /// Notes the key format, and with it that there is a collection whose state can be noted.
     pub(super) async fn agree(&self) -> Result<(), MigrateError> {
-        let agreed = meta::agree(&self.database, self.chats_name(), self.key_format).await;
+        let terms = meta::Terms::new(self.key_format, self.codec.mapping());
+        let agreed = meta::agree(&self.database, self.chats_name(), &terms).await;
         agreed.map_err(|error| MigrateError::Refused(error.to_string()))
     }
 

@@ -6,7 +6,7 @@ use futures_util::{TryStreamExt as _, future::join_all};
 use mongodb::bson::{Bson, DateTime, Document, doc, oid::ObjectId};
 use onechat_core::{OutcomeKind, ResolveError, ports::ChatStore};
 use onechat_migrate::Uncontrolled;
-use onechat_mongo::{Mapping, MongoChatStore, MongoOptions, ParticipantForm};
+use onechat_mongo::{Mapping, MongoChatStore, MongoOptions, ValueForm};
 use onechat_mongod::{Deployment, shared_replica_set, shared_standalone};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
@@ -275,7 +275,7 @@ async fn two_sets_with_one_key_share_no_chat_when_both_are_of_old() {
 #[tokio::test]
 async fn people_in_sub_documents_are_found_too() {
     let mapping = Mapping {
-        participant_form: ParticipantForm::ObjectId,
+        participant_form: ValueForm::ObjectId,
         participant_path: Some("user.id".to_owned()),
         ..Mapping::default()
     };

@@ -3,8 +3,8 @@
 use mongodb::bson::{Binary, Bson, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype};
 use onechat_core::{ChatId, OutcomeKind, PageSize, Participant, ResolveError, StoreError, ports::ChatStore};
 use onechat_mongo::{
-    ChatFields, IdMapping, Mapping, MessageFields, MongoChatStore, MongoOptions, OpenError, ParticipantForm,
-    PublicIdForm,
+    ChatFields, IdMapping, Mapping, MessageFields, MongoChatStore, MongoOptions, OpenError, PublicIdForm,
+    ValueForm,
 };
 use serde_json::json;
 
@@ -88,7 +88,7 @@ async fn chats_and_messages_without_our_fields_are_listed() {
 async fn participants_may_be_object_ids_inside_sub_documents() {
     let place = Place::fresh().await;
     let mapping = Mapping {
-        participant_form: ParticipantForm::ObjectId,
+        participant_form: ValueForm::ObjectId,
         participant_path: Some("user.id".to_owned()),
         ..Mapping::default()
     };

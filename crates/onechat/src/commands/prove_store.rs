@@ -1,7 +1,7 @@
 //! The empty store that `prove` runs its own server on, and which is gone afterwards.
 
 use anyhow::{Context as _, bail};
-use onechat_mongo::ParticipantForm;
+use onechat_mongo::ValueForm;
 use tempfile::TempDir;
 
 use crate::{
@@ -24,9 +24,10 @@ impl OwnStore {
             let folder = tempfile::tempdir().context("there is no place for a temporary store")?;
             return Ok(Self::File(folder));
         };
-        if config.mongodb.mapping.participant_form == ParticipantForm::ObjectId {
+        let mapping = &config.mongodb.mapping;
+        if [mapping.participant_form, mapping.context_form] != [ValueForm::Text; 2] {
             bail!(
-                "the prover makes participants that are no ObjectIds: configure participants = \"string\" for it"
+                "the prover makes participants and contexts that are strings only: configure \"string\" for both"
             );
         }
         Ok(Self::Database(url.with_database_suffix(&format!("-prove-{}", ambient::random_hex::<4>()?))?))

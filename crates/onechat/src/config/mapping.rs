@@ -1,11 +1,11 @@
 //! From `[mongodb]` to a mapping that makes sense, and back to what `--print-config` shows.
 
 use anyhow::{Context as _, bail, ensure};
-use onechat_mongo::{ChatFields, IdMapping, Mapping, MessageFields, ParticipantForm, PublicIdForm};
+use onechat_mongo::{ChatFields, IdMapping, Mapping, MessageFields, PublicIdForm, ValueForm};
 use serde_json::Map;
 use toml::{Table, Value};
 
-use super::mongo_settings::{ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, ParticipantsAs};
+use super::mongo_settings::{ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, ValueAs};
 
 /// Fields with a meaning of their own: the document's id, and the version that Mongoose keeps.
 const RESERVED: &[&str] = &["_id", "__v"];
@@ -17,11 +17,8 @@ pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
         chats: settings.chats.unwrap_or(default.chats),
         messages: settings.messages.unwrap_or(default.messages),
         fields: chat_fields(settings.chat_fields),
-        participant_form: match settings.participants {
-            None => default.participant_form,
-            Some(ParticipantsAs::String) => ParticipantForm::Text,
-            Some(ParticipantsAs::ObjectId) => ParticipantForm::ObjectId,
-        },
+        participant_form: settings.participants.map_or(default.participant_form, form),
+        context_form: settings.context.map_or(default.context_form, form),
         participant_path: settings.participant_path,
         id: id_mapping(settings.id_field, settings.id_form)?,
         constants: constants(settings.constants)?,
@@ -31,10 +28,27 @@ pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
     Ok(mapping)
 }
 
+fn form(given: ValueAs) -> ValueForm {
+    match given {
+        ValueAs::String => ValueForm::Text,
+        ValueAs::ObjectId => ValueForm::ObjectId,
+        ValueAs::Uuid => ValueForm::Uuid,
+    }
+}
+
+fn form_name(form: ValueForm) -> &'static str {
+    match form {
+        ValueForm::Text => "string",
+        ValueForm::ObjectId => "object_id",
+        ValueForm::Uuid => "uuid",
+    }
+}
+
 fn chat_fields(given: ChatFieldSettings) -> ChatFields {
     let default = ChatFields::default();
     ChatFields {
         participants: given.participants.unwrap_or(default.participants),
+        context: given.context,
         participants_key: given.participants_key.unwrap_or(default.participants_key),
         created_at: given.created_at.unwrap_or(default.created_at),
         updated_at: given.updated_at.unwrap_or(default.updated_at),
@@ -97,6 +111,10 @@ fn check(mapping: &Mapping) -> anyhow::Result<()> {
     if let Some(path) = &mapping.participant_path {
         path.split('.').try_for_each(|part| check_field("participant_path", part))?;
     }
+    ensure!(
+        mapping.fields.context.is_some() || mapping.context_form == ValueForm::default(),
+        "context says how contexts are written: name their field too, with context in [mongodb.chat_fields]"
+    );
     let chats = chat_field_names(mapping);
     check_fields(&chats)?;
     check_fields(&message_field_names(&mapping.message_fields))
@@ -104,12 +122,13 @@ fn check(mapping: &Mapping) -> anyhow::Result<()> {
 
 /// Every field of a chat with the setting that names it.
 fn chat_field_names(mapping: &Mapping) -> Vec<(String, &str)> {
-    let ChatFields { participants, participants_key, created_at, updated_at, last_message_at } =
+    let ChatFields { participants, context, participants_key, created_at, updated_at, last_message_at } =
         &mapping.fields;
     let mut names = Vec::new();
     if let IdMapping::Field { name, .. } = &mapping.id {
         names.push(("id_field".to_owned(), name.as_str()));
     }
+    names.extend(context.iter().map(|name| ("chat_fields.context".to_owned(), name.as_str())));
     let fields = [
         ("participants", participants),
         ("participants_key", participants_key),
@@ -184,11 +203,10 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
     let mut section = Table::new();
     section.insert("chats".into(), text(&mapping.chats));
     section.insert("messages".into(), text(&mapping.messages));
-    let form = match mapping.participant_form {
-        ParticipantForm::Text => "string",
-        ParticipantForm::ObjectId => "object_id",
-    };
-    section.insert("participants".into(), text(form));
+    section.insert("participants".into(), text(form_name(mapping.participant_form)));
+    if mapping.fields.context.is_some() {
+        section.insert("context".into(), text(form_name(mapping.context_form)));
+    }
     if let Some(path) = &mapping.participant_path {
         section.insert("participant_path".into(), text(path));
     }
@@ -236,11 +254,13 @@ mod tests {
             chats = "conversations"
             messages = "notes"
             participants = "object_id"
+            context = "uuid"
             participant_path = "user.id"
             id_field = "conversationId"
             id_form = "uuid"
             [chat_fields]
             participants = "members"
+            context = "listing"
             participants_key = "key"
             created_at = "created"
             updated_at = "updated"
@@ -261,7 +281,11 @@ mod tests {
         assert_eq!((mapping.chats.as_str(), mapping.messages.as_str()), ("conversations", "notes"));
         assert_eq!(mapping.fields.participants_key, "key");
         assert_eq!(mapping.message_fields.created_at, "at");
-        assert_eq!(mapping.participant_form, ParticipantForm::ObjectId);
+        assert_eq!(mapping.participant_form, ValueForm::ObjectId);
+        assert_eq!(
+            (mapping.fields.context.as_deref(), mapping.context_form),
+            (Some("listing"), ValueForm::Uuid)
+        );
         assert_eq!(mapping.id, IdMapping::Field { name: "conversationId".into(), form: PublicIdForm::Uuid });
         assert_eq!(mapping.constants["settings"]["level"], 3);
         let printed = to_toml(&mapping).unwrap();
@@ -290,7 +314,9 @@ mod tests {
             ("constants.since = 2026-01-01", "constants.since"),
             ("constants.a.b = nan", "constants.a"),
             ("fields = {}", "unknown field `fields`"),
-            ("participants = 'uuid'", "unknown variant `uuid`"),
+            ("participants = 'text'", "unknown variant `text`"),
+            ("context = 'object_id'", "name their field too"),
+            ("chat_fields.context = 'createdAt'", "chat_fields.context and chat_fields.created_at"),
         ];
         for (section, reason) in cases {
             let error = format!("{:#}", parsed(section).unwrap_err());

@@ -99,6 +99,7 @@ fn names(mapping: &Mapping) -> FieldNames {
     FieldNames {
         participants: fields.participants,
         participant_path: mapping.participant_path.clone(),
+        context: fields.context,
         participants_key: fields.participants_key,
         created_at: fields.created_at,
         updated_at: fields.updated_at,
@@ -115,6 +116,7 @@ fn meanings(mapping: &Mapping) -> BTreeMap<String, String> {
     let FieldNames {
         participants,
         participant_path: _,
+        context,
         participants_key,
         created_at,
         updated_at,
@@ -125,6 +127,7 @@ fn meanings(mapping: &Mapping) -> BTreeMap<String, String> {
     known
         .into_iter()
         .chain(public_id)
+        .chain(context)
         .map(|name| (name, "[mongodb], which says already what it is".to_owned()))
         .collect()
 }

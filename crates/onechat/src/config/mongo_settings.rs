@@ -9,7 +9,8 @@ use serde::Deserialize;
 pub(crate) struct MongoSettings {
     pub(super) chats: Option<String>,
     pub(super) messages: Option<String>,
-    pub(super) participants: Option<ParticipantsAs>,
+    pub(super) participants: Option<ValueAs>,
+    pub(super) context: Option<ValueAs>,
     pub(super) participant_path: Option<String>,
     pub(super) id_field: Option<String>,
     pub(super) id_form: Option<IdForm>,
@@ -24,6 +25,7 @@ pub(crate) struct MongoSettings {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ChatFieldSettings {
     pub(super) participants: Option<String>,
+    pub(super) context: Option<String>,
     pub(super) participants_key: Option<String>,
     pub(super) created_at: Option<String>,
     pub(super) updated_at: Option<String>,
@@ -41,12 +43,13 @@ pub(crate) struct MessageFieldSettings {
     pub(super) created_at: Option<String>,
 }
 
-/// How participants are written in documents.
+/// How participants, or contexts, are written in documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum ParticipantsAs {
+pub(crate) enum ValueAs {
     String,
     ObjectId,
+    Uuid,
 }
 
 /// How the public id is written in its field.

@@ -94,9 +94,12 @@ impl Config {
         }
         let store = StoreConfig::resolve(&store, mongodb, dev)?;
         let context = chats.context.as_deref().map(str::parse).transpose()?.unwrap_or_default();
-        if context != ContextPolicy::Off && matches!(store.url, Some(StoreUrl::Mongo(_))) {
+        let is_kept =
+            !matches!(store.url, Some(StoreUrl::Mongo(_))) || store.mongodb.mapping.fields.context.is_some();
+        if context != ContextPolicy::Off && !is_kept {
             bail!(
-                "[chats] context is {context}, and a store on MongoDB keeps no contexts yet: set it to off"
+                "[chats] context is {context}, and nothing says where MongoDB keeps it: set context in \
+                 [mongodb.chat_fields] to the name of a field"
             );
         }
         let migrate = MigrateConfig::resolve(migrate, &store.mongodb.mapping);

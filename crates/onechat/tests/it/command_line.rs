@@ -92,7 +92,11 @@ fn wrong_configuration_is_refused_with_what_to_do() {
             SECRET,
             "\"off\", \"optional\" or \"required\"",
         ),
-        (&["--store", "mongodb://h/d", "--chats-context", "optional"], SECRET, "keeps no contexts yet"),
+        (
+            &["--store", "mongodb://h/d", "--chats-context", "optional"],
+            SECRET,
+            "set context in [mongodb.chat_fields]",
+        ),
         (&["--store", "sqlite:x.db", "--jwt-jwks-file", "keys.json"], SECRET, "not several"),
         (&["--store", "sqlite:x.db", "--jwt-jwks-file", "keys.json"], "-", "--jwt-algorithm"),
         (&["--config", "typo.toml"], SECRET, "unknown field `lissten`"),

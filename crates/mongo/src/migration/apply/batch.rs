@@ -128,7 +128,8 @@ impl Work<'_> {
                 }
                 Done::Spared(spared) => batches.extend(spared.into_iter().map(|wanted| vec![wanted])),
                 Done::Clash(fields) if batch.len() == 1 => {
-                    let key = onechat_core::ParticipantsKey::new(&batch[0].identity, self.migrator.key_format);
+                    let key =
+                        onechat_core::ParticipantsKey::new(&batch[0].identity, self.migrator.key_format);
                     let why = format!(
                         "a unique index on {} refuses what it would become; `onechat audit` lists chats that share a key",
                         fields.join(", ")

@@ -30,7 +30,8 @@ pub(super) enum Verdict {
 pub(super) fn decide(holders: &[Holder<'_>], takers: &[&ChatIdentity]) -> (Vec<bool>, Vec<Verdict>) {
     let sound = || holders.iter().filter_map(|holder| Some((holder.identity?, &holder.age)));
     let mut keeper = sound().min_by_key(|(_, age)| *age).map(|(identity, _)| identity);
-    let losing = holders.iter().map(|holder| holder.identity.is_some() && holder.identity != keeper).collect();
+    let losing =
+        holders.iter().map(|holder| holder.identity.is_some() && holder.identity != keeper).collect();
     let is_blocked = keeper.is_none() && !holders.is_empty();
     let verdicts = takers.iter().map(|identity| match keeper {
         Some(of) if of == *identity => Verdict::Duplicate,

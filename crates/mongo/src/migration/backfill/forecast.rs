@@ -92,7 +92,11 @@ impl Noted {
         let (created, rest) = rest.split_first_chunk()?;
         let (length, rest) = rest.split_first_chunk()?;
         let (id, text) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        Some(Self { kind: *kind, age: (i64::from_le_bytes(*created), id.to_vec()), identity: Some(identity(text)?) })
+        Some(Self {
+            kind: *kind,
+            age: (i64::from_le_bytes(*created), id.to_vec()),
+            identity: Some(identity(text)?),
+        })
     }
 }
 
@@ -102,8 +106,10 @@ fn count(group: &Group, report: &mut BackfillReport) -> Result<(), StoreError> {
         noted.ok_or_else(|| StoreError::Corrupt("a temporary file was written by others".to_owned()))?;
     let (takers, holders): (Vec<&Noted>, Vec<&Noted>) =
         noted.iter().partition(|noted| matches!(noted.kind, NONE | WRONG));
-    let held: Vec<Holder<'_>> =
-        holders.iter().map(|holder| Holder { identity: holder.identity.as_ref(), age: holder.age.clone() }).collect();
+    let held: Vec<Holder<'_>> = holders
+        .iter()
+        .map(|holder| Holder { identity: holder.identity.as_ref(), age: holder.age.clone() })
+        .collect();
     let sets: Vec<&ChatIdentity> = takers.iter().filter_map(|taker| taker.identity.as_ref()).collect();
     let (losing, verdicts) = decide(&held, &sets);
     let key = String::from_utf8_lossy(&group.name);

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc};
 use onechat_core::{ChatIdentity, ParticipantsKey};
 
-use super::super::{MigrateError, commands::persist, journal::KeyChange};
+use super::super::{MigrateError, commands::persist, journal::KeyChange, survey::text};
 use super::Watch;
 use crate::{
     codec::field,

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use onechat_contract::{Harness, conformance_tests};
 use onechat_core::KeyFormat;
-use onechat_mongo::{MongoChatStore, MongoOptions};
+use onechat_mongo::{ChatFields, Mapping, MongoChatStore, MongoOptions};
 use onechat_mongod::{Deployment, fresh_database, shared_replica_set, shared_standalone};
 
 struct Standalone;
 struct ReplicaSet;
 
 async fn open(on: &Deployment, place: &str, key_format: KeyFormat) -> Result<Arc<MongoChatStore>, String> {
-    let options = MongoOptions { key_format, ..MongoOptions::default() };
+    let fields = ChatFields { context: Some("about".to_owned()), ..ChatFields::default() };
+    let mapping = Mapping { fields, ..Mapping::default() };
+    let options = MongoOptions { key_format, mapping, ..MongoOptions::default() };
     MongoChatStore::connect(&on.uri(place), options).await.map(Arc::new).map_err(|error| error.to_string())
 }
 

@@ -176,6 +176,7 @@ mod tests {
         GroupPlan {
             key: key.to_owned(),
             participants: vec!["a".to_owned()],
+            context: None,
             survivor: bson::Bson::Int32(1),
             survivor_public_id: "1".to_owned(),
             survivor_fingerprint: "00".to_owned(),

@@ -6,7 +6,7 @@ use onechat_core::{ResolveError, StoreError, ports::ChatStore};
 use onechat_mongo::{MongoChatStore, MongoOptions};
 use onechat_mongod::{Deployment, fresh_database};
 
-use crate::support::{World, set};
+use crate::support::{World, chat_of};
 
 /// The old primary is paused, the others elect one and acknowledge a chat; then they are paused and the old one wakes
 /// up. It has not heard of the chat, and may take itself for the primary.
@@ -36,11 +36,11 @@ async fn a_primary_of_the_past_does_not_say_that_a_chat_is_missing() {
     deployment.resume(past).unwrap();
 
     // Its connections may have to be made anew first: until it answers about a chat that it knows.
-    let awake = async { while !matches!(cut_off.lookup(&known.participants).await, Ok(Some(_))) {} };
+    let awake = async { while !matches!(cut_off.lookup(&known.identity).await, Ok(Some(_))) {} };
     tokio::time::timeout(Duration::from_mins(1), awake).await.expect("a member that runs answers reads");
     let by_id = cut_off.chat(&chat.id).await;
     assert!(matches!(by_id, Err(StoreError::Unavailable(_))), "{by_id:?}");
-    let by_set = cut_off.lookup(&set(&["ann", "carol"])).await;
+    let by_set = cut_off.lookup(&chat_of(&["ann", "carol"])).await;
     assert!(matches!(by_set, Err(ResolveError::Store(StoreError::Unavailable(_)))), "{by_set:?}");
     let sent = cut_off.send(world.message(&chat.id, "ann", "m1")).await;
     assert!(matches!(sent, Err(StoreError::Unavailable(_))), "{sent:?}");

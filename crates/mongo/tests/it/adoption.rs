@@ -10,7 +10,7 @@ use onechat_mongo::{Mapping, MongoChatStore, MongoOptions, ValueForm};
 use onechat_mongod::{Deployment, shared_replica_set, shared_standalone};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use crate::support::{Place, World, joined, set};
+use crate::support::{Place, World, chat_of, joined};
 
 /// A place with this history and the guard on.
 async fn guarded(deployment: &Deployment, chats: &[Document], options: &MongoOptions) -> Place {
@@ -111,7 +111,11 @@ async fn one_chat_each(deployment: &Deployment) {
                 tokio::spawn(async move {
                     let people = people.each_ref().map(String::as_str);
                     let chat = if caller % 8 == 7 {
-                        store.lookup(&set(&people)).await.expect("the database answers").expect("it is there")
+                        store
+                            .lookup(&chat_of(&people))
+                            .await
+                            .expect("the database answers")
+                            .expect("it is there")
                     } else {
                         let outcome =
                             store.create_or_get(world.proposal(&people)).await.expect("the database answers");

@@ -14,7 +14,7 @@ use onechat_core::{KeyFormat, ParticipantsKey};
 use onechat_migrate::{Control, MergeRules, Stopped, Uncontrolled};
 use onechat_mongo::{BackfillReport, MigrateError, MongoMigrator, MongoOptions, RunKind};
 
-use crate::support::{Place, joined, set};
+use crate::support::{Place, chat_of, joined};
 
 async fn migrator(place: &Place, options: &MongoOptions) -> MongoMigrator {
     MongoMigrator::connect(&place.url, options, MergeRules::default()).await.expect("a server that runs")
@@ -98,7 +98,7 @@ async fn every_chat_gets_its_key_whatever_it_had_and_whatever_type_its_id_is() {
         let members: Vec<&str> =
             chat.get_array("participants").unwrap().iter().map(|member| member.as_str().unwrap()).collect();
         let mut wanted = before[&id].clone();
-        let key = ParticipantsKey::new(&set(&members), KeyFormat::Escaped);
+        let key = ParticipantsKey::new(&chat_of(&members), KeyFormat::Escaped);
         wanted.insert("participantsKey", key.as_str());
         assert_eq!(chat, wanted);
     }
@@ -203,7 +203,7 @@ fn anything(seed: u64, chats: i32) -> Vec<Document> {
             1 => Some(Bson::Null),
             2 => Some("".into()),
             3 => Some(members.join("_").into()),
-            4 => Some(ParticipantsKey::new(&set(&members), KeyFormat::Joined).as_str().into()),
+            4 => Some(ParticipantsKey::new(&chat_of(&members), KeyFormat::Joined).as_str().into()),
             _ => Some(name(below(8)).into()),
         };
         let mut chat = chat(id, &members, key);

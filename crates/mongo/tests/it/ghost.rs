@@ -13,7 +13,7 @@ use onechat_mongo::{MongoChatStore, MongoOptions};
 use onechat_mongod::{Deployment, fresh_database};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{World, set};
+use crate::support::{World, chat_of};
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -86,7 +86,7 @@ async fn what_the_weak_variant_acknowledged_is_gone_and_what_the_store_acknowled
     assert_eq!(weak.lookup(["ann", "dora"]).await, Some(ghost.clone()), "a local read shows it");
     // What it was told by the driver, it now tells its caller. The store is asked the same, of the same primary.
     let own = world.proposal(&["ann", "erik"]);
-    let ghosts = set(&["ann", "dora"]);
+    let ghosts = chat_of(&["ann", "dora"]);
     let (by_set, by_id, joined, new) = tokio::join!(
         impatient.lookup(&ghosts),
         impatient.chat(&ghost),
@@ -104,7 +104,7 @@ async fn what_the_weak_variant_acknowledged_is_gone_and_what_the_store_acknowled
         let silent = matches!(answer, Ok(None) | Err(ResolveError::Store(StoreError::Unavailable(_))));
         assert!(silent, "{what} was answered before a majority had it: {answer:?}");
     }
-    let safe = patient.lookup(&before.participants).await.unwrap();
+    let safe = patient.lookup(&before.identity).await.unwrap();
     assert_eq!(safe, Some(before.clone()), "what a majority has can be read");
 
     deployment.kill(past).unwrap();

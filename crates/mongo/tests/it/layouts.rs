@@ -8,7 +8,7 @@ use onechat_mongo::{
 };
 use serde_json::json;
 
-use crate::support::{Place, World, joined, set};
+use crate::support::{Place, World, chat_of, joined};
 
 fn with(mapping: Mapping) -> MongoOptions {
     MongoOptions { mapping, ..MongoOptions::default() }
@@ -49,7 +49,7 @@ async fn what_others_wrote_is_read_and_what_we_do_not_know_stays() {
     place.chats().insert_one(&old).await.unwrap();
     let outcome = store.create_or_get(world.proposal(&["ann", "bob"])).await.unwrap();
     assert_eq!((outcome.kind, outcome.chat.id.as_str()), (OutcomeKind::Existing, id.to_hex().as_str()));
-    assert_eq!(outcome.chat.participants, set(&["ann", "bob"]));
+    assert_eq!(outcome.chat.identity, chat_of(&["ann", "bob"]));
     assert_eq!(only_chat(&place).await, old, "a get must write nothing");
 
     let message = world.message(&outcome.chat.id, "ann", "m1");
@@ -76,9 +76,9 @@ async fn chats_and_messages_without_our_fields_are_listed() {
     }
     let messages = place.database.collection::<Document>("messages");
     messages.insert_one(doc! { "chatId": old, "sender": "bob", "text": "" }).await.unwrap();
-    let listed = store.chats_of(&ann, PageSize::new(1).unwrap(), None).await.unwrap();
+    let listed = store.chats_of(&ann, None, PageSize::new(1).unwrap(), None).await.unwrap();
     assert_eq!(listed.items[0].id.as_str(), new.to_hex());
-    let rest = store.chats_of(&ann, PageSize::default(), listed.next.as_ref()).await.unwrap();
+    let rest = store.chats_of(&ann, None, PageSize::default(), listed.next.as_ref()).await.unwrap();
     assert_eq!(rest.items.iter().map(|chat| chat.id.to_string()).collect::<Vec<_>>(), [old.to_hex()]);
     let page = store.messages(&rest.items[0].id, PageSize::default(), None).await.unwrap();
     assert_eq!((page.items.len(), page.items[0].sender.as_str()), (1, "bob"));
@@ -111,7 +111,7 @@ async fn participants_may_be_object_ids_inside_sub_documents() {
     let theirs = store.create_or_get(world.proposal(&[&ann, &carol])).await.unwrap();
     assert_eq!(theirs.kind, OutcomeKind::Existing);
     let ann = Participant::new(ann).unwrap();
-    assert_eq!(store.chats_of(&ann, PageSize::default(), None).await.unwrap().items.len(), 2);
+    assert_eq!(store.chats_of(&ann, None, PageSize::default(), None).await.unwrap().items.len(), 2);
     store.send(world.message(&chat.id, ann.as_str(), "m1")).await.unwrap().unwrap();
     let page = store.messages(&chat.id, PageSize::default(), None).await.unwrap();
     assert_eq!(page.items[0].sender, ann);
@@ -119,7 +119,7 @@ async fn participants_may_be_object_ids_inside_sub_documents() {
     // `A…` is not `a…`: as an ObjectId it would be the same.
     let error = store.create_or_get(world.proposal(&[ann.as_str(), &"A".repeat(24)])).await.unwrap_err();
     assert!(matches!(error, ResolveError::Store(StoreError::Refused(_))), "{error:?}");
-    assert_eq!(store.lookup(&set(&[ann.as_str(), &"A".repeat(24)])).await.unwrap(), None);
+    assert_eq!(store.lookup(&chat_of(&[ann.as_str(), &"A".repeat(24)])).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -161,6 +161,7 @@ async fn names_and_constants_are_as_configured() {
         messages: name("posts"),
         fields: ChatFields {
             participants: name("members"),
+            context: None,
             participants_key: name("pairKey"),
             created_at: name("created"),
             updated_at: name("changed"),

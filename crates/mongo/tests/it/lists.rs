@@ -78,7 +78,7 @@ async fn listed(store: &MongoChatStore, size: u16, mut after: Option<ChatCursor>
     let mut ids = Vec::new();
     loop {
         let page = store
-            .chats_of(&ann(), PageSize::new(size).expect("it is valid"), after.as_ref())
+            .chats_of(&ann(), None, PageSize::new(size).expect("it is valid"), after.as_ref())
             .await
             .expect("the database answers");
         assert!(page.items.len() == usize::from(size) || page.next.is_none(), "a page is full, or the last");
@@ -200,7 +200,7 @@ async fn a_page_of_ten_thousand_chats_reads_no_more_than_a_page() {
             let at = Timestamp::from_unix_ms(at_ms).unwrap();
             after = Some(ChatCursor { at, id: ChatId::new(id.as_str()).unwrap() });
         }
-        let page = store.chats_of(&ann(), PageSize::new(SIZE).unwrap(), after.as_ref()).await.unwrap();
+        let page = store.chats_of(&ann(), None, PageSize::new(SIZE).unwrap(), after.as_ref()).await.unwrap();
         let ids: Vec<String> = page.items.iter().map(|chat| chat.id.to_string()).collect();
         let begin = row.map_or(0, |row| row + 1);
         assert_eq!(ids, order[begin..begin + usize::from(SIZE)]);
@@ -230,7 +230,7 @@ async fn what_is_no_date_makes_the_list_fail_and_does_not_vanish() {
                 .unwrap();
             let (mut after, mut pages) = (None, 0);
             let error = loop {
-                match store.chats_of(&ann(), PageSize::new(5).unwrap(), after.as_ref()).await {
+                match store.chats_of(&ann(), None, PageSize::new(5).unwrap(), after.as_ref()).await {
                     Ok(page) => after = Some(page.next.expect("the damaged chat was not listed yet")),
                     Err(error) => break error,
                 }
@@ -276,7 +276,7 @@ async fn activity_between_pages_moves_chats_to_the_front_only() {
     let order = fill(&place, 60).await;
     let world = World::default();
     let size = PageSize::new(10).unwrap();
-    let first = one.chats_of(&ann(), size, None).await.unwrap();
+    let first = one.chats_of(&ann(), None, size, None).await.unwrap();
     // Chats of later pages, by two servers, with the clock far ahead of the rows.
     for (n, store) in [(25, &one), (45, &two)] {
         let chat = ChatId::new(order[n].as_str()).unwrap();
@@ -302,8 +302,10 @@ async fn a_chat_is_in_the_list_while_its_first_message_comes() {
         let lists = async {
             let (ann, size) = (ann(), PageSize::new(5).unwrap());
             for _ in 0..3 {
-                let (one, other) =
-                    tokio::join!(store.chats_of(&ann, size, None), store.chats_of(&ann, size, None));
+                let (one, other) = tokio::join!(
+                    store.chats_of(&ann, None, size, None),
+                    store.chats_of(&ann, None, size, None)
+                );
                 for page in [one.unwrap(), other.unwrap()] {
                     let times = page.items.iter().filter(|listed| listed.id == chat.id).count();
                     assert_eq!(times, 1, "round {round}: the newest chat is listed once");
@@ -352,7 +354,7 @@ async fn what_a_page_costs() {
             let mut times = Vec::new();
             for _ in 0..PAGES {
                 let began = tokio::time::Instant::now();
-                let page = store.chats_of(&ann(), PageSize::default(), after).await.unwrap();
+                let page = store.chats_of(&ann(), None, PageSize::default(), after).await.unwrap();
                 times.push(began.elapsed());
                 assert!(page.items.len() > 40);
             }

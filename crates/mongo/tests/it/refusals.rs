@@ -10,7 +10,7 @@ use mongodb::{
 use onechat_core::{ResolveError, StoreError, ports::ChatStore};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use crate::support::{Place, World, set};
+use crate::support::{Place, World, chat_of};
 
 async fn place_with_a_slug() -> Place {
     let place = Place::fresh().await;
@@ -40,7 +40,7 @@ async fn another_unique_index_that_fires_is_named() {
         let ResolveError::Store(StoreError::Refused(reason)) = &error else { panic!("{error:?}") };
         assert!(reason.contains("slug_1") && reason.contains("chats"), "{reason}");
     }
-    assert_eq!(store.lookup(&set(&["ann", "carol"])).await.unwrap(), None);
+    assert_eq!(store.lookup(&chat_of(&["ann", "carol"])).await.unwrap(), None);
     assert_eq!(store.create_or_get(world.proposal(&["bob", "ann"])).await.unwrap().chat, first);
 
     let mut registry = Registry::default();

@@ -12,7 +12,7 @@ use onechat_core::{OutcomeKind, ResolveError, StoreError, ports::ChatStore};
 use onechat_migrate::{CollectionState, Uncontrolled};
 use onechat_mongo::{MongoChatStore, MongoOptions};
 
-use crate::support::{Place, World, set};
+use crate::support::{Place, World, chat_of};
 
 async fn noted(place: &Place) -> Option<String> {
     let notes = place.database.collection::<Document>("onechat_meta");
@@ -144,7 +144,7 @@ async fn what_is_not_migrated_is_read_and_only_creating_is_refused() {
         }
         let (store, world) = (place.store().await, World::default());
         for (other, id, _) in history() {
-            let found = store.lookup(&set(&["ann", other])).await.unwrap();
+            let found = store.lookup(&chat_of(&["ann", other])).await.unwrap();
             assert_eq!(found.map(|chat| chat.id.to_string()), Some(id.to_hex()), "{other}");
             let outcome = store.create_or_get(world.proposal(&[other, "ann"])).await.unwrap();
             assert_eq!(
@@ -153,7 +153,7 @@ async fn what_is_not_migrated_is_read_and_only_creating_is_refused() {
                 "{other}"
             );
         }
-        assert_eq!(store.lookup(&set(&["ann", "nobody"])).await.unwrap(), None);
+        assert_eq!(store.lookup(&chat_of(&["ann", "nobody"])).await.unwrap(), None);
         let refused = store.create_or_get(world.proposal(&["ann", "nobody"])).await;
         assert!(is_not_migrated(&refused), "{refused:?}");
         let after: Vec<Document> = place.chats().find(doc! {}).await.unwrap().try_collect().await.unwrap();

@@ -10,8 +10,8 @@ use mongodb::{
     bson::{Document, doc},
 };
 use onechat_core::{
-    ChatId, ClientMessageId, KeyFormat, MessageId, MessageText, NewMessage, ObjectIdSource, Participant,
-    ParticipantSet, Proposal, Timestamp,
+    ChatId, ChatIdentity, ClientMessageId, KeyFormat, MessageId, MessageText, NewMessage, ObjectIdSource,
+    Participant, ParticipantSet, Proposal, Timestamp,
     ports::{Clock, IdSource},
 };
 use onechat_migrate::MergeRules;
@@ -112,7 +112,7 @@ impl World {
     }
 
     pub(crate) fn proposal_with_id(&self, names: &[&str], id: ChatId) -> Proposal {
-        Proposal { participants: set(names), id, now: self.clock.now() }
+        Proposal { identity: chat_of(names), id, now: self.clock.now() }
     }
 
     pub(crate) fn message(&self, chat: &ChatId, sender: &str, client: &str) -> NewMessage {
@@ -127,8 +127,9 @@ impl World {
     }
 }
 
-pub(crate) fn set(names: &[&str]) -> ParticipantSet {
-    ParticipantSet::parse(names.iter().copied()).expect("a valid set")
+/// The identity of the chat of these people.
+pub(crate) fn chat_of(names: &[&str]) -> ChatIdentity {
+    ParticipantSet::parse(names.iter().copied()).expect("a valid set").into()
 }
 
 pub(crate) fn joined() -> MongoOptions {

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     fn set(members: &[&str]) -> ChatIdentity {
-        ChatIdentity::parse(members.iter().copied()).unwrap()
+        onechat_core::ParticipantSet::parse(members.iter().copied()).unwrap().into()
     }
 
     #[test]

@@ -102,6 +102,18 @@ fn a_copy_is_that_of_the_newest_message_at_any_depth() {
 }
 
 #[test]
+fn of_a_message_without_words_nothing_is_made_up() {
+    let rules = rules(&["last", "text"]);
+    let copy = doc! { "text": "early", "at": at(10), "by": null };
+    let mut group = chats(&rules, &[doc! { "last": copy.clone(), "text": "early" }, doc! {}]);
+    let picture =
+        doc! { "_id": id(3), "chatId": chat_id(2), "sender": "bob", "text": null, "createdAt": at(40) };
+    group.references[0].messages[2] = raw(&picture);
+    let made = after(&plan(&rules, &group).unwrap());
+    assert_eq!((&made["last"], &made["text"]), (&copy.into(), &"early".into()));
+}
+
+#[test]
 fn a_text_that_was_said_often_is_that_of_its_own_chat() {
     let rules = rules(&["last"]);
     let mut group = chats(

@@ -278,10 +278,14 @@ impl fmt::Display for Differences {
                 writeln!(f, "  {}", values.join(", "))?;
             }
         }
-        let context = self.fields.iter().find_map(|one| match &one.place {
-            Place::Chat(path) => Some(path.as_str()),
-            _ => None,
-        });
+        // An id of something else, or its name, more likely than a number.
+        let is_one = |kind| {
+            self.fields.iter().find_map(move |one| match &one.place {
+                Place::Chat(path) if one.kind == kind => Some(path.as_str()),
+                _ => None,
+            })
+        };
+        let context = is_one(Kind::Other).or_else(|| is_one(Kind::Number));
         write!(
             f,
             "\nWhat to do: answer for each field in the configuration, and repeat the command.\n\
@@ -295,7 +299,7 @@ impl fmt::Display for Differences {
              only = '{{ … }}'\n\n\
              - Otherwise the chats are one chat. Then say what the merged one has there:\n\n{}",
             context.unwrap_or("…"),
-            self.choices()
+            self.choices().trim_end()
         )
     }
 }

@@ -9,6 +9,7 @@ mod codec;
 mod collections;
 mod connection;
 mod error;
+mod filter;
 mod gatherer;
 mod guard;
 mod historic;
@@ -33,6 +34,7 @@ pub use audit::MongoAudit;
 pub use clients::closing_clients;
 pub use connection::drop_database;
 pub use error::{IndexError, OpenError};
+pub use filter::{Filter, FilterError};
 pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};
 pub use mapping::{ChatFields, IdMapping, Mapping, MessageFields, PublicIdForm, ValueForm};
 pub use migration::{

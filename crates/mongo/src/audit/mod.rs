@@ -26,7 +26,7 @@ use crate::{
     codec::Codec,
     connection::Connection,
     error::unavailable,
-    meta,
+    filter, meta,
     metrics::Pool,
     migration::survey::{Pass, spill_failed},
 };
@@ -44,6 +44,7 @@ impl MongoAudit {
     pub async fn connect(url: &str, options: &MongoOptions) -> Result<Self, OpenError> {
         let codec = Codec::new(options.mapping.clone())?;
         let connection = Connection::open(url, options.deadline, Pool::default()).await?;
+        filter::try_out(&connection.database, &options.mapping).await?;
         let chats = &codec.mapping().chats;
         if let Some(stored) = meta::noted(&connection.database, chats).await? {
             meta::compare(chats, &stored, &meta::Terms::new(options.key_format, &options.mapping))?;

@@ -76,6 +76,18 @@ impl Codec {
         narrowed(query, self.mapping.only.as_ref())
     }
 
+    /// Which documents are under the guarantee, if not all.
+    pub(crate) fn only(&self) -> Option<&Filter> {
+        self.mapping.only.as_ref()
+    }
+
+    /// Whether a filter is about fields in which new chats differ.
+    pub(crate) fn varies(&self, filter: &Filter) -> bool {
+        let (about, fields) = (filter.fields(), &self.mapping.fields);
+        let varying = ["_id", self.id_field(), &fields.created_at, &fields.updated_at];
+        varying.into_iter().chain(self.identity_fields()).any(|name| about.contains(name))
+    }
+
     /// Narrows a query to what is not; nothing if everything is.
     pub(crate) fn outside(&self, mut query: Document) -> Option<Document> {
         let only = self.mapping.only.as_ref()?;

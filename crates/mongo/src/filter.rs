@@ -60,6 +60,17 @@ impl Filter {
         &self.0
     }
 
+    /// Its conditions, which all have to be met.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = Self> {
+        let all = self.0.clone().into_iter().flat_map(|(name, value)| match (name.as_str(), value) {
+            ("$and", Bson::Array(parts)) => {
+                parts.into_iter().filter_map(|part| part.as_document().cloned()).collect()
+            }
+            (_, value) => vec![doc! { name: value }],
+        });
+        all.map(Self)
+    }
+
     /// The fields at the top of documents that it is about.
     pub fn fields(&self) -> BTreeSet<&str> {
         let mut fields = BTreeSet::new();

@@ -24,6 +24,7 @@ mod metrics;
 mod migration;
 mod needed;
 mod options;
+mod outside;
 mod resolver;
 mod sending;
 mod state;

@@ -46,7 +46,7 @@ impl MongoChatStore {
         meta::agree(database, &options.mapping.chats, &terms).await?;
         let indexes = MongoIndexes::new(database.clone(), codec.clone());
         indexes.create_where_empty().await.map_err(|error| unavailable(&error))?;
-        let guard = Arc::new(Guard::new(indexes, options.unsafe_no_index));
+        let guard = Arc::new(Guard::new(indexes, options.unsafe_no_index, codec.only().is_some()));
         guard.check().await.map_err(|error| unavailable(&error))?;
         for refused in [guard.refuses_chats(), guard.refuses_messages()] {
             if let Err(error) = refused {

@@ -12,7 +12,7 @@ mod suspects;
 use async_trait::async_trait;
 use mongodb::{
     Collection, Database,
-    bson::{RawDocumentBuf, doc},
+    bson::{Document, RawDocumentBuf, doc},
 };
 use onechat_core::{
     KeyFormat, StoreError,
@@ -85,7 +85,8 @@ impl MongoAudit {
         let mut projection = self.codec.identity_and_key();
         projection.extend(doc! { &fields.last_message_at: 1, self.codec.id_field(): 1 });
         let mut groupings = Groupings::new();
-        let mut pass = Pass::over(&self.database, &self.codec.mapping().chats, projection).await?;
+        let (chats, inside) = (&self.codec.mapping().chats, self.codec.inside(doc! {}));
+        let mut pass = Pass::over_some(&self.database, chats, inside, projection.clone()).await?;
         while pass.advance().await? {
             let document = pass.document();
             let identity = chats::check(&self.codec, self.key_format, document, findings);
@@ -97,7 +98,29 @@ impl MongoAudit {
         }
         told.end(&pass);
         groupings.report(findings).map_err(|error| spill_failed(&error))?;
+        self.read_outside(projection, join, told, findings).await?;
         Ok(pass.done())
+    }
+
+    /// Reads the documents that are no business of ours: rows may name them all the same.
+    async fn read_outside(
+        &self,
+        projection: Document,
+        join: &mut Join,
+        told: &mut Told<'_>,
+        findings: &mut Findings,
+    ) -> Result<(), StoreError> {
+        let Some(outside) = self.codec.outside(doc! {}) else { return Ok(()) };
+        let chats = &self.codec.mapping().chats;
+        let mut pass = Pass::over_some(&self.database, chats, outside, projection).await?;
+        while pass.advance().await? {
+            let document = pass.document();
+            self.join_chat(document, None, join).map_err(|error| spill_failed(&error))?;
+            chats::check_outside(&self.codec, document, findings);
+            told.hear(&pass);
+        }
+        told.end(&pass);
+        Ok(())
     }
 
     /// How many documents will be read, about.

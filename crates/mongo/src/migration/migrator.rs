@@ -15,6 +15,8 @@ pub struct MongoMigrator {
     pub(super) rules: MergeRules,
     /// Whether there are transactions, change streams and a lag.
     pub(super) is_replicated: bool,
+    /// Whether a document outside `only` gives up its key when a chat inside needs it.
+    pub(super) takes_outside_keys: bool,
 }
 
 impl MongoMigrator {
@@ -34,6 +36,7 @@ impl MongoMigrator {
             key_format: options.key_format,
             rules,
             is_replicated: connection.is_replicated,
+            takes_outside_keys: false,
         })
     }
 

@@ -19,6 +19,8 @@ use onechat_core::{
     AliasError, Chat, ChatId, Message, MessageCursor, Page, PageSize, ParticipantsKey, StoreError,
 };
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::{
     attempt::{Deadline, once, until},
     codec::{Codec, StoredChat, date, field, id_value, text_of},
@@ -45,8 +47,16 @@ pub(crate) struct Collections {
     pub(crate) is_replicated: bool,
     /// By which fields new chats are outside `only`, if they are; once that is known, and the same for all.
     pub(crate) new_chats_are_outside: OnceLock<Option<String>>,
+    /// Who reads a page, which may have many megabytes, until it is cut to what an answer may have.
+    pages: Semaphore,
     patience: Duration,
 }
+
+/// How many reads of pages are under way at most, so that their memory is bounded however many callers there are.
+const MOST_PAGES: usize = 8;
+
+/// About how much of the messages is read for one page. Nothing is lost: the page has a cursor.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The longest chain of aliases that is followed.
 pub(crate) const MOST_HOPS: usize = 16;
@@ -63,8 +73,14 @@ impl Collections {
             metrics,
             is_replicated: connection.is_replicated,
             new_chats_are_outside: OnceLock::new(),
+            pages: Semaphore::new(MOST_PAGES),
             patience,
         }
+    }
+
+    /// Waits for the place of one who reads `weight` pages at once.
+    pub(crate) async fn place_for_pages(&self, weight: u32) -> Option<SemaphorePermit<'_>> {
+        self.pages.acquire_many(weight).await.ok()
     }
 
     pub(crate) fn codec(&self) -> &Codec {
@@ -258,14 +274,29 @@ impl Collections {
                 ],
             );
         }
+        let _place = self.place_for_pages(1).await;
         let deadline = self.deadline();
-        let documents: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
+        let (documents, is_cut) = until(deadline, &self.metrics, || async {
             let find = self.messages.find(filter.clone()).sort(doc! { &fields.created_at: -1, "_id": -1 });
-            find.limit(one_more(size)).max_time(deadline.server_time()).await?.try_collect().await
+            let mut cursor = find.limit(one_more(size)).max_time(deadline.server_time()).await?;
+            let (mut documents, mut bytes) = (Vec::new(), 0);
+            while cursor.advance().await? {
+                if bytes > PAGE_BYTES {
+                    return Ok((documents, true));
+                }
+                bytes += cursor.current().as_bytes().len();
+                documents.push(cursor.current().to_owned());
+            }
+            Ok((documents, false))
         })
         .await?;
         let messages = documents.iter().map(|document| self.codec.message(document, &stored.chat.id));
-        Ok(Page::from_one_more(messages.collect::<Result<_, StoreError>>()?, size, MessageCursor::after))
+        let messages = messages.collect::<Result<Vec<_>, StoreError>>()?;
+        if is_cut {
+            let next = messages.last().map(MessageCursor::after);
+            return Ok(Page { items: messages, next });
+        }
+        Ok(Page::from_one_more(messages, size, MessageCursor::after))
     }
 
     /// Whether a primary answers and can see a majority.

@@ -142,7 +142,7 @@ impl Collections {
     }
 
     /// The fields that make a chat: others may hold all its messages.
-    fn parts(&self) -> Document {
+    pub(crate) fn parts(&self) -> Document {
         let fields = &self.codec.mapping().fields;
         let names = [
             "_id",

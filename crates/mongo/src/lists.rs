@@ -35,6 +35,8 @@ impl Collections {
             return Ok(none);
         }
         let Some(member) = self.codec.participant(participant) else { return Ok(none) };
+        // It may read three parts of a page each.
+        let _place = self.place_for_pages(3).await;
         let list = List::new(&self.codec, member, context, after);
         let deadline = self.deadline();
         if let Some(indexes) = guard.list_indexes() {
@@ -84,6 +86,8 @@ impl Collections {
                 .find(self.codec.visible(part.filter.clone()))
                 .sort(part.sort.clone())
                 .limit(one_more(size));
+            // Others may hold all their messages in the chat.
+            let find = find.projection(self.parts());
             let find = find.hint(Hint::Name(index.to_owned())).collation(simple());
             match find.max_time(deadline.server_time()).await {
                 Err(error) if code_of(&error) == Some(code::BAD_VALUE) => Ok(None),
@@ -107,6 +111,7 @@ impl Collections {
         stages.extend(list.after_by(POSITION).map(|after| doc! { "$match": after }));
         stages.push(doc! { "$sort": { POSITION: -1, self.codec.id_field(): -1 } });
         stages.push(doc! { "$limit": one_more(size) });
+        stages.push(doc! { "$project": self.parts() });
         until(deadline, &self.metrics, || async {
             let rows = self.chats.aggregate(stages.clone()).max_time(deadline.server_time());
             let rows = rows.collation(simple());

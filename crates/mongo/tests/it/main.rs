@@ -20,6 +20,8 @@ mod members;
 mod merged;
 mod merging;
 mod old_data;
+mod only;
+mod pages;
 mod pressure;
 mod pushing;
 mod refusals;

@@ -10,7 +10,7 @@ use onechat_core::{
 };
 use serde_json::Value;
 
-use crate::{IdMapping, Mapping, OpenError, PublicIdForm};
+use crate::{Filter, IdMapping, Mapping, OpenError, PublicIdForm};
 
 /// A chat with the `_id` of its document, which its messages refer to.
 #[derive(Debug, Clone)]
@@ -26,6 +26,17 @@ pub(crate) struct Codec {
     constants: Document,
     /// The path by which a participant is found.
     participants_path: String,
+}
+
+/// Without a filter the query is what it was, byte for byte.
+fn narrowed(mut query: Document, filter: Option<&Filter>) -> Document {
+    let Some(filter) = filter else { return query };
+    let filter = filter.document().clone();
+    if query.contains_key("$and") {
+        return doc! { "$and": [query, filter] };
+    }
+    query.insert("$and", vec![filter]);
+    query
 }
 
 impl Codec {
@@ -58,6 +69,35 @@ impl Codec {
             IdMapping::ObjectId => "_id",
             IdMapping::Field { name, .. } => name,
         }
+    }
+
+    /// Narrows a query to what is under the guarantee.
+    pub(crate) fn inside(&self, query: Document) -> Document {
+        narrowed(query, self.mapping.only.as_ref())
+    }
+
+    /// Which documents are under the guarantee, if not all.
+    pub(crate) fn only(&self) -> Option<&Filter> {
+        self.mapping.only.as_ref()
+    }
+
+    /// Whether a filter is about fields in which new chats differ.
+    pub(crate) fn varies(&self, filter: &Filter) -> bool {
+        let (about, fields) = (filter.fields(), &self.mapping.fields);
+        let varying = ["_id", self.id_field(), &fields.created_at, &fields.updated_at];
+        varying.into_iter().chain(self.identity_fields()).any(|name| about.contains(name))
+    }
+
+    /// Narrows a query to what is not; nothing if everything is.
+    pub(crate) fn outside(&self, mut query: Document) -> Option<Document> {
+        let only = self.mapping.only.as_ref()?;
+        query.insert("$nor", vec![only.document().clone()]);
+        Some(query)
+    }
+
+    /// Narrows a query to what people are shown.
+    pub(crate) fn visible(&self, query: Document) -> Document {
+        narrowed(query, self.mapping.visible.as_ref())
     }
 
     /// A participant as documents have it; nothing if they cannot have it.
@@ -390,6 +430,12 @@ fn check(mapping: &Mapping) -> Result<(), OpenError> {
     }
     if mapping.chats == mapping.messages {
         return Err(OpenError::Mapping("chats and messages are in one collection".to_owned()));
+    }
+    let key = mapping.fields.participants_key.as_str();
+    if mapping.only.as_ref().is_some_and(|only| only.fields().contains(key)) {
+        return Err(OpenError::Mapping(format!(
+            "only is about {key:?}, the key, which is given to what is inside: it has to select by other fields"
+        )));
     }
     let path = mapping.participant_path.as_deref();
     if path.is_some_and(|path| path.split('.').any(|part| part.is_empty() || part.starts_with('$'))) {

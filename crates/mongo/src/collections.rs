@@ -1,7 +1,11 @@
 //! The collections, and every command that is sent to them: reads with the majority read concern on the primary,
 //! writes acknowledged by a majority.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures_util::TryStreamExt as _;
 use mongodb::{
@@ -41,6 +45,8 @@ pub(crate) struct Collections {
     pub(crate) codec: Codec,
     pub(crate) metrics: Metrics,
     pub(crate) is_replicated: bool,
+    /// By which fields new chats are outside `only`, if they are; once that is known, and the same for all.
+    pub(crate) new_chats_are_outside: OnceLock<Option<String>>,
     /// Who reads a page, which may have many megabytes, until it is cut to what an answer may have.
     pages: Semaphore,
     patience: Duration,
@@ -66,6 +72,7 @@ impl Collections {
             codec,
             metrics,
             is_replicated: connection.is_replicated,
+            new_chats_are_outside: OnceLock::new(),
             pages: Semaphore::new(MOST_PAGES),
             patience,
         }
@@ -95,7 +102,7 @@ impl Collections {
         let wanted: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
         let mut find = self
             .chats
-            .find(doc! { self.codec.key_field(): { "$in": wanted } })
+            .find(self.codec.inside(doc! { self.codec.key_field(): { "$in": wanted } }))
             .batch_size(u32::try_from(keys.len() + 1).unwrap_or(u32::MAX))
             .collation(simple())
             .max_time(deadline.server_time());
@@ -122,7 +129,8 @@ impl Collections {
     /// Whether there is really no chat under the key. A primary that was cut off and does not know yet that another
     /// was elected may not have heard of a chat that was acknowledged; it cannot answer this question.
     pub(crate) async fn surely_by_key(&self, key: &ParticipantsKey) -> Result<Option<Arc<Chat>>, StoreError> {
-        let found = self.surely(doc! { self.codec.key_field(): key.as_str() }, Some(simple()), None).await?;
+        let under_the_key = self.codec.inside(doc! { self.codec.key_field(): key.as_str() });
+        let found = self.surely(under_the_key, Some(simple()), None).await?;
         Ok(found.map(|found| Arc::new(found.chat)))
     }
 
@@ -169,7 +177,8 @@ impl Collections {
         }
         match self.codec.id(&id) {
             Some(value) => {
-                self.surely(doc! { self.codec.id_field(): value }, self.collation_of_ids(), None).await
+                let this = self.codec.visible(doc! { self.codec.id_field(): value });
+                self.surely(this, self.collation_of_ids(), None).await
             }
             None => Ok(None),
         }
@@ -179,7 +188,8 @@ impl Collections {
         let Some(value) = self.codec.id(id) else { return Ok(None) };
         let deadline = self.deadline();
         let found = until(deadline, &self.metrics, || async {
-            let find = self.chats.find_one(doc! { self.codec.id_field(): value.clone() });
+            let this = doc! { self.codec.id_field(): value.clone() };
+            let find = self.chats.find_one(self.codec.visible(this));
             let find = find.optional(self.collation_of_ids(), FindOne::collation);
             find.max_time(deadline.server_time()).await
         });

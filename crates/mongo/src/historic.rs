@@ -111,7 +111,11 @@ impl Collections {
         let by_set: HashMap<&ChatIdentity, &Wanted> =
             wanted.iter().map(|wanted| (&*wanted.identity, *wanted)).collect();
         let sets: Vec<Document> = wanted.iter().map(|wanted| self.has_all(&wanted.identity)).collect();
-        let find = self.chats.find(doc! { "$or": sets }).projection(self.parts()).collation(simple());
+        let find = self
+            .chats
+            .find(self.codec.inside(doc! { "$or": sets }))
+            .projection(self.parts())
+            .collation(simple());
         // The server gives up before we do, so that no scan goes on that nobody waits for.
         let find = find.read_concern(concern.clone()).max_time(deadline.server_time() * 3 / 4);
         let mut cursor = find.await?;
@@ -182,7 +186,7 @@ impl Collections {
             };
             as_found.extend(chat.identity_as_stored.clone());
             let update = doc! { "$set": { key_field: wanted.key.as_str() } };
-            doc! { "q": as_found, "u": update, "collation": { "locale": "simple" } }
+            doc! { "q": self.codec.inside(as_found), "u": update, "collation": { "locale": "simple" } }
         });
         let wait = i64::try_from(deadline.server_time().as_millis()).unwrap_or(i64::MAX);
         let command = doc! {

@@ -81,7 +81,11 @@ impl Collections {
         deadline: Deadline,
     ) -> Result<Option<Vec<RawDocumentBuf>>, StoreError> {
         until(deadline, &self.metrics, || async {
-            let find = self.chats.find(part.filter.clone()).sort(part.sort.clone()).limit(one_more(size));
+            let find = self
+                .chats
+                .find(self.codec.visible(part.filter.clone()))
+                .sort(part.sort.clone())
+                .limit(one_more(size));
             // Others may hold all their messages in the chat.
             let find = find.projection(self.parts());
             let find = find.hint(Hint::Name(index.to_owned())).collation(simple());
@@ -100,8 +104,10 @@ impl Collections {
         size: PageSize,
         deadline: Deadline,
     ) -> Result<Vec<RawDocumentBuf>, StoreError> {
-        let mut stages =
-            vec![doc! { "$match": list.rows.clone() }, doc! { "$set": { POSITION: list.position() } }];
+        let mut stages = vec![
+            doc! { "$match": self.codec.visible(list.rows.clone()) },
+            doc! { "$set": { POSITION: list.position() } },
+        ];
         stages.extend(list.after_by(POSITION).map(|after| doc! { "$match": after }));
         stages.push(doc! { "$sort": { POSITION: -1, self.codec.id_field(): -1 } });
         stages.push(doc! { "$limit": one_more(size) });

@@ -5,7 +5,10 @@ use std::fmt;
 use mongodb::bson::Bson;
 use serde_json::{Map, Value};
 
-use crate::codec::{object_id, uuid};
+use crate::{
+    Filter,
+    codec::{object_id, uuid},
+};
 
 /// Names and forms of what is stored. The default is what a Mongoose model with `timestamps` has.
 ///
@@ -28,6 +31,11 @@ pub struct Mapping {
     pub id: IdMapping,
     /// Fields that every new chat gets besides.
     pub constants: Map<String, Value>,
+    /// Which documents are chats that their identity tells: nothing else is keyed, merged, adopted, or answered to those
+    /// who ask for the chat of an identity. All of them, unless there is a filter.
+    pub only: Option<Filter>,
+    /// Which documents lists and reads by id show. All of them, unless there is a filter.
+    pub visible: Option<Filter>,
     /// The fields of a message.
     pub message_fields: MessageFields,
 }
@@ -43,6 +51,8 @@ impl Default for Mapping {
             participant_path: None,
             id: IdMapping::ObjectId,
             constants: Map::new(),
+            only: None,
+            visible: None,
             message_fields: MessageFields::default(),
         }
     }

@@ -124,10 +124,10 @@ impl Collections {
 
     fn is_member(&self, ids: &[ChatId], asked: &Asked<'_>) -> Document {
         let ids: Vec<Bson> = ids.iter().filter_map(|id| self.codec.id(id)).collect();
-        doc! {
+        self.codec.visible(doc! {
             self.codec.participants_path(): { "$in": forms_of(asked.participant.as_str()) },
             self.codec.id_field(): { "$in": ids },
-        }
+        })
     }
 
     fn collation_of_members(&self, index: Option<&str>) -> Option<Collation> {

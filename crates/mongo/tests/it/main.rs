@@ -20,6 +20,7 @@ mod members;
 mod merged;
 mod merging;
 mod old_data;
+mod only;
 mod pages;
 mod pressure;
 mod pushing;

@@ -166,6 +166,10 @@ impl Steps for Migration<'_> {
 
     async fn audit(&mut self) -> anyhow::Result<Look> {
         let Session { migrator, operator, store, .. } = self.session;
+        if let Some(question) = operator.reading(migrator.question_of_outside_keys()).await? {
+            operator.clear();
+            anyhow::bail!(question);
+        }
         let protection = operator.reading(migrator.protection()).await?;
         let report = operator.reading(audit::audit_with(store, operator)).await?;
         operator.clear();

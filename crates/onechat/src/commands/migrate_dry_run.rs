@@ -7,6 +7,9 @@ use crate::{exit::Exit, output::say};
 
 pub(super) async fn run(session: &Session, require_key: bool) -> anyhow::Result<Exit> {
     let Session { migrator, operator, store, .. } = session;
+    if let Some(question) = session.read(migrator.question_of_outside_keys()).await? {
+        anyhow::bail!(question);
+    }
     let protection = session.read(migrator.protection()).await?;
     let audit = operator.reading(audit::audit_with(store, operator)).await?;
     let backfill = session.read(migrator.backfill(None, None, true, operator)).await?;

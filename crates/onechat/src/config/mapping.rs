@@ -1,7 +1,7 @@
 //! From `[mongodb]` to a mapping that makes sense, and back to what `--print-config` shows.
 
 use anyhow::{Context as _, bail, ensure};
-use onechat_mongo::{ChatFields, IdMapping, Mapping, MessageFields, PublicIdForm, ValueForm};
+use onechat_mongo::{ChatFields, Filter, IdMapping, Mapping, MessageFields, PublicIdForm, ValueForm};
 use serde_json::Map;
 use toml::{Table, Value};
 
@@ -22,6 +22,8 @@ pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
         participant_path: settings.participant_path,
         id: id_mapping(settings.id_field, settings.id_form)?,
         constants: constants(settings.constants)?,
+        only: filter("only", settings.only)?,
+        visible: filter("visible", settings.visible)?,
         message_fields: message_fields(settings.message_fields),
     };
     check(&mapping)?;
@@ -42,6 +44,10 @@ fn form_name(form: ValueForm) -> &'static str {
         ValueForm::ObjectId => "object_id",
         ValueForm::Uuid => "uuid",
     }
+}
+
+fn filter(setting: &str, given: Option<String>) -> anyhow::Result<Option<Filter>> {
+    given.map(|text| text.parse().with_context(|| format!("{setting} is {text}"))).transpose()
 }
 
 fn chat_fields(given: ChatFieldSettings) -> ChatFields {
@@ -114,6 +120,11 @@ fn check(mapping: &Mapping) -> anyhow::Result<()> {
     ensure!(
         mapping.fields.context.is_some() || mapping.context_form == ValueForm::default(),
         "context says how contexts are written: name their field too, with context in [mongodb.chat_fields]"
+    );
+    let key = mapping.fields.participants_key.as_str();
+    ensure!(
+        mapping.only.as_ref().is_none_or(|only| !only.fields().contains(key)),
+        "only is about {key:?}, the key, which is given to what is inside: it has to select by other fields"
     );
     let chats = chat_field_names(mapping);
     check_fields(&chats)?;
@@ -210,6 +221,9 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
     if let Some(path) = &mapping.participant_path {
         section.insert("participant_path".into(), text(path));
     }
+    for (setting, filter) in [("only", &mapping.only), ("visible", &mapping.visible)] {
+        section.extend(filter.iter().map(|filter| (setting.to_owned(), text(&filter.to_string()))));
+    }
     if let IdMapping::Field { name, form } = &mapping.id {
         let form = match form {
             PublicIdForm::Text => "string",
@@ -258,6 +272,8 @@ mod tests {
             participant_path = "user.id"
             id_field = "conversationId"
             id_form = "uuid"
+            only = '{"type":"direct"}'
+            visible = '{"archived":{"$ne":true}}'
             [chat_fields]
             participants = "members"
             context = "listing"
@@ -313,6 +329,11 @@ mod tests {
             ("constants.__v = 1", "constants.__v is \"__v\""),
             ("constants.since = 2026-01-01", "constants.since"),
             ("constants.a.b = nan", "constants.a"),
+            ("only = '{'", "only is {: it is no Extended JSON"),
+            ("only = '[]'", "only is []: it is no document"),
+            ("visible = '{\"$where\": \"true\"}'", "visible is"),
+            ("visible = '{\"$or\": [{\"$expr\": true}]}'", "$expr cannot be used here"),
+            ("only = '{\"participantsKey\": null}'", "only is about \"participantsKey\""),
             ("fields = {}", "unknown field `fields`"),
             ("participants = 'text'", "unknown variant `text`"),
             ("context = 'object_id'", "name their field too"),

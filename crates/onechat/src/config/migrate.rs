@@ -22,6 +22,8 @@ use super::{
 pub(crate) struct MigrateConfig {
     pub(crate) rules: MergeRules,
     pub(crate) limits: Limits,
+    /// Whether a document that `only` leaves out gives up its key when a chat inside needs it.
+    pub(crate) takes_outside_keys: bool,
     /// The work stops when this file is there.
     pub(crate) stop_file: Option<PathBuf>,
 }
@@ -66,7 +68,8 @@ impl MigrateConfig {
             state,
             fields: rules_of(settings.fields),
         };
-        Ok(Self { rules, limits, stop_file: settings.stop_file })
+        let takes_outside_keys = settings.outside_keys.is_some();
+        Ok(Self { rules, limits, takes_outside_keys, stop_file: settings.stop_file })
     }
 }
 

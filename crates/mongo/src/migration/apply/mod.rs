@@ -239,6 +239,7 @@ impl MongoMigrator {
         run: &RunId,
         control: &dyn Control,
     ) -> Result<MergeReport, MigrateError> {
+        self.ensure_outside_keys_may_be_taken().await?;
         self.seal(lease, run, control).await?;
         self.finish_interrupted(lease, control).await?;
         let work = self.work(lease, run, control).await?;
@@ -275,6 +276,7 @@ impl MongoMigrator {
         plans: &mut (dyn Iterator<Item = std::io::Result<GroupPlan>> + Send),
         control: &dyn Control,
     ) -> Result<MergeReport, MigrateError> {
+        self.ensure_outside_keys_may_be_taken().await?;
         self.seal(lease, run, control).await?;
         self.finish_interrupted(lease, control).await?;
         let work = self.work(lease, run, control).await?;

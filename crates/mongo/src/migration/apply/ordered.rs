@@ -71,6 +71,7 @@ impl Work<'_> {
         wanted: &[Wanted],
         busy: &EditedRows,
     ) -> Result<Result<(Prepared, EditedRows), Done>, MigrateError> {
+        self.make_way(wanted).await?;
         let (migrator, rules, wanted) = (self.migrator.clone(), Arc::clone(&self.rules), wanted.to_vec());
         let decided = aside(async move {
             let most_rows = if wanted.len() > 1 { ROWS } else { usize::MAX };

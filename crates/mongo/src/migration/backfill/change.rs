@@ -194,13 +194,14 @@ impl Work<'_> {
         let chats = migrator.database.collection::<RawDocumentBuf>(migrator.chats_name());
         let ids: Vec<&Bson> = changes.iter().map(|change| &change.seen().id).collect();
         persist(|| async {
-            let find = chats.find(doc! { "_id": { "$in": &ids } }).projection(migrator.projection());
+            let these = migrator.codec.inside(doc! { "_id": { "$in": &ids } });
+            let find = chats.find(these).projection(migrator.projection());
             find.await?.try_collect().await
         })
         .await
     }
 
-    /// As they are now. One that is gone, right, or no set any more is somebody else's doing.
+    /// As they are now. One that is gone, outside, right, or no set any more is somebody else's doing.
     async fn look_again(&self, refused: Vec<Change>) -> Result<Vec<Taker>, MigrateError> {
         if refused.is_empty() {
             return Ok(Vec::new());

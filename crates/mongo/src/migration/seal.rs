@@ -177,7 +177,7 @@ impl MongoMigrator {
 }
 
 /// Those that lose the key. It stays with a malformed chat, which nobody touches, else with the oldest of those whose
-/// key it rightly is, else with the oldest; with a document outside only if nobody else has it. Whether each is outside.
+/// key it rightly is, else with a document outside, else with the oldest, which is to lose it anyway. Whether each is outside.
 fn losing(
     key: &str,
     mut holders: Vec<Holder>,
@@ -185,10 +185,10 @@ fn losing(
 ) -> Vec<(KeyChange, bool)> {
     holders.sort_by(|one, other| {
         let rank = |holder: &Holder| match &holder.identity {
-            _ if holder.is_outside => 3,
+            _ if holder.is_outside => 2,
             None => 0,
             Some(identity) if is_right(identity) => 1,
-            Some(_) => 2,
+            Some(_) => 3,
         };
         rank(one).cmp(&rank(other)).then_with(|| one.age.cmp(&other.age))
     });

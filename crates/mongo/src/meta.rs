@@ -88,7 +88,7 @@ pub(crate) async fn agree(database: &Database, chats: &str, configured: &Terms) 
     let filter = doc! { "_id": chats, STATE: unsettled };
     notes.update_one(filter, update).await.map_err(|error| unavailable(&error))?;
     match noted(database, chats).await? {
-        // Migrated meanwhile, on other terms.
+        // Another program has migrated the collection since, by other terms.
         Some(stored) => compare(chats, &stored, configured),
         None => Ok(()),
     }

@@ -25,34 +25,41 @@ use crate::{
 const TAKEN: &str = "onechat_taken_keys";
 
 impl Collections {
-    /// Which of these documents may not be written, by their place, with the fields by which they are outside.
+    /// Which of these documents, of which there is at least one, may not be written, by their place, with the fields by which they are outside.
     pub(crate) async fn outsiders(
         &self,
         documents: &[&Document],
         deadline: Deadline,
     ) -> Result<Vec<(usize, String)>, StoreError> {
         let Some(only) = self.codec.only() else { return Ok(Vec::new()) };
-        // Where new chats are all alike to the filter, one stands for all of them, for ever.
-        let (asked, varies) = (self.codec.varies(only), documents.iter().take(1));
-        let asked: Vec<&Document> = if asked { documents.to_vec() } else { varies.copied().collect() };
-        if let Some(verdict) = self.new_chats_are_outside.get().filter(|_| !self.codec.varies(only)) {
-            let each = |place| verdict.clone().map(|fields| (place, fields));
-            return Ok((0..documents.len()).filter_map(each).collect());
+        if self.codec.varies(only) {
+            return self.outside_of(only, documents, deadline).await;
         }
-        let inside = self.matching(only.document(), &asked, deadline).await?;
+        // New chats are all alike to the filter: one stands for all of them, for ever.
+        let verdict = if let Some(verdict) = self.new_chats_are_outside.get() {
+            verdict
+        } else {
+            let of_one = self.outside_of(only, &documents[..1], deadline).await?.pop();
+            self.new_chats_are_outside.get_or_init(|| of_one.map(|(_, fields)| fields))
+        };
+        let each = |place| verdict.clone().map(|fields| (place, fields));
+        Ok((0..documents.len()).filter_map(each).collect())
+    }
+
+    async fn outside_of(
+        &self,
+        only: &Filter,
+        documents: &[&Document],
+        deadline: Deadline,
+    ) -> Result<Vec<(usize, String)>, StoreError> {
+        let inside = self.matching(only.document(), documents, deadline).await?;
         let mut outsiders = Vec::new();
-        for (place, document) in asked.iter().enumerate() {
+        for (place, document) in documents.iter().enumerate() {
             if !inside.contains(&id_text(document.get("_id"))) {
                 outsiders.push((place, self.blamed(only, document, deadline).await?));
             }
         }
-        if self.codec.varies(only) {
-            return Ok(outsiders);
-        }
-        let verdict = outsiders.pop().map(|(_, fields)| fields);
-        let verdict = self.new_chats_are_outside.get_or_init(|| verdict);
-        let each = |place| verdict.clone().map(|fields| (place, fields));
-        Ok((0..documents.len()).filter_map(each).collect())
+        Ok(outsiders)
     }
 
     /// The fields of the first condition that the document does not meet.

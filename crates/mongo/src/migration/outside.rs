@@ -2,9 +2,11 @@
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc};
+use onechat_migrate::Blocked;
 
 use super::{
     Lease, MigrateError, MongoMigrator, RunId,
+    apply::Decided,
     commands::persist,
     journal::{KeyChange, shown},
 };
@@ -60,6 +62,38 @@ impl MongoMigrator {
             Some(question) => Err(MigrateError::Refused(question)),
             None => Ok(()),
         }
+    }
+
+    /// Blocks merges by which a survivor would leave `only`: a field that it takes over from a loser can do that.
+    pub(super) async fn keep_inside(&self, decided: &mut [Decided]) -> Result<(), MigrateError> {
+        let Some(only) = self.codec.only() else { return Ok(()) };
+        let fields = only.fields().into_iter().collect::<Vec<_>>().join(", ");
+        for (_, plan) in decided {
+            let Some(after) = plan.as_ref().ok().and_then(|plan| plan.survivor_after.as_ref()) else {
+                continue;
+            };
+            let mut parts = Document::new();
+            for name in only.fields() {
+                let value = field(after, name).and_then(|value| Bson::try_from(value).ok());
+                parts.extend(value.map(|value| (name.to_owned(), value)));
+            }
+            let command = doc! {
+                "aggregate": 1,
+                "pipeline": [
+                    { "$documents": { "$literal": [parts] } },
+                    { "$match": only.document().clone() },
+                    { "$count": "inside" },
+                ],
+                "cursor": {},
+                "collation": simple_document(),
+            };
+            let reply = persist(|| async { self.database.run_command(command.clone()).await }).await?;
+            let found = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+            if found.is_ok_and(Vec::is_empty) {
+                *plan = Err(Blocked::LeavesFilter(fields.clone()));
+            }
+        }
+        Ok(())
     }
 
     /// Takes these keys away from documents outside, each only while it is outside. How many were taken.

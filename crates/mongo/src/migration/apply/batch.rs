@@ -28,7 +28,7 @@ pub(super) struct Work<'a> {
 }
 
 /// A group that was read, and what is to be done with it.
-pub(super) type Decided = (ReadGroup, Result<GroupPlan, Blocked>);
+pub(in crate::migration) type Decided = (ReadGroup, Result<GroupPlan, Blocked>);
 
 /// Plans what was read.
 pub(super) fn decide(rules: &MergeRules, read: Read) -> Vec<Decided> {

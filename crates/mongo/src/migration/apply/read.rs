@@ -49,7 +49,7 @@ pub(super) struct Read {
 }
 
 /// A group, and the rows that would be moved, by reference and stored value.
-pub(super) struct ReadGroup {
+pub(in crate::migration) struct ReadGroup {
     pub(super) group: Group,
     pub(super) wanted: Wanted,
     pub(super) movable: Vec<Movable>,

@@ -110,7 +110,7 @@ impl Collections {
     ) -> Result<FoundBySet, Error> {
         let by_set: HashMap<&ChatIdentity, &Wanted> =
             wanted.iter().map(|wanted| (&*wanted.identity, *wanted)).collect();
-        let sets: Vec<Document> = wanted.iter().map(|wanted| self.has_all(&wanted.identity)).collect();
+        let sets: Vec<Document> = wanted.iter().flat_map(|wanted| self.has_all(&wanted.identity)).collect();
         let find = self
             .chats
             .find(self.codec.inside(doc! { "$or": sets }))
@@ -132,13 +132,19 @@ impl Collections {
         Ok(found)
     }
 
-    fn has_all(&self, identity: &ChatIdentity) -> Document {
+    /// Chats with messages, and chats without: each kind has an index that begins with the participants.
+    fn has_all(&self, identity: &ChatIdentity) -> [Document; 2] {
         let path = self.codec.participants_path();
         let members = identity.participants.members().iter();
         let members = members.map(|member| doc! { path: { "$in": forms_of(member.as_str()) } });
         let mut filter = doc! { "$and": members.collect::<Vec<_>>() };
         filter.extend(self.codec.has_context(identity.context.as_ref()));
-        filter
+        let active = &self.codec.mapping().fields.last_message_at;
+        [doc! { "$exists": true }.into(), Bson::Null].map(|kind| {
+            let mut filter = filter.clone();
+            filter.insert(active, kind);
+            filter
+        })
     }
 
     /// The fields that make a chat: others may hold all its messages.

@@ -3,7 +3,6 @@
 use mongodb::bson::{Bson, Document, doc};
 
 use crate::{
-    IdMapping,
     codec::Codec,
     error::number,
     index::{FoundIndex, IndexPurpose, IndexStatus, UnfitIndex},
@@ -34,7 +33,7 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
         key,
         partial,
     };
-    let mut all = vec![
+    vec![
         needed(
             IndexPurpose::OneChatPerKey,
             chats,
@@ -45,8 +44,9 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
         needed(
             IndexPurpose::ChatOfParticipant,
             chats,
-            format!("onechat_{participant}_{}", id.trim_start_matches('_')),
-            doc! { participant: 1, id: 1 },
+            format!("onechat_{}_{participant}", id.trim_start_matches('_')),
+            // Ids first: those of new chats are close together, and so are their entries.
+            doc! { id: 1, participant: 1 },
             None,
         ),
         needed(
@@ -78,17 +78,7 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
             doc! { &of_message.chat: 1, &of_message.created_at: 1, "_id": 1 },
             None,
         ),
-    ];
-    if let IdMapping::Field { name, .. } = &mapping.id {
-        all.push(needed(
-            IndexPurpose::ChatByPublicId,
-            chats,
-            format!("onechat_{name}"),
-            doc! { name: 1 },
-            None,
-        ));
-    }
-    all
+    ]
 }
 
 impl Needed {

@@ -26,6 +26,7 @@ mod pressure;
 mod pushing;
 mod refusals;
 mod renumbering;
+mod rush;
 mod sealing;
 mod states;
 mod suggest;

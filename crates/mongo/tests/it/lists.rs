@@ -335,35 +335,3 @@ async fn an_index_in_another_order_will_not_do() {
     let order = fill(&place, 50).await;
     assert_eq!(listed(&store, 7, None).await, order);
 }
-
-/// `cargo test -p onechat-mongo --test it what_a_page_costs -- --ignored --nocapture`
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn what_a_page_costs() {
-    const PAGES: u32 = 40;
-    for count in [100_u32, 10_000, 100_000] {
-        let place = Place::fresh().await;
-        let store = place.store().await;
-        for begin in (0..count).step_by(10_000) {
-            let rows = (begin..count.min(begin + 10_000)).map(|n| row(n).document);
-            place.chats().insert_many(rows).await.unwrap();
-        }
-        let middle =
-            ChatCursor { at: Timestamp::from_unix_ms(AT_MS + 1500).unwrap(), id: ChatId::new("m").unwrap() };
-        for (what, after) in [("first", None), ("middle", Some(&middle))] {
-            let mut times = Vec::new();
-            for _ in 0..PAGES {
-                let began = tokio::time::Instant::now();
-                let page = store.chats_of(&ann(), None, PageSize::default(), after).await.unwrap();
-                times.push(began.elapsed());
-                assert!(page.items.len() > 40);
-            }
-            times.sort();
-            println!(
-                "{count} chats, {what} page of 50: median {:?}, longest {:?}",
-                times[times.len() / 2],
-                times.last()
-            );
-        }
-    }
-}

@@ -36,7 +36,7 @@ use crate::{
 
 /// How many finds, and how many inserts, are under way at most. More would make smaller batches, not faster ones.
 const LOOKUPS: usize = 2;
-const INSERTS: usize = 4;
+const INSERTS: usize = 3;
 /// The largest find. Its keys are far below the 16 MiB of a command.
 const MOST_KEYS: usize = 1000;
 /// The largest insert, in chats and in the bytes of their keys, which are about half of a document.

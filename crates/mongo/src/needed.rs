@@ -23,7 +23,7 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
     let mapping = codec.mapping();
     let (chats, messages) = (&mapping.chats, &mapping.messages);
     let key = codec.key_field();
-    let (participant, id) = (codec.participants_path(), codec.id_field());
+    let id = codec.id_field();
     let (active, created) = (&mapping.fields.last_message_at, &mapping.fields.created_at);
     let of_message = &mapping.message_fields;
     let client_id = &of_message.client_message_id;
@@ -43,28 +43,6 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
             Some(doc! { key: { "$gt": "" } }),
         ),
         needed(
-            IndexPurpose::ChatOfParticipant,
-            chats,
-            format!("onechat_{participant}_{}", id.trim_start_matches('_')),
-            doc! { participant: 1, id: 1 },
-            None,
-        ),
-        needed(
-            IndexPurpose::ActiveChatsOfParticipant,
-            chats,
-            format!("onechat_{participant}_{active}"),
-            doc! { participant: 1, active: -1, id: -1 },
-            Some(doc! { active: { "$exists": true } }),
-        ),
-        // Null also stands for a field that is not there.
-        needed(
-            IndexPurpose::SilentChatsOfParticipant,
-            chats,
-            format!("onechat_{participant}_{created}"),
-            doc! { participant: 1, created: -1, id: -1 },
-            Some(doc! { active: Bson::Null }),
-        ),
-        needed(
             IndexPurpose::OneMessagePerClientId,
             messages,
             format!("onechat_{client_id}"),
@@ -79,6 +57,32 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
             None,
         ),
     ];
+    for participant in codec.participants_paths() {
+        all.extend([
+            needed(
+                IndexPurpose::ChatOfParticipant,
+                chats,
+                format!("onechat_{participant}_{}", id.trim_start_matches('_')),
+                doc! { participant: 1, id: 1 },
+                None,
+            ),
+            needed(
+                IndexPurpose::ActiveChatsOfParticipant,
+                chats,
+                format!("onechat_{participant}_{active}"),
+                doc! { participant: 1, active: -1, id: -1 },
+                Some(doc! { active: { "$exists": true } }),
+            ),
+            // Null also stands for a field that is not there.
+            needed(
+                IndexPurpose::SilentChatsOfParticipant,
+                chats,
+                format!("onechat_{participant}_{created}"),
+                doc! { participant: 1, created: -1, id: -1 },
+                Some(doc! { active: Bson::Null }),
+            ),
+        ]);
+    }
     if let IdMapping::Field { name, .. } = &mapping.id {
         all.push(needed(
             IndexPurpose::ChatByPublicId,

@@ -278,24 +278,41 @@ impl fmt::Display for Differences {
                 writeln!(f, "  {}", values.join(", "))?;
             }
         }
-        let context = self.fields.iter().find_map(|one| match &one.place {
-            Place::Chat(path) => Some(path.as_str()),
-            _ => None,
-        });
+        // An id of something else, or its name, more likely than a number.
+        let is_one = |kind| {
+            self.fields.iter().find_map(move |one| match &one.place {
+                Place::Chat(path) if one.kind == kind && !path.contains('.') => Some(one),
+                _ => None,
+            })
+        };
+        let context = is_one(Kind::Other).or_else(|| is_one(Kind::Number));
         write!(
             f,
             "\nWhat to do: answer for each field in the configuration, and repeat the command.\n\
              - It is part of what a chat is about (a listing, an order, a match): chats that differ in it are different\n  \
                chats. Then say:\n\n\
              [mongodb]\n\
+             context = \"{}\"   # how it is written: string, object_id or uuid\n\n\
+             [mongodb.chat_fields]\n\
              context = \"{}\"\n\n\
              - It tells other documents (groups, deleted chats) from the chats that have to be one for each set of people.\n  \
                Then say which are such chats, by a filter in MongoDB's query language:\n\n\
              [mongodb]\n\
              only = '{{ … }}'\n\n\
              - Otherwise the chats are one chat. Then say what the merged one has there:\n\n{}",
-            context.unwrap_or("…"),
-            self.choices()
+            context.map_or("…", |one| form_of(&one.examples)),
+            context.map_or("…", |one| one.field.as_str()),
+            self.choices().trim_end()
         )
+    }
+}
+
+/// How the values of these examples are written, as the configuration calls it.
+fn form_of(examples: &[Vec<(String, String)>]) -> &'static str {
+    let starts_with = |form: &str| examples.iter().flatten().any(|(_, value)| value.starts_with(form));
+    match () {
+        () if starts_with("ObjectId(") => "object_id",
+        () if starts_with("Binary(") => "uuid",
+        () => "string",
     }
 }

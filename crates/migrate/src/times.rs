@@ -4,7 +4,7 @@ use bson::{DateTime, RawBson, RawBsonRef};
 
 /// A smaller number counts seconds, a larger one milliseconds: this many milliseconds are the spring of 1973, this many
 /// seconds the year 5138.
-const LEAST_MS: i64 = 100_000_000_000;
+const LEAST_MS: u64 = 100_000_000_000;
 
 /// The time that a value is: a date, a number of seconds or milliseconds since 1970, a text in the form of ISO 8601 or
 /// with such a number, a BSON timestamp. Nothing if it is none of these.
@@ -34,7 +34,7 @@ pub fn time_of_row(time: Option<RawBsonRef<'_>>, id: Option<RawBsonRef<'_>>) -> 
 /// A time in the form that another one has.
 pub(crate) fn in_form_of(model: &RawBson, at: DateTime) -> Option<RawBson> {
     let ms = at.timestamp_millis();
-    let is_seconds = |number: i64| number.abs() < LEAST_MS;
+    let is_seconds = |number: i64| number.unsigned_abs() < LEAST_MS;
     Some(match model {
         RawBson::DateTime(_) => RawBson::DateTime(at),
         RawBson::Int32(_) => RawBson::Int32(i32::try_from(ms / 1000).ok()?),
@@ -55,7 +55,7 @@ pub(crate) fn in_form_of(model: &RawBson, at: DateTime) -> Option<RawBson> {
 }
 
 fn of_number(number: i64) -> DateTime {
-    DateTime::from_millis(if number.abs() < LEAST_MS { number * 1000 } else { number })
+    DateTime::from_millis(if number.unsigned_abs() < LEAST_MS { number * 1000 } else { number })
 }
 
 /// Without a zone it is taken for UTC.
@@ -99,6 +99,9 @@ mod tests {
         ] {
             assert_eq!(time_of(RawBsonRef::String(text)).unwrap().timestamp_millis(), MS, "{text}");
         }
+        assert!(
+            time_of(RawBsonRef::Int64(i64::MIN)).is_some() && time_of(RawBsonRef::Double(f64::MIN)).is_some()
+        );
         for none in [RawBsonRef::String("then"), RawBsonRef::Null, RawBsonRef::Boolean(true)] {
             assert_eq!(time_of(none), None, "{none:?}");
         }

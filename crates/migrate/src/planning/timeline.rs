@@ -10,7 +10,7 @@ use bson::{RawBson, RawBsonRef, RawDocumentBuf};
 use super::{ids::Identities, order::compare, survivor::Chat};
 use crate::{
     Group, MergeRules, RowEdit,
-    fields::{Fields, elements, same, value_at},
+    fields::{Fields, elements, is_null, same, value_at},
     text_of, time_of, time_of_row,
 };
 
@@ -104,7 +104,8 @@ impl Timeline {
     }
 
     fn add(&mut self, row: &RawDocumentBuf, names: &Names<'_>, chat: Option<usize>) {
-        let part = |name: Option<&str>| value_at(row, name?).map(RawBson::from);
+        let is_said = |value: &RawBsonRef<'_>| !is_null(*value) && value.as_str() != Some("");
+        let part = |name: Option<&str>| value_at(row, name?).filter(is_said).map(RawBson::from);
         let (id, time) = (value_at(row, names.id), names.time.and_then(|name| value_at(row, name)));
         let message = Message {
             ms: time_of_row(time, id).map(bson::DateTime::timestamp_millis),
@@ -249,35 +250,38 @@ fn id_like(value: &RawBson, message: &Message) -> Option<RawBson> {
     }
 }
 
-/// What says of one message what `value` says of another; nothing if `value` says nothing of that.
+/// What says of one message what `value` says of another; nothing if `value` says nothing of that, or something that cannot be
+/// said of the one.
 fn carried(value: &RawBson, from: &Message, to: &Message) -> Option<RawBson> {
-    let raw = value.as_raw_bson_ref();
-    if let RawBsonRef::Document(document) = raw {
-        let mut fields = Fields::read(document).ok()?;
-        let parts: Vec<(String, RawBson)> = fields
-            .iter()
-            .filter_map(|(name, part)| Some((name.to_owned(), carried(part, from, to)?)))
-            .collect();
-        if parts.is_empty() {
-            return None;
-        }
-        for (name, part) in parts {
-            fields.set(&name, part);
-        }
-        return Some(RawBson::Document(fields.build()));
+    let RawBson::Document(document) = value else { return said_of(value, from, to)? };
+    let mut fields = Fields::read(document).ok()?;
+    let parts = fields.iter().filter_map(|(name, part)| Some((name.to_owned(), said_of(part, from, to)?)));
+    let parts: Vec<(String, Option<RawBson>)> = parts.collect();
+    if parts.is_empty() {
+        return None;
     }
+    for (name, part) in parts {
+        fields.set(&name, part?);
+    }
+    Some(RawBson::Document(fields.build()))
+}
+
+/// The part of `to` that `value` is of `from`; nothing if it is none of it, and nothing inside if `to` has no such part.
+#[expect(clippy::option_option, reason = "the two are not the same")]
+fn said_of(value: &RawBson, from: &Message, to: &Message) -> Option<Option<RawBson>> {
+    let raw = value.as_raw_bson_ref();
     let ids = (text_of(raw), text_of(from.id.as_raw_bson_ref()), text_of(to.id.as_raw_bson_ref()));
     if let (Some(id), Some(old), Some(new)) = ids
         && id == old
     {
-        return Some(match raw {
+        return Some(Some(match raw {
             RawBsonRef::String(_) => RawBson::String(new),
             _ => to.id.clone(),
-        });
+        }));
     }
     let mut parts = from.said.iter().zip(&to.said);
     parts.find_map(|(old, new)| {
         let is_it = old.as_ref().is_some_and(|old| same(old.as_raw_bson_ref(), raw));
-        new.clone().filter(|_| is_it)
+        is_it.then(|| new.clone())
     })
 }

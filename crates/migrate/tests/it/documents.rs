@@ -84,7 +84,7 @@ fn all_differences_of_all_groups_are_asked_about_at_once() {
     for part in [
         "listing: differs in 5 groups",
         "archived = \"?\"   # one of: all, survivor",
-        "context = \"archived\"",
+        "context = \"listing\"",
         "only = '",
         "[[migrate.embedded]]",
         "absent in ObjectId(",

@@ -2,10 +2,11 @@
 
 use bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 use onechat_migrate::{
-    EmbeddedArray, FieldRule, Group, MergeRules, StateField, StateForm, plan, plan_around,
+    EmbeddedArray, FieldRule, Group, MergeRules, Reference, RowState, StateField, StateForm, plan,
+    plan_around,
 };
 
-use crate::support::{after, at, chat_id, group, message, messages, raw};
+use crate::support::{after, at, chat_id, group, message, messages, raw, reference};
 
 /// An id that tells another time than its row.
 fn id(number: u8) -> ObjectId {
@@ -101,6 +102,18 @@ fn a_copy_is_that_of_the_newest_message_at_any_depth() {
 }
 
 #[test]
+fn of_a_message_without_words_nothing_is_made_up() {
+    let rules = rules(&["last", "text"]);
+    let copy = doc! { "text": "early", "at": at(10), "by": null };
+    let mut group = chats(&rules, &[doc! { "last": copy.clone(), "text": "early" }, doc! {}]);
+    let picture =
+        doc! { "_id": id(3), "chatId": chat_id(2), "sender": "bob", "text": null, "createdAt": at(40) };
+    group.references[0].messages[2] = raw(&picture);
+    let made = after(&plan(&rules, &group).unwrap());
+    assert_eq!((&made["last"], &made["text"]), (&copy.into(), &"early".into()));
+}
+
+#[test]
 fn a_text_that_was_said_often_is_that_of_its_own_chat() {
     let rules = rules(&["last"]);
     let mut group = chats(
@@ -193,4 +206,38 @@ fn what_somebody_writes_during_the_merge_is_newer_than_what_was_read() {
     // Nothing explains the theme, and nothing is lost with it: the others have ended.
     assert_eq!((&made["last"], &made["theme"]), (&"just now".into(), &"dark".into()));
     assert!(plan(&rules, &written).is_err());
+}
+
+#[test]
+fn what_each_person_has_read_last_is_decided_by_the_row_in_sub_documents_and_in_rows_too() {
+    let by_rule = || [("lastRead".to_owned(), FieldRule::Newest)].into();
+    let mut rules = rules(&[]);
+    rules.names.participant_path = Some("user".to_owned());
+    rules.state = vec![StateField {
+        field: "participants".to_owned(),
+        form: StateForm::Array { participant: "user".to_owned() },
+        rules: by_rule(),
+        read_until: None,
+    }];
+    rules.references.push(Reference {
+        state: Some(RowState { participant: "user".to_owned(), rules: by_rule(), read_until: None }),
+        ..reference("members", "chatId")
+    });
+    let person = |user: &str, read: u8| doc! { "user": user, "lastRead": id(read) };
+    let mut group = chats(
+        &rules,
+        &[
+            doc! { "participants": [person("ann", 9), person("bob", 7)] },
+            doc! { "participants": [person("bob", 9), person("ann", 5)] },
+        ],
+    );
+    let member = |number: i32, chat: u32, read: u8| {
+        raw(&doc! { "_id": number, "chatId": chat_id(chat), "user": "ann", "lastRead": id(read).to_hex() })
+    };
+    group.references[1].rows = vec![member(1, 1, 9), member(2, 2, 7)];
+    let plan = plan(&rules, &group).unwrap();
+    let expected: Vec<Bson> = vec![person("ann", 5).into(), person("bob", 7).into()];
+    assert_eq!(after(&plan).get_array("participants").unwrap(), &expected);
+    let kept = plan.edits.iter().find_map(|edit| edit.after.as_ref()).unwrap();
+    assert_eq!(kept, &member(1, 1, 7));
 }

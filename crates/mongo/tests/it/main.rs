@@ -6,6 +6,7 @@ mod accounts;
 mod adoption;
 mod audit;
 mod backfill;
+mod contexts;
 mod enforcing;
 mod explained;
 mod ghost;

@@ -19,7 +19,22 @@ use proptest::prelude::*;
 use crate::support::Place;
 
 pub(crate) async fn migrator(place: &Place) -> MongoMigrator {
-    MongoMigrator::connect(&place.url, &MongoOptions::default(), rules()).await.expect("a server that runs")
+    migrator_with(place, rules()).await
+}
+
+pub(crate) async fn migrator_with(place: &Place, rules: MergeRules) -> MongoMigrator {
+    MongoMigrator::connect(&place.url, &MongoOptions::default(), rules).await.expect("a server that runs")
+}
+
+/// The rules with some for the fields that may have anything: of every kind, or none.
+pub(crate) fn any_rules() -> impl Strategy<Value = MergeRules> {
+    use FieldRule::{All, Newest, Recompute, Survivor, Union};
+    let kinds = [None, Some(Survivor), Some(Newest), Some(Recompute), Some(All), Some(Union)];
+    prop::collection::vec(prop::sample::select(kinds.to_vec()), NAMES.len()).prop_map(|of_names| {
+        let fields = NAMES.into_iter().zip(of_names);
+        let fields = fields.filter_map(|(name, rule)| Some((name.to_owned(), rule?))).collect();
+        MergeRules { fields, ..rules() }
+    })
 }
 
 /// Messages that are rows, memberships with state, bookmarks with arrays of ids; embedded messages and counters.

@@ -1,6 +1,6 @@
 //! Merge and undo: nothing happened. Whatever the collections hold.
 
-use onechat_migrate::Uncontrolled;
+use onechat_migrate::{MergeRules, Uncontrolled};
 use onechat_mongo::{RunId, RunKind, UndoReport, UndoTarget};
 use onechat_mongod::{Deployment, shared_replica_set, shared_standalone};
 use proptest::{
@@ -9,15 +9,19 @@ use proptest::{
 };
 
 use crate::{
-    old_data::{OldData, difference, dump, dump_all, migrator, old_data},
+    old_data::{OldData, any_rules, difference, dump, dump_all, migrator_with, old_data, rules},
     support::Place,
 };
 
-async fn merge_and_undo(deployment: &Deployment, data: &OldData) -> Result<(), TestCaseError> {
+async fn merge_and_undo(
+    deployment: &Deployment,
+    data: &OldData,
+    rules: MergeRules,
+) -> Result<(), TestCaseError> {
     let place = Place::on(deployment).await;
     data.store(&place.database).await;
     let before = dump(&place.database).await;
-    let migrator = migrator(&place).await;
+    let migrator = migrator_with(&place, rules).await;
     let lease = migrator.lease("test").await.expect("the database answers");
     let run: RunId = migrator.begin_run(&lease, RunKind::Migrate).await.expect("the database answers");
     migrator.guard_on(&lease, false, &Uncontrolled).await.expect("the database answers");
@@ -57,8 +61,10 @@ fn for_many(cases: u32, deployment: impl AsyncFn() -> &'static Deployment) {
         .expect("the database answers");
     let deployment = runtime.block_on(deployment());
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
-    let result =
-        TestRunner::new(config).run(&old_data(), |data| runtime.block_on(merge_and_undo(deployment, &data)));
+    let result = TestRunner::new(config)
+        .run(&(old_data(), prop_oneof![Just(rules()), any_rules()]), |(data, rules)| {
+            runtime.block_on(merge_and_undo(deployment, &data, rules))
+        });
     if let Err(error) = result {
         panic!("{error}");
     }

@@ -95,6 +95,19 @@ impl Codec {
         Ok(members)
     }
 
+    /// The values that name people, and the one that says what the chat is about, for which it says true.
+    pub(crate) fn each_name<'a>(&self, document: &'a RawDocument, mut see: impl FnMut(bool, RawBsonRef<'a>)) {
+        // What is malformed names nobody.
+        let _ = self.each_member(document, |value| {
+            see(false, value);
+            Ok(())
+        });
+        let path = self.mapping.fields.context.as_deref();
+        if let Some(context) = path.and_then(|path| field_at(document, path)) {
+            see(true, context);
+        }
+    }
+
     /// The values that name people.
     fn each_member<'a>(
         &self,

@@ -270,11 +270,11 @@ async fn forms_are_mixed_unless_a_text_would_stand_for_two_people() {
     let migrator = place.migrator().await;
     let plans = |migrator: onechat_mongo::MongoMigrator| async move {
         let mut groups = 0;
-        let planned = migrator.plan(&Uncontrolled, &mut |_| {
+        let mut count = |_| {
             groups += 1;
             Ok(())
-        });
-        planned.await.map(|_| groups)
+        };
+        migrator.plan(&Uncontrolled, &mut count).await.map(|_| groups)
     };
     assert_eq!(plans(migrator).await.expect("nobody is two"), 2);
     let audit = || async {

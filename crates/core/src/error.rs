@@ -22,6 +22,9 @@ pub enum StoreError {
     /// A rule of the database that is not ours refuses what should be written: repeating does not help.
     #[error("the database refuses it: {0}")]
     Refused(String),
+    /// The new chat would not be under the guarantee: by these fields it is outside the filter that says what is.
+    #[error("a new chat is outside the configured filter (`only`) by {0}")]
+    OutsideFilter(String),
     /// What is stored breaks a rule of the model: repeating does not help, somebody has to look.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),

@@ -280,10 +280,8 @@ impl fmt::Display for Differences {
         }
         // An id of something else, or its name, more likely than a number.
         let is_one = |kind| {
-            self.fields.iter().find_map(move |one| match &one.place {
-                Place::Chat(path) if one.kind == kind && !path.contains('.') => Some(one),
-                _ => None,
-            })
+            let is_at_the_top = |place: &Place| matches!(place, Place::Chat(path) if !path.contains('.'));
+            self.fields.iter().find(|one| one.kind == kind && is_at_the_top(&one.place))
         };
         let context = is_one(Kind::Other).or_else(|| is_one(Kind::Number));
         write!(

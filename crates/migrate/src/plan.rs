@@ -138,6 +138,9 @@ pub enum Blocked {
     /// The chats differ in fields of which no rule says what becomes of them.
     #[error("{}", crate::differences::in_a_line(.0))]
     Unexplained(Vec<Difference>),
+    /// The survivor would be outside the filter that says which chats are under the guarantee.
+    #[error("by {0} the merged chat would be outside `only`: give its fields rules by which it stays inside")]
+    LeavesFilter(String),
     /// A rule cannot be applied to what is stored.
     #[error("{field}: {reason}")]
     Rule {

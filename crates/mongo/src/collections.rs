@@ -1,7 +1,11 @@
 //! The collections, and every command that is sent to them: reads with the majority read concern on the primary,
 //! writes acknowledged by a majority.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures_util::TryStreamExt as _;
 use mongodb::{
@@ -14,6 +18,8 @@ use mongodb::{
 use onechat_core::{
     AliasError, Chat, ChatId, Message, MessageCursor, Page, PageSize, ParticipantsKey, StoreError,
 };
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     attempt::{Deadline, once, until},
@@ -39,8 +45,18 @@ pub(crate) struct Collections {
     pub(crate) codec: Codec,
     pub(crate) metrics: Metrics,
     pub(crate) is_replicated: bool,
+    /// By which fields new chats are outside `only`, if they are; once that is known, and the same for all.
+    pub(crate) new_chats_are_outside: OnceLock<Option<String>>,
+    /// Who reads a page, which may have many megabytes, until it is cut to what an answer may have.
+    pages: Semaphore,
     patience: Duration,
 }
+
+/// How many reads of pages are under way at most, so that their memory is bounded however many callers there are.
+const MOST_PAGES: usize = 8;
+
+/// About how much of the messages is read for one page. Nothing is lost: the page has a cursor.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The longest chain of aliases that is followed.
 pub(crate) const MOST_HOPS: usize = 16;
@@ -56,8 +72,16 @@ impl Collections {
             codec,
             metrics,
             is_replicated: connection.is_replicated,
+            new_chats_are_outside: OnceLock::new(),
+            pages: Semaphore::new(MOST_PAGES),
             patience,
         }
+    }
+
+    /// Waits for the place of one who reads `pages` pages at once. Who reads more than there are places for reads alone.
+    pub(crate) async fn place_for_pages(&self, pages: usize) -> Option<SemaphorePermit<'_>> {
+        let weight = u32::try_from(pages.min(MOST_PAGES)).ok()?;
+        self.pages.acquire_many(weight).await.ok()
     }
 
     pub(crate) fn codec(&self) -> &Codec {
@@ -79,7 +103,7 @@ impl Collections {
         let wanted: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
         let mut find = self
             .chats
-            .find(doc! { self.codec.key_field(): { "$in": wanted } })
+            .find(self.codec.inside(doc! { self.codec.key_field(): { "$in": wanted } }))
             .batch_size(u32::try_from(keys.len() + 1).unwrap_or(u32::MAX))
             .collation(simple())
             .max_time(deadline.server_time());
@@ -106,7 +130,8 @@ impl Collections {
     /// Whether there is really no chat under the key. A primary that was cut off and does not know yet that another
     /// was elected may not have heard of a chat that was acknowledged; it cannot answer this question.
     pub(crate) async fn surely_by_key(&self, key: &ParticipantsKey) -> Result<Option<Arc<Chat>>, StoreError> {
-        let found = self.surely(doc! { self.codec.key_field(): key.as_str() }, Some(simple()), None).await?;
+        let under_the_key = self.codec.inside(doc! { self.codec.key_field(): key.as_str() });
+        let found = self.surely(under_the_key, Some(simple()), None).await?;
         Ok(found.map(|found| Arc::new(found.chat)))
     }
 
@@ -153,7 +178,8 @@ impl Collections {
         }
         match self.codec.id(&id) {
             Some(value) => {
-                self.surely(doc! { self.codec.id_field(): value }, self.collation_of_ids(), None).await
+                let this = self.codec.visible(doc! { self.codec.id_field(): value });
+                self.surely(this, self.collation_of_ids(), None).await
             }
             None => Ok(None),
         }
@@ -163,7 +189,8 @@ impl Collections {
         let Some(value) = self.codec.id(id) else { return Ok(None) };
         let deadline = self.deadline();
         let found = until(deadline, &self.metrics, || async {
-            let find = self.chats.find_one(doc! { self.codec.id_field(): value.clone() });
+            let this = doc! { self.codec.id_field(): value.clone() };
+            let find = self.chats.find_one(self.codec.visible(this));
             let find = find.optional(self.collation_of_ids(), FindOne::collation);
             find.max_time(deadline.server_time()).await
         });
@@ -248,14 +275,29 @@ impl Collections {
                 ],
             );
         }
+        let _place = self.place_for_pages(1).await;
         let deadline = self.deadline();
-        let documents: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
+        let (documents, is_cut) = until(deadline, &self.metrics, || async {
             let find = self.messages.find(filter.clone()).sort(doc! { &fields.created_at: -1, "_id": -1 });
-            find.limit(one_more(size)).max_time(deadline.server_time()).await?.try_collect().await
+            let mut cursor = find.limit(one_more(size)).max_time(deadline.server_time()).await?;
+            let (mut documents, mut bytes) = (Vec::new(), 0);
+            while cursor.advance().await? {
+                if bytes > PAGE_BYTES {
+                    return Ok((documents, true));
+                }
+                bytes += cursor.current().as_bytes().len();
+                documents.push(cursor.current().to_owned());
+            }
+            Ok((documents, false))
         })
         .await?;
         let messages = documents.iter().map(|document| self.codec.message(document, &stored.chat.id));
-        Ok(Page::from_one_more(messages.collect::<Result<_, StoreError>>()?, size, MessageCursor::after))
+        let messages = messages.collect::<Result<Vec<_>, StoreError>>()?;
+        if is_cut {
+            let next = messages.last().map(MessageCursor::after);
+            return Ok(Page { items: messages, next });
+        }
+        Ok(Page::from_one_more(messages, size, MessageCursor::after))
     }
 
     /// Whether a primary answers and can see a majority.

@@ -57,6 +57,20 @@ pub enum OpenError {
         /// The field that was asked for.
         configured: Option<String>,
     },
+    /// Other chats of the collection were given keys than the configuration selects.
+    #[error(
+        "the keys in {collection} were given to {}, and the configuration selects {}: set `only` of [mongodb] to what it \
+         was, or take the guarantee back with that (`onechat rollback`) and migrate anew",
+        selected(stored.as_deref()), selected(configured.as_deref())
+    )]
+    Only {
+        /// The collection of chats.
+        collection: String,
+        /// The filter when the keys were made.
+        stored: Option<String>,
+        /// The filter that was asked for.
+        configured: Option<String>,
+    },
     /// What we have noted beside the collection cannot be understood.
     #[error("what is noted about {collection} in {meta} cannot be understood: {reason}; use a newer onechat")]
     Meta {
@@ -71,6 +85,10 @@ pub enum OpenError {
 
 fn shown(context: Option<&str>) -> String {
     context.map_or_else(|| "no context".to_owned(), |field| format!("the context in the field {field:?}"))
+}
+
+fn selected(only: Option<&str>) -> String {
+    only.map_or_else(|| "all chats".to_owned(), |filter| format!("those of {filter}"))
 }
 
 /// Why indexes could not be made or dropped.

@@ -19,6 +19,8 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(2);
 pub(crate) struct Guard {
     indexes: MongoIndexes,
     unsafe_no_index: bool,
+    /// Whether some documents are outside: one that comes back inside has no key, however far the collection has come.
+    has_outside: bool,
     seen: RwLock<Arc<Seen>>,
 }
 
@@ -69,8 +71,8 @@ impl Default for Seen {
 }
 
 impl Guard {
-    pub(crate) fn new(indexes: MongoIndexes, unsafe_no_index: bool) -> Self {
-        Self { indexes, unsafe_no_index, seen: RwLock::default() }
+    pub(crate) fn new(indexes: MongoIndexes, unsafe_no_index: bool, has_outside: bool) -> Self {
+        Self { indexes, unsafe_no_index, has_outside, seen: RwLock::default() }
     }
 
     /// Looks for the indexes and the state. An error leaves what was known: an unreachable database has lost nothing.
@@ -86,13 +88,14 @@ impl Guard {
         let lists = names(IndexPurpose::ActiveChatsOfParticipant)
             .zip(names(IndexPurpose::SilentChatsOfParticipant))
             .map(|(active, silent)| active.into_iter().zip(silent))
-            .map(|pairs| pairs.map(|(active, silent)| ListIndexes { active, silent }).collect());
+            .map(|pairs| pairs.map(|(active, silent)| ListIndexes { active, silent }).collect::<Vec<_>>());
+        let participants_are_indexed = lists.is_some() || self.indexes.finds_by_participants().await?;
         let now = Seen {
             state: self.indexes.noted_state(chats).await?,
             chats: chats.keeps_out().map(|index| index.name.clone()),
             chats_missing: missing(chats),
             key_is_indexed: chats.keeps_out().is_some() || !chats.unfit.is_empty(),
-            participants_are_indexed: self.indexes.finds_by_participants().await?,
+            participants_are_indexed,
             members: names(IndexPurpose::ChatOfParticipant),
             lists,
             messages: messages.found.is_some(),
@@ -142,14 +145,20 @@ impl Guard {
 
     /// Whether there may be chats that only their participants find.
     pub(crate) fn has_history(&self) -> bool {
-        matches!(self.seen().state, CollectionState::Unmigrated | CollectionState::Guarded)
+        self.has_outside
+            || matches!(self.seen().state, CollectionState::Unmigrated | CollectionState::Guarded)
     }
 
     /// Whether a chat that only its participants find is given its key: that is safe only while an index decides who
     /// has the key.
     pub(crate) fn adopts(&self) -> bool {
         let seen = self.seen();
-        seen.state == CollectionState::Guarded && seen.chats.is_some()
+        let may_be_unkeyed = match seen.state {
+            CollectionState::Unmigrated => false,
+            CollectionState::Guarded => true,
+            CollectionState::New | CollectionState::Enforced => self.has_outside,
+        };
+        may_be_unkeyed && seen.chats.is_some()
     }
 
     /// Whether looking by key would read the whole collection, which looking by participants then does anyway.

@@ -110,8 +110,12 @@ impl Collections {
     ) -> Result<FoundBySet, Error> {
         let by_set: HashMap<&ChatIdentity, &Wanted> =
             wanted.iter().map(|wanted| (&*wanted.identity, *wanted)).collect();
-        let sets: Vec<Document> = wanted.iter().map(|wanted| self.has_all(&wanted.identity)).collect();
-        let find = self.chats.find(doc! { "$or": sets }).projection(self.parts()).collation(simple());
+        let sets: Vec<Document> = wanted.iter().flat_map(|wanted| self.has_all(&wanted.identity)).collect();
+        let find = self
+            .chats
+            .find(self.codec.inside(doc! { "$or": sets }))
+            .projection(self.parts())
+            .collation(simple());
         // The server gives up before we do, so that no scan goes on that nobody waits for.
         let find = find.read_concern(concern.clone()).max_time(deadline.server_time() * 3 / 4);
         let mut cursor = find.await?;
@@ -128,14 +132,20 @@ impl Collections {
         Ok(found)
     }
 
-    fn has_all(&self, identity: &ChatIdentity) -> Document {
+    /// Chats with messages, and chats without: each kind has an index that begins with the participants.
+    fn has_all(&self, identity: &ChatIdentity) -> [Document; 2] {
         let mut filter = self.codec.has_all(&identity.participants);
         filter.extend(self.codec.has_context(identity.context.as_ref()));
-        filter
+        let active = &self.codec.mapping().fields.last_message_at;
+        [doc! { "$exists": true }.into(), Bson::Null].map(|kind| {
+            let mut filter = filter.clone();
+            filter.insert(active, kind);
+            filter
+        })
     }
 
     /// The fields that make a chat: others may hold all its messages.
-    fn parts(&self) -> Document {
+    pub(crate) fn parts(&self) -> Document {
         let fields = &self.codec.mapping().fields;
         let names = [
             "_id",
@@ -179,7 +189,7 @@ impl Collections {
             };
             as_found.extend(chat.identity_as_stored.clone());
             let update = doc! { "$set": { key_field: wanted.key.as_str() } };
-            doc! { "q": as_found, "u": update, "collation": { "locale": "simple" } }
+            doc! { "q": self.codec.inside(as_found), "u": update, "collation": { "locale": "simple" } }
         });
         let wait = i64::try_from(deadline.server_time().as_millis()).unwrap_or(i64::MAX);
         let command = doc! {

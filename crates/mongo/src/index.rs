@@ -26,14 +26,12 @@ pub enum IndexPurpose {
     OneChatPerKey,
     /// Keeps a message that is sent again from being stored again.
     OneMessagePerClientId,
-    /// Finds a chat for a participant, and all chats of one.
+    /// Finds a chat by its id, for a participant of it.
     ChatOfParticipant,
     /// Lists a participant's chats that have messages.
     ActiveChatsOfParticipant,
     /// Lists a participant's chats that have no message yet.
     SilentChatsOfParticipant,
-    /// Finds a chat by its public id.
-    ChatByPublicId,
     /// Lists the messages of a chat.
     MessagesOfChat,
 }
@@ -47,7 +45,6 @@ impl IndexPurpose {
             Self::ChatOfParticipant => "chat_of_participant",
             Self::ActiveChatsOfParticipant => "active_chats_of_participant",
             Self::SilentChatsOfParticipant => "silent_chats_of_participant",
-            Self::ChatByPublicId => "chat_by_public_id",
             Self::MessagesOfChat => "messages_of_chat",
         }
     }
@@ -66,7 +63,6 @@ impl fmt::Display for IndexPurpose {
             Self::ChatOfParticipant => "finds a chat for its participant",
             Self::ActiveChatsOfParticipant => "lists a participant's chats with messages",
             Self::SilentChatsOfParticipant => "lists a participant's chats without messages",
-            Self::ChatByPublicId => "finds a chat by its public id",
             Self::MessagesOfChat => "lists a chat's messages",
         })
     }

@@ -36,6 +36,8 @@ impl Collections {
         }
         let Some(member) = self.codec.participant(participant) else { return Ok(none) };
         let paths = self.codec.participants_paths().iter();
+        // Of each it may read three parts of a page.
+        let _place = self.place_for_pages(3 * paths.len()).await;
         let lists: Vec<List<'_>> =
             paths.map(|path| List::new(&self.codec, path, member.clone(), context, after)).collect();
         let deadline = self.deadline();
@@ -96,7 +98,13 @@ impl Collections {
         deadline: Deadline,
     ) -> Result<Option<Vec<RawDocumentBuf>>, StoreError> {
         until(deadline, &self.metrics, || async {
-            let find = self.chats.find(part.filter.clone()).sort(part.sort.clone()).limit(one_more(size));
+            let find = self
+                .chats
+                .find(self.codec.visible(part.filter.clone()))
+                .sort(part.sort.clone())
+                .limit(one_more(size));
+            // Others may hold all their messages in the chat.
+            let find = find.projection(self.parts());
             let find = find.hint(Hint::Name(index.to_owned())).collation(simple());
             match find.max_time(deadline.server_time()).await {
                 Err(error) if code_of(&error) == Some(code::BAD_VALUE) => Ok(None),
@@ -113,11 +121,14 @@ impl Collections {
         size: PageSize,
         deadline: Deadline,
     ) -> Result<Vec<RawDocumentBuf>, StoreError> {
-        let mut stages =
-            vec![doc! { "$match": list.rows.clone() }, doc! { "$set": { POSITION: list.position() } }];
+        let mut stages = vec![
+            doc! { "$match": self.codec.visible(list.rows.clone()) },
+            doc! { "$set": { POSITION: list.position() } },
+        ];
         stages.extend(list.after_by(POSITION).map(|after| doc! { "$match": after }));
         stages.push(doc! { "$sort": { POSITION: -1, self.codec.id_field(): -1 } });
         stages.push(doc! { "$limit": one_more(size) });
+        stages.push(doc! { "$project": self.parts() });
         until(deadline, &self.metrics, || async {
             let rows = self.chats.aggregate(stages.clone()).max_time(deadline.server_time());
             let rows = rows.collation(simple());

@@ -6,7 +6,10 @@ use mongodb::bson::Bson;
 use onechat_migrate::{UuidOrder, number_in};
 use serde_json::{Map, Value};
 
-use crate::codec::{object_id, uuid, uuid_of_old};
+use crate::{
+    Filter,
+    codec::{object_id, uuid, uuid_of_old},
+};
 
 /// Names and forms of what is stored. The default is what a Mongoose model with `timestamps` has.
 ///
@@ -35,6 +38,11 @@ pub struct Mapping {
     pub id: IdMapping,
     /// Fields that every new chat gets besides.
     pub constants: Map<String, Value>,
+    /// Which documents are chats that their identity tells: nothing else is keyed, merged, adopted, or answered to those
+    /// who ask for the chat of an identity. All of them, unless there is a filter.
+    pub only: Option<Filter>,
+    /// Which documents lists and reads by id show. All of them, unless there is a filter.
+    pub visible: Option<Filter>,
     /// The fields of a message.
     pub message_fields: MessageFields,
 }
@@ -53,6 +61,8 @@ impl Default for Mapping {
             order: None,
             id: IdMapping::ObjectId,
             constants: Map::new(),
+            only: None,
+            visible: None,
             message_fields: MessageFields::default(),
         }
     }

@@ -144,10 +144,10 @@ impl Collections {
 
     fn is_member(&self, path: &str, ids: &[ChatId], participant: &Participant) -> Document {
         let ids: Vec<Bson> = ids.iter().filter_map(|id| self.codec.id(id)).collect();
-        doc! {
+        self.codec.visible(doc! {
             path: { "$in": self.codec.forms_of_name(participant.as_str()) },
             self.codec.id_field(): { "$in": ids },
-        }
+        })
     }
 
     fn collation_of_members(&self, index: Option<&str>) -> Option<Collation> {

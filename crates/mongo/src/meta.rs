@@ -22,6 +22,9 @@ const STATE: &str = "state";
 /// The field of the context's field.
 const CONTEXT: &str = "contextField";
 
+/// The field of the filter that says which chats have keys, as text.
+const ONLY: &str = "only";
+
 /// What all servers and tools have to agree on, since the keys depend on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Terms {
@@ -29,6 +32,8 @@ pub(crate) struct Terms {
     pub(crate) key_format: KeyFormat,
     /// The field with what a chat is about, if chats have contexts.
     pub(crate) context: Option<String>,
+    /// Which chats have keys, if not all.
+    pub(crate) only: Option<String>,
 }
 
 /// What is noted.
@@ -40,7 +45,8 @@ pub(crate) struct Noted {
 
 impl Terms {
     pub(crate) fn new(key_format: KeyFormat, mapping: &Mapping) -> Self {
-        Self { key_format, context: mapping.fields.context.clone() }
+        let only = mapping.only.as_ref().map(ToString::to_string);
+        Self { key_format, context: mapping.fields.context.clone(), only }
     }
 }
 
@@ -51,6 +57,7 @@ pub(crate) async fn agree(database: &Database, chats: &str, configured: &Terms) 
     if noted(database, chats).await?.is_none() {
         let mut note = doc! { "_id": chats, "keyFormat": configured.key_format.name() };
         note.extend(configured.context.iter().map(|field| (CONTEXT.to_owned(), field.into())));
+        note.extend(configured.only.iter().map(|filter| (ONLY.to_owned(), filter.into())));
         match notes.insert_one(note).await {
             Ok(_) => return Ok(()),
             // Another server was first.
@@ -63,16 +70,25 @@ pub(crate) async fn agree(database: &Database, chats: &str, configured: &Terms) 
     if stored.terms == *configured {
         return Ok(());
     }
-    let update = match &configured.context {
-        Some(field) => doc! { "$set": { CONTEXT: field } },
-        None => doc! { "$unset": { CONTEXT: "" } },
-    };
+    let (mut set, mut unset) = (Document::new(), Document::new());
+    for (name, value) in [(CONTEXT, &configured.context), (ONLY, &configured.only)] {
+        match value {
+            Some(value) => set.insert(name, value),
+            None => unset.insert(name, ""),
+        };
+    }
+    let mut update = Document::new();
+    for (operator, fields) in [("$set", set), ("$unset", unset)] {
+        if !fields.is_empty() {
+            update.insert(operator, fields);
+        }
+    }
     let unsettled = [Bson::Null, CollectionState::Unmigrated.name().into()];
     let unsettled = doc! { "$in": unsettled.to_vec() };
     let filter = doc! { "_id": chats, STATE: unsettled };
     notes.update_one(filter, update).await.map_err(|error| unavailable(&error))?;
     match noted(database, chats).await? {
-        // Migrated meanwhile, on other terms.
+        // Another program has migrated the collection since, by other terms.
         Some(stored) => compare(chats, &stored, configured),
         None => Ok(()),
     }
@@ -90,9 +106,10 @@ pub(crate) async fn noted(database: &Database, chats: &str) -> Result<Option<Not
         meta: META.to_owned(),
         reason,
     })?;
+    let text = |name: &str| note.get_str(name).ok().map(str::to_owned);
     let state = note.get_str(STATE).ok();
     Ok(Some(Noted {
-        terms: Terms { key_format, context: note.get_str(CONTEXT).ok().map(str::to_owned) },
+        terms: Terms { key_format, context: text(CONTEXT), only: text(ONLY) },
         is_settled: state.is_some_and(|state| state != CollectionState::Unmigrated.name()),
     }))
 }
@@ -107,6 +124,10 @@ pub(crate) fn compare(chats: &str, noted: &Noted, configured: &Terms) -> Result<
     if noted.is_settled && stored.context != configured.context {
         let (stored, configured) = (stored.context.clone(), configured.context.clone());
         return Err(OpenError::Context { collection, stored, configured });
+    }
+    if noted.is_settled && stored.only != configured.only {
+        let (stored, configured) = (stored.only.clone(), configured.only.clone());
+        return Err(OpenError::Only { collection, stored, configured });
     }
     Ok(())
 }

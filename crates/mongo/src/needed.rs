@@ -3,7 +3,6 @@
 use mongodb::bson::{Bson, Document, doc};
 
 use crate::{
-    IdMapping,
     codec::Codec,
     error::number,
     index::{FoundIndex, IndexPurpose, IndexStatus, UnfitIndex},
@@ -62,8 +61,9 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
             needed(
                 IndexPurpose::ChatOfParticipant,
                 chats,
-                format!("onechat_{participant}_{}", id.trim_start_matches('_')),
-                doc! { participant: 1, id: 1 },
+                format!("onechat_{}_{participant}", id.trim_start_matches('_')),
+                // Ids first: those of new chats are close together, and so are their entries.
+                doc! { id: 1, participant: 1 },
                 None,
             ),
             needed(
@@ -82,15 +82,6 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
                 Some(doc! { active: Bson::Null }),
             ),
         ]);
-    }
-    if let IdMapping::Field { name, .. } = &mapping.id {
-        all.push(needed(
-            IndexPurpose::ChatByPublicId,
-            chats,
-            format!("onechat_{name}"),
-            doc! { name: 1 },
-            None,
-        ));
     }
     all
 }

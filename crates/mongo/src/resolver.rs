@@ -4,8 +4,12 @@
 //! Each set is in one batch at a time, and those who ask for it meanwhile form the next group: however many callers
 //! race for a new chat, they cost a find, an insert and a find. The unique index decides between servers. While a
 //! collection has chats without their key, what the key does not find is looked for by participants before.
+//!
+//! Where chat after chat has turned out to be new (an import, a launch), a find that finds nothing is a third of the
+//! database's work: then only a sample of the batch is looked for, and the unique index answers for the rest.
 
 mod history;
+mod outside;
 
 use std::{
     collections::VecDeque,
@@ -32,12 +36,14 @@ use crate::{
 
 /// How many finds, and how many inserts, are under way at most. More would make smaller batches, not faster ones.
 const LOOKUPS: usize = 2;
-const INSERTS: usize = 2;
+const INSERTS: usize = 4;
 /// The largest find. Its keys are far below the 16 MiB of a command.
 const MOST_KEYS: usize = 1000;
 /// The largest insert, in chats and in the bytes of their keys, which are about half of a document.
 const MOST_CHATS: usize = 500;
 const MOST_KEY_BYTES: usize = 4 << 20;
+/// After how many keys in a row without a chat the next ones are expected to be new.
+const EXPECTS_NEW_AFTER: usize = 200;
 /// How often a chat is looked for that another unique index than ours seems to hold.
 const LOOKS_AFTER_REFUSAL: usize = 5;
 
@@ -57,6 +63,8 @@ struct Missing {
     document: Document,
     waiters: Vec<Waiter>,
     deadline: Deadline,
+    /// Whether it was looked for before, and was not there.
+    looked_for: bool,
 }
 
 type Group = (Wanted, Vec<Waiter>);
@@ -76,6 +84,8 @@ struct State {
     missing: VecDeque<Missing>,
     inserts_under_way: usize,
     waiting: usize,
+    /// How many keys in a row had no chat.
+    new_in_a_row: usize,
 }
 
 /// Answers requests for chats by key.
@@ -146,6 +156,59 @@ impl Resolver {
 
     async fn look_up(self: &Arc<Self>, batch: Vec<Group>) {
         let deadline = Deadline::after(self.patience);
+        let (asked, expected_new) = self.sample(batch);
+        let mut missing = self.look_for(asked, deadline).await;
+        let (unlooked, rest) = self.create_unlooked(expected_new, deadline);
+        missing.extend(unlooked);
+        if !rest.is_empty() {
+            missing.extend(self.look_for(rest, deadline).await);
+        }
+        self.begin_inserts(missing);
+    }
+
+    /// What to look for, and what is expected to be new. The sample tells at once when chats are found again, or the
+    /// index is lost.
+    fn sample(&self, mut batch: Vec<Group>) -> (Vec<Group>, Vec<Group>) {
+        if !self.expects_new() {
+            return (batch, Vec::new());
+        }
+        let rest = batch.split_off(1);
+        let (expected_new, asked): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|(_, group)| group.iter().all(|waiter| waiter.proposal.is_some()));
+        batch.extend(asked);
+        (batch, expected_new)
+    }
+
+    /// Whether an insert without a look before is right, and likely to succeed.
+    fn expects_new(&self) -> bool {
+        self.state().new_in_a_row >= EXPECTS_NEW_AFTER
+            && !self.guard.has_history()
+            && !self.guard.looks_by_participants_only()
+            && self.guard.refuses_chats().is_ok()
+    }
+
+    /// Chats to insert without a look, and what has to be looked for after all.
+    fn create_unlooked(&self, groups: Vec<Group>, deadline: Deadline) -> (Vec<Missing>, Vec<Group>) {
+        if groups.is_empty() || !self.expects_new() {
+            return (Vec::new(), groups);
+        }
+        let (mut missing, mut rest) = (Vec::new(), Vec::new());
+        for (wanted, waiters) in groups {
+            let proposal = waiters.first().and_then(|waiter| waiter.proposal.as_ref());
+            match proposal.map(|proposal| self.proposed(&wanted, proposal)) {
+                Some(Ok((chat, document))) => {
+                    let chat = Arc::new(chat);
+                    missing.push(Missing { wanted, chat, document, waiters, deadline, looked_for: false });
+                }
+                // What cannot be created may be there.
+                _ => rest.push((wanted, waiters)),
+            }
+        }
+        (missing, rest)
+    }
+
+    /// Answers what is there, and returns what is to be inserted.
+    async fn look_for(self: &Arc<Self>, batch: Vec<Group>, deadline: Deadline) -> Vec<Missing> {
         let requests: usize = batch.iter().map(|(_, group)| group.len()).sum();
         #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
         self.metrics.lookup_batch_size.observe(batch.len() as f64);
@@ -154,12 +217,14 @@ impl Resolver {
         let found = match self.find(&keys, deadline).await {
             Ok(found) => found,
             Err(error) => {
+                self.state().new_in_a_row = 0;
                 for (wanted, group) in batch {
                     self.answer(&wanted, group, &Err(error.clone()));
                 }
-                return;
+                return Vec::new();
             }
         };
+        self.state().note_lookup(batch.len(), found.is_empty());
         // Asked after the find, which may have learned of another state.
         let has_history = self.guard.has_history();
         let mut unfound = Vec::new();
@@ -174,7 +239,7 @@ impl Resolver {
         if has_history {
             unfound = self.look_in_history(unfound, deadline).await;
         }
-        self.open(unfound, deadline);
+        self.open(unfound, deadline)
     }
 
     /// Whether nobody at all has a chat of the set, for those who were told that there is none.
@@ -186,8 +251,8 @@ impl Resolver {
         }
     }
 
-    /// Creates what somebody wants created, and tells the others that there is nothing.
-    fn open(self: &Arc<Self>, unfound: Vec<Unfound>, deadline: Deadline) {
+    /// What somebody wants created. Tells the others that there is nothing.
+    fn open(self: &Arc<Self>, unfound: Vec<Unfound>, deadline: Deadline) -> Vec<Missing> {
         let mut missing = Vec::new();
         for Unfound { wanted, waiters, stranger } in unfound {
             if let Some(stranger) = stranger {
@@ -202,25 +267,35 @@ impl Resolver {
                 continue;
             };
             self.tell(lookers, &Ok(None));
-            let chat = proposal.to_chat(wanted.key.clone());
-            let document = self.guard.refuses_chats().and_then(|()| self.collections.codec().new_chat(&chat));
-            match document {
-                Ok(document) => {
-                    let chat = Arc::new(chat);
-                    missing.push(Missing { wanted, chat, document, waiters: openers, deadline });
+            match self.proposed(&wanted, proposal) {
+                Ok((chat, document)) => {
+                    let (chat, waiters) = (Arc::new(chat), openers);
+                    missing.push(Missing { wanted, chat, document, waiters, deadline, looked_for: true });
                 }
                 Err(error) => self.answer(&wanted, openers, &Err(error)),
             }
         }
-        if !missing.is_empty() {
-            let begins = {
-                let mut state = self.state();
-                state.missing.extend(missing);
-                state.begins_insert()
-            };
-            if begins {
-                tokio::spawn(Arc::clone(self).create());
-            }
+        missing
+    }
+
+    fn proposed(&self, wanted: &Wanted, proposal: &Proposal) -> Result<(Chat, Document), StoreError> {
+        self.guard.refuses_chats()?;
+        let chat = proposal.to_chat(wanted.key.clone());
+        let document = self.collections.codec().new_chat(&chat)?;
+        Ok((chat, document))
+    }
+
+    fn begin_inserts(self: &Arc<Self>, missing: Vec<Missing>) {
+        if missing.is_empty() {
+            return;
+        }
+        let begins = {
+            let mut state = self.state();
+            state.missing.extend(missing);
+            state.begins_insert()
+        };
+        if begins {
+            tokio::spawn(Arc::clone(self).create());
         }
     }
 
@@ -280,6 +355,10 @@ impl Resolver {
         self.metrics.insert_batch_size.observe(batch.len() as f64);
         let deadline = batch.iter().map(|missing| missing.deadline).max_by_key(|deadline| deadline.at());
         let Some(deadline) = deadline else { return Vec::new() };
+        let batch = self.without_outsiders(batch, deadline).await;
+        if batch.is_empty() {
+            return Vec::new();
+        }
         let documents = batch.iter().map(|missing| missing.document.clone()).collect();
         let began = Instant::now();
         let written =
@@ -303,6 +382,7 @@ impl Resolver {
                 }
                 written => {
                     if let Written::Duplicate(fields) = &written {
+                        self.state().new_in_a_row = 0;
                         self.metrics.duplicate_keys.get_or_create(&Index { index: fields.join(",") }).inc();
                     }
                     open.push((missing, written));
@@ -321,6 +401,7 @@ impl Resolver {
             if open.is_empty() {
                 return;
             }
+            self.make_way(&mut open).await;
             let Some(deadline) = open.iter().map(|(missing, _)| missing.deadline).min_by_key(|by| by.at())
             else {
                 return;
@@ -365,10 +446,12 @@ impl Resolver {
         let mut rest = Vec::new();
         for (missing, written) in open {
             if let Some(chat) = found.get(&missing.wanted.key) {
-                if chat.as_ref().is_ok_and(|chat| chat.id != missing.chat.id) {
+                let is_ours = chat.as_ref().is_ok_and(|chat| chat.id == missing.chat.id);
+                let was_missing = is_ours || missing.looked_for;
+                if chat.is_ok() && !is_ours && was_missing {
                     self.metrics.lost_races.inc();
                 }
-                let answer = chat.clone().map(|chat| Some((chat, true)));
+                let answer = chat.clone().map(|chat| Some((chat, was_missing)));
                 self.answer(&missing.wanted, missing.waiters, &answer);
                 continue;
             }
@@ -454,6 +537,10 @@ impl State {
         let begins = self.lookups.has_work() && self.lookups_under_way < LOOKUPS;
         self.lookups_under_way += usize::from(begins);
         begins
+    }
+
+    fn note_lookup(&mut self, keys: usize, all_new: bool) {
+        self.new_in_a_row = if all_new { self.new_in_a_row.saturating_add(keys) } else { 0 };
     }
 
     fn begins_insert(&mut self) -> bool {

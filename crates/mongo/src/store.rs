@@ -13,7 +13,8 @@ use tokio::task::JoinHandle;
 
 use crate::{
     MongoAudit, MongoIndexes, MongoOptions, OpenError, codec::Codec, collections::Collections,
-    connection::Connection, guard::Guard, historic::Wanted, meta, metrics::Metrics, resolver::Resolver,
+    connection::Connection, filter, guard::Guard, historic::Wanted, meta, metrics::Metrics,
+    resolver::Resolver,
 };
 
 /// Chats and messages in MongoDB, which any number of servers and other programs may use at once.
@@ -40,11 +41,12 @@ impl MongoChatStore {
         let connection = Connection::open(url, options.deadline, metrics.pool.clone()).await?;
         let database = &connection.database;
         let unavailable = |error: &dyn ToString| OpenError::Unavailable(error.to_string());
+        filter::try_out(database, &options.mapping).await?;
         let terms = meta::Terms::new(options.key_format, &options.mapping);
         meta::agree(database, &options.mapping.chats, &terms).await?;
         let indexes = MongoIndexes::new(database.clone(), codec.clone());
         indexes.create_where_empty().await.map_err(|error| unavailable(&error))?;
-        let guard = Arc::new(Guard::new(indexes, options.unsafe_no_index));
+        let guard = Arc::new(Guard::new(indexes, options.unsafe_no_index, codec.only().is_some()));
         guard.check().await.map_err(|error| unavailable(&error))?;
         for refused in [guard.refuses_chats(), guard.refuses_messages()] {
             if let Err(error) = refused {

@@ -22,6 +22,10 @@ use clap::Parser as _;
 
 use crate::exit::Exit;
 
+/// Each request makes dozens of small allocations on one thread and frees them on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match commands::run(cli.command) {

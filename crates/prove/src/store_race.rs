@@ -167,6 +167,8 @@ fn failed(error: &StoreError) -> Answer {
         | StoreError::Unavailable(_)
         | StoreError::Unprotected(_)
         | StoreError::NotMigrated(_) => Answer::Unknown,
-        StoreError::Corrupt(_) | StoreError::Refused(_) => Answer::Unexpected(error.to_string().into()),
+        StoreError::Corrupt(_) | StoreError::Refused(_) | StoreError::OutsideFilter(_) => {
+            Answer::Unexpected(error.to_string().into())
+        }
     }
 }

@@ -81,6 +81,7 @@ pub(super) fn endpoint() -> Endpoint {
         Code::BodyTooLarge,
         Code::UnsupportedMediaType,
         Code::StoreRefused,
+        Code::OutsideFilter,
         Code::ContextNotEnabled,
         Code::ContextRequired,
         Code::StoreUnprotected,

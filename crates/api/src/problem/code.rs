@@ -74,6 +74,8 @@ codes! {
         "The body is not declared as application/json, or has a Content-Encoding.";
     StoreRefused = "store_refused", 422,
         "A rule of the database that is not this service's, such as another unique index, refuses what should be written. The detail names it; repeating does not help.";
+    OutsideFilter = "outside_filter", 422,
+        "The new chat would not be among those that this service guarantees: it is configured for some of a collection (`only`), and makes new chats of another kind. The detail names the field; whoever runs the service can put it right.";
     ContextNotEnabled = "context_not_enabled", 422,
         "The request has a context, and this service is configured without contexts.";
     ContextRequired = "context_required", 422,

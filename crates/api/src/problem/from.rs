@@ -27,6 +27,14 @@ impl From<StoreError> for Problem {
             StoreError::Refused(reason) => {
                 (Code::StoreRefused, format!("The database refuses to store this: {reason}").into())
             }
+            StoreError::OutsideFilter(fields) => (
+                Code::OutsideFilter,
+                format!(
+                    "No chat is created: by {fields} it would be outside the filter that says which chats this service \
+                     guarantees (`only` of [mongodb]); give new chats what the filter asks for in [mongodb.constants]."
+                )
+                .into(),
+            ),
             StoreError::Corrupt(_) => (Code::Internal, "The service has failed; its log says why.".into()),
         };
         Self { cause: Some(Cause::Store(error.to_string())), ..Self::new(code, detail) }

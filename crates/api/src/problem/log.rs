@@ -41,7 +41,7 @@ impl Event {
             (Code::StoreUnavailable, _) => Self::StoreUnavailable,
             (Code::StoreUnprotected, _) => Self::StoreUnprotected,
             (Code::NotMigrated, _) => Self::NotMigrated,
-            (Code::StoreRefused, _) => Self::StoreRefused,
+            (Code::StoreRefused | Code::OutsideFilter, _) => Self::StoreRefused,
             (Code::Timeout, _) => Self::Timeout,
             (Code::Internal, _) => Self::Internal,
             _ => return None,

@@ -224,6 +224,9 @@ finding_kinds! {
     /// A joined key with a participant or a context that contains the separator: others may have it too.
     AmbiguousKey = "ambiguous_key", I5, Warning,
         "Nothing is wrong yet: whoever else has this key is refused with key_collision. Escaped keys have no such pairs.";
+    /// A document that the configuration leaves out has a key.
+    KeyOutside = "key_outside", I3, Warning,
+        "Nothing to do: a server or `onechat watch` takes the key away when a chat inside `only` needs it, and `onechat migrate` asks before it does (`outside_keys` of [migrate]).";
     /// Two or more chats of one participant set, with the same context or none.
     DuplicateSet = "duplicate_set", I3, Error,
         "The messages of their participants are split between the chats named. On MongoDB: `onechat merge plan` shows what would be merged, `onechat migrate` merges it. In an SQLite file: stop the server and keep a copy of it.";

@@ -118,6 +118,14 @@ pub(super) fn check(
     Some(identity)
 }
 
+/// What a document outside `only` shows.
+pub(super) fn check_outside(codec: &Codec, document: &RawDocument, findings: &mut Findings) {
+    if let Some(key) = key(codec, document).filter(|key| !key.is_empty()) {
+        let id = || shown(&unpacked(&id_of(document)));
+        findings.add(FindingKind::KeyOutside, || format!("document {} has {key:?}", id()));
+    }
+}
+
 fn key<'a>(codec: &Codec, document: &'a RawDocument) -> Option<&'a str> {
     field(document, codec.key_field()).and_then(RawBsonRef::as_str)
 }

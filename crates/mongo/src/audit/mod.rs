@@ -12,7 +12,7 @@ mod suspects;
 use async_trait::async_trait;
 use mongodb::{
     Collection, Database,
-    bson::{RawDocumentBuf, doc},
+    bson::{Document, RawDocumentBuf, doc},
 };
 use onechat_core::{
     KeyFormat, StoreError,
@@ -26,7 +26,7 @@ use crate::{
     codec::Codec,
     connection::Connection,
     error::unavailable,
-    meta,
+    filter, meta,
     metrics::Pool,
     migration::survey::{Forms, Pass, in_words, spill_failed},
 };
@@ -44,6 +44,7 @@ impl MongoAudit {
     pub async fn connect(url: &str, options: &MongoOptions) -> Result<Self, OpenError> {
         let codec = Codec::new(options.mapping.clone())?;
         let connection = Connection::open(url, options.deadline, Pool::default()).await?;
+        filter::try_out(&connection.database, &options.mapping).await?;
         let chats = &codec.mapping().chats;
         if let Some(stored) = meta::noted(&connection.database, chats).await? {
             meta::compare(chats, &stored, &meta::Terms::new(options.key_format, &options.mapping))?;
@@ -84,7 +85,8 @@ impl MongoAudit {
         let mut projection = self.codec.identity_and_key();
         projection.extend(doc! { &fields.last_message_at: 1, self.codec.id_field(): 1 });
         let (mut groupings, mut forms) = (Groupings::new(), Forms::default());
-        let mut pass = Pass::over(&self.database, &self.codec.mapping().chats, projection).await?;
+        let (chats, inside) = (&self.codec.mapping().chats, self.codec.inside(doc! {}));
+        let mut pass = Pass::over_some(&self.database, chats, inside, projection.clone()).await?;
         while pass.advance().await? {
             let document = pass.document();
             forms.note(&self.codec, document);
@@ -101,7 +103,29 @@ impl MongoAudit {
             findings.add(FindingKind::TwofoldNames, || in_words(&[number]));
         }
         groupings.report(findings).map_err(|error| spill_failed(&error))?;
+        self.read_outside(projection, join, told, findings).await?;
         Ok(pass.done())
+    }
+
+    /// Reads the documents that are no business of ours: rows may name them all the same.
+    async fn read_outside(
+        &self,
+        projection: Document,
+        join: &mut Join,
+        told: &mut Told<'_>,
+        findings: &mut Findings,
+    ) -> Result<(), StoreError> {
+        let Some(outside) = self.codec.outside(doc! {}) else { return Ok(()) };
+        let chats = &self.codec.mapping().chats;
+        let mut pass = Pass::over_some(&self.database, chats, outside, projection).await?;
+        while pass.advance().await? {
+            let document = pass.document();
+            self.join_chat(document, None, join).map_err(|error| spill_failed(&error))?;
+            chats::check_outside(&self.codec, document, findings);
+            told.hear(&pass);
+        }
+        told.end(&pass);
+        Ok(())
     }
 
     /// How many documents will be read, about.

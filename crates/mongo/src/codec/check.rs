@@ -45,6 +45,12 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
     if mapping.chats == mapping.messages {
         return Err(OpenError::Mapping("chats and messages are in one collection".to_owned()));
     }
+    let key = fields.participants_key.as_str();
+    if mapping.only.as_ref().is_some_and(|only| only.fields().contains(key)) {
+        return Err(OpenError::Mapping(format!(
+            "only is about {key:?}, the key, which is given to what is inside: it has to select by other fields"
+        )));
+    }
     let paths = [
         (mapping.participant_path.as_deref(), &mapping.participant_ref),
         (fields.context.as_deref(), &mapping.context_ref),

@@ -15,7 +15,7 @@ pub(crate) use values::{
 };
 use values::{forms_of_name, nested, set_at, to_bson};
 
-use crate::{IdMapping, Mapping, OpenError, PublicIdForm};
+use crate::{Filter, IdMapping, Mapping, OpenError, PublicIdForm};
 
 /// A chat with the `_id` of its document, which its messages refer to.
 #[derive(Debug, Clone)]
@@ -32,6 +32,17 @@ pub(crate) struct Codec {
     /// The paths by which a participant is found.
     participants_paths: Vec<String>,
     uuids: Option<UuidOrder>,
+}
+
+/// Without a filter the query is what it was, byte for byte.
+fn narrowed(mut query: Document, filter: Option<&Filter>) -> Document {
+    let Some(filter) = filter else { return query };
+    let filter = filter.document().clone();
+    if query.contains_key("$and") {
+        return doc! { "$and": [query, filter] };
+    }
+    query.insert("$and", vec![filter]);
+    query
 }
 
 impl Codec {
@@ -67,6 +78,35 @@ impl Codec {
             IdMapping::ObjectId => "_id",
             IdMapping::Field { name, .. } => name,
         }
+    }
+
+    /// Narrows a query to what is under the guarantee.
+    pub(crate) fn inside(&self, query: Document) -> Document {
+        narrowed(query, self.mapping.only.as_ref())
+    }
+
+    /// Which documents are under the guarantee, if not all.
+    pub(crate) fn only(&self) -> Option<&Filter> {
+        self.mapping.only.as_ref()
+    }
+
+    /// Whether a filter is about fields in which new chats differ.
+    pub(crate) fn varies(&self, filter: &Filter) -> bool {
+        let (about, fields) = (filter.fields(), &self.mapping.fields);
+        let varying = ["_id", self.id_field(), &fields.created_at, &fields.updated_at];
+        varying.into_iter().chain(self.identity_fields()).any(|name| about.contains(name))
+    }
+
+    /// Narrows a query to what is not; nothing if everything is.
+    pub(crate) fn outside(&self, mut query: Document) -> Option<Document> {
+        let only = self.mapping.only.as_ref()?;
+        query.insert("$nor", vec![only.document().clone()]);
+        Some(query)
+    }
+
+    /// Narrows a query to what people are shown.
+    pub(crate) fn visible(&self, query: Document) -> Document {
+        narrowed(query, self.mapping.visible.as_ref())
     }
 
     /// A chat's id as documents have it; nothing if they cannot have it.

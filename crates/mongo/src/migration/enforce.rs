@@ -184,7 +184,7 @@ impl MongoMigrator {
     ) -> Result<(), MigrateError> {
         let chats = self.all_chats();
         let total = chats.estimated_document_count().await.map_err(|error| unavailable(&error))?;
-        let find = chats.find(doc! {}).projection(self.codec.identity_and_key());
+        let find = chats.find(self.codec.inside(doc! {})).projection(self.codec.identity_and_key());
         let mut cursor = find.await.map_err(|error| unavailable(&error))?;
         let (mut done, mut batch) = (0, Vec::new());
         while let Some(chat) = cursor.try_next().await.map_err(|error| unavailable(&error))? {
@@ -218,7 +218,8 @@ impl MongoMigrator {
         let key_field = self.codec.key_field();
         let keys: Vec<&str> = batch.iter().map(|chat| chat.key.as_str()).collect();
         let chats = self.all_chats();
-        let find = chats.find(doc! { key_field: { "$in": keys } }).projection(self.codec.identity_and_key());
+        let holding = self.codec.inside(doc! { key_field: { "$in": keys } });
+        let find = chats.find(holding).projection(self.codec.identity_and_key());
         let mut cursor = find.collation(simple()).await.map_err(|error| unavailable(&error))?;
         let mut holders: HashMap<String, Vec<(String, Option<ChatIdentity>)>> = HashMap::new();
         while let Some(chat) = cursor.try_next().await.map_err(|error| unavailable(&error))? {

@@ -4,7 +4,7 @@ use mongodb::Database;
 use onechat_core::KeyFormat;
 use onechat_migrate::MergeRules;
 
-use crate::{MongoOptions, OpenError, codec::Codec, connection::Connection, meta, metrics::Pool};
+use crate::{MongoOptions, OpenError, codec::Codec, connection::Connection, filter, meta, metrics::Pool};
 
 /// The steps of a migration, on one collection of chats. Each can be repeated, and resumes where it was cut off.
 #[derive(Clone)]
@@ -15,6 +15,8 @@ pub struct MongoMigrator {
     pub(super) rules: MergeRules,
     /// Whether there are transactions, change streams and a lag.
     pub(super) is_replicated: bool,
+    /// Whether a document outside `only` gives up its key when a chat inside needs it.
+    pub(super) takes_outside_keys: bool,
 }
 
 impl MongoMigrator {
@@ -23,6 +25,7 @@ impl MongoMigrator {
     pub async fn connect(url: &str, options: &MongoOptions, rules: MergeRules) -> Result<Self, OpenError> {
         let codec = Codec::new(options.mapping.clone())?;
         let connection = Connection::open(url, options.deadline, Pool::default()).await?;
+        filter::try_out(&connection.database, &options.mapping).await?;
         let chats = &codec.mapping().chats;
         if let Some(stored) = meta::noted(&connection.database, chats).await? {
             meta::compare(chats, &stored, &meta::Terms::new(options.key_format, &options.mapping))?;
@@ -33,6 +36,7 @@ impl MongoMigrator {
             key_format: options.key_format,
             rules,
             is_replicated: connection.is_replicated,
+            takes_outside_keys: false,
         })
     }
 

@@ -10,6 +10,7 @@ mod journal;
 mod lag;
 mod lease;
 mod migrator;
+mod outside;
 mod protect;
 mod seal;
 mod stragglers;

@@ -58,6 +58,7 @@ impl MongoMigrator {
         require_key: bool,
         control: &dyn Control,
     ) -> Result<ProtectionStatus, MigrateError> {
+        self.ensure_outside_keys_may_be_taken().await?;
         self.agree().await?;
         let indexes = self.indexes();
         indexes.create_where_empty().await.map_err(of_index)?;

@@ -33,6 +33,7 @@ struct Holder {
     id: Bson,
     identity: Option<ChatIdentity>,
     age: (i64, String),
+    is_outside: bool,
 }
 
 impl MongoMigrator {
@@ -45,6 +46,10 @@ impl MongoMigrator {
     ) -> Result<(), MigrateError> {
         // Without secondaries nothing is applied side by side.
         if !self.is_replicated {
+            // Keys that documents outside share are nobody's to give, and in the way of the index.
+            if self.codec.only().is_some() && self.indexes().on_the_key().await?.found.is_none() {
+                self.take_shared_keys_away(lease, run, control).await?;
+            }
             return Ok(());
         }
         for _ in 0..PASSES {
@@ -107,23 +112,27 @@ impl MongoMigrator {
         let key_field = self.codec.key_field();
         let mut changes = Vec::new();
         for (key, holders) in self.holders(keys).await? {
-            changes.extend(losing(&key, holders, |identity| {
+            let mut losing = losing(&key, holders, |identity| {
                 ParticipantsKey::new(identity, self.key_format).as_str() == key
-            }));
+            });
+            losing.retain(|(_, is_outside)| *is_outside || self.is_replicated);
+            changes.extend(losing);
         }
         if changes.is_empty() {
             return Ok(());
         }
         control.pace(changes.len() as u64).await?;
         lease.check().await?;
-        self.journal_keys(lease, run, &changes).await?;
+        let journaled: Vec<KeyChange> = changes.iter().map(|(change, _)| change.clone()).collect();
+        self.journal_keys(lease, run, &journaled).await?;
         // Null, and not absent: an undo puts the key back where it stood.
-        let updates = changes.iter().map(|change| {
-            doc! {
-                "q": { "_id": change.id.clone(), key_field: change.before.clone() },
+        let updates = changes.iter().filter_map(|(change, is_outside)| {
+            let this = doc! { "_id": change.id.clone(), key_field: change.before.clone() };
+            Some(doc! {
+                "q": if *is_outside { self.codec.outside(this)? } else { self.codec.inside(this) },
                 "u": { "$set": { key_field: Bson::Null } },
                 "collation": simple_document(),
-            }
+            })
         });
         let updates: Vec<Document> = updates.collect();
         self.write(doc! { "update": self.chats_name(), "updates": updates, "ordered": false }).await?;
@@ -135,13 +144,20 @@ impl MongoMigrator {
         let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
         let mut projection = self.codec.identity_and_key();
         projection.insert(&fields.created_at, 1);
-        let found: Vec<RawDocumentBuf> = persist(|| async {
-            let find = chats.find(doc! { key_field: { "$in": keys } }).projection(projection.clone());
-            find.collation(simple()).await?.try_collect().await
-        })
-        .await?;
+        let holding = doc! { key_field: { "$in": keys } };
+        let (inside, outside) = (self.codec.inside(holding.clone()), self.codec.outside(holding));
+        let mut found: Vec<(RawDocumentBuf, bool)> = Vec::new();
+        for (query, is_outside) in [(Some(inside), false), (outside, true)] {
+            let Some(query) = query else { continue };
+            let part: Vec<RawDocumentBuf> = persist(|| async {
+                let find = chats.find(query.clone()).projection(projection.clone());
+                find.collation(simple()).await?.try_collect().await
+            })
+            .await?;
+            found.extend(part.into_iter().map(|chat| (chat, is_outside)));
+        }
         let mut holders: HashMap<String, Vec<Holder>> = HashMap::new();
-        for chat in &found {
+        for (chat, is_outside) in &found {
             let key = field(chat, key_field).and_then(RawBsonRef::as_str);
             let id = field(chat, "_id").and_then(|id| Bson::try_from(id).ok());
             let (Some(key), Some(id)) = (key, id) else { continue };
@@ -149,24 +165,36 @@ impl MongoMigrator {
             let date = date.or_else(|| id.as_object_id().map(|id| id.timestamp()));
             let age = (date.map_or(0, mongodb::bson::DateTime::timestamp_millis), shown(&id));
             let identity = self.codec.identity(chat).ok();
-            holders.entry(key.to_owned()).or_default().push(Holder { id, identity, age });
+            holders.entry(key.to_owned()).or_default().push(Holder {
+                id,
+                identity,
+                age,
+                is_outside: *is_outside,
+            });
         }
         Ok(holders)
     }
 }
 
 /// Those that lose the key. It stays with a malformed chat, which nobody touches, else with the oldest of those whose
-/// key it rightly is, else with the oldest.
-fn losing(key: &str, mut holders: Vec<Holder>, is_right: impl Fn(&ChatIdentity) -> bool) -> Vec<KeyChange> {
+/// key it rightly is, else with a document outside, else with the oldest, which is to lose it anyway. Whether each is outside.
+fn losing(
+    key: &str,
+    mut holders: Vec<Holder>,
+    is_right: impl Fn(&ChatIdentity) -> bool,
+) -> Vec<(KeyChange, bool)> {
     holders.sort_by(|one, other| {
         let rank = |holder: &Holder| match &holder.identity {
+            _ if holder.is_outside => 2,
             None => 0,
             Some(identity) if is_right(identity) => 1,
-            Some(_) => 2,
+            Some(_) => 3,
         };
         rank(one).cmp(&rank(other)).then_with(|| one.age.cmp(&other.age))
     });
-    let losing = holders.into_iter().skip(1).filter(|holder| holder.identity.is_some());
-    let change = |holder: Holder| KeyChange { id: holder.id, before: Some(Bson::from(key)), after: None };
+    let losing = holders.into_iter().skip(1).filter(|holder| holder.is_outside || holder.identity.is_some());
+    let change = |holder: Holder| {
+        (KeyChange { id: holder.id, before: Some(Bson::from(key)), after: None }, holder.is_outside)
+    };
     losing.map(change).collect()
 }

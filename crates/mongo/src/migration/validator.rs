@@ -120,7 +120,11 @@ impl MongoMigrator {
     fn key_rule(&self) -> Document {
         let key = self.codec.key_field();
         let text = doc! { key: { "bsonType": "string", "minLength": 1 } };
-        doc! { "$jsonSchema": { "required": [key], "properties": text } }
+        let keyed = doc! { "$jsonSchema": { "required": [key], "properties": text } };
+        match self.codec.outside(doc! {}) {
+            Some(outside) => doc! { "$or": [outside, keyed] },
+            None => keyed,
+        }
     }
 
     async fn validation(&self) -> Result<Validation, MigrateError> {

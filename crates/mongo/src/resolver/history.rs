@@ -98,6 +98,14 @@ impl Resolver {
         }
         let keys: Vec<_> = orphans.iter().map(|(wanted, _)| &wanted.key).collect();
         let found = self.find(&keys, deadline).await?;
+        let in_the_way = orphans.iter().zip(&written).filter(|((wanted, _), written)| {
+            matches!(written, Written::Duplicate(fields) if self.is_ours(fields))
+                && !found.contains_key(&wanted.key)
+        });
+        let in_the_way: Vec<_> = in_the_way.map(|((wanted, _), _)| &wanted.key).collect();
+        if !in_the_way.is_empty() {
+            self.collections.take_from_outside(&in_the_way, deadline).await?;
+        }
         let mut open = Vec::new();
         for ((wanted, orphan), written) in orphans.into_iter().zip(written) {
             let answer = match (found.get(&wanted.key), written) {

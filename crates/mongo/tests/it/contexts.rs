@@ -1,6 +1,7 @@
 //! Chats of the same people about several things: each is merged, found and adopted by what it is about, and the field that
 //! says so cannot be changed once keys count.
 
+use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
 use onechat_core::{ChatIdentity, Context, KeyFormat, ParticipantsKey, ports::ChatStore};
 use onechat_migrate::{FieldNames, MergeRules, Uncontrolled};
@@ -58,18 +59,15 @@ async fn migrator(place: &Place) -> MongoMigrator {
 }
 
 async fn keys(place: &Place) -> Vec<(Bson, Option<Bson>)> {
-    let mut chats =
-        place.database.collection::<Document>("chats").find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
-    let mut keys = Vec::new();
-    while chats.advance().await.unwrap() {
-        let mut chat = chats.deserialize_current().unwrap();
-        keys.push((chat.remove("_id").unwrap(), chat.remove("participantsKey")));
-    }
-    keys
+    let chats = place.database.collection::<Document>("chats");
+    let chats = chats.find(doc! {}).sort(doc! { "_id": 1 });
+    let chats: Vec<Document> = chats.await.expect("it answers").try_collect().await.expect("it answers");
+    let key = |chat: &Document| (chat["_id"].clone(), chat.get("participantsKey").cloned());
+    chats.iter().map(key).collect()
 }
 
-fn key(context: Option<ObjectId>) -> Option<Bson> {
-    Some(ParticipantsKey::new(&about(context), KeyFormat::Escaped).as_str().into())
+fn key(context: Option<ObjectId>) -> Bson {
+    ParticipantsKey::new(&about(context), KeyFormat::Escaped).as_str().into()
 }
 
 async fn each_context_is_merged_by_itself(deployment: &Deployment) {
@@ -84,9 +82,9 @@ async fn each_context_is_merged_by_itself(deployment: &Deployment) {
     let report = migrator.merge(&lease, &run, &Uncontrolled).await.expect("it answers");
     assert_eq!((report.groups, report.blocked), (2, 0), "{report:?}");
     let expected = [
-        (id(1).into(), key(Some(product(1)))),
-        (id(2).into(), key(Some(product(2)))),
-        (id(3).into(), key(None)),
+        (id(1).into(), Some(key(Some(product(1))))),
+        (id(2).into(), Some(key(Some(product(2))))),
+        (id(3).into(), Some(key(None))),
         (id(6).into(), None),
     ];
     assert_eq!(keys(&place).await, expected);

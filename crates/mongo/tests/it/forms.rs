@@ -1,7 +1,7 @@
 //! People and contexts in every form, in arrays and in fields of their own: old chats are found, listed and written to, and
 //! new ones are written as the old ones are.
 
-use mongodb::bson::{Binary, Bson, Document, doc, oid::ObjectId, spec::BinarySubtype};
+use mongodb::bson::{Binary, Bson, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype};
 use onechat_core::{
     ChatId, ChatIdentity, Context, OutcomeKind, PageSize, Participant, ResolveError, StoreError,
     ports::ChatStore,
@@ -67,9 +67,9 @@ fn ways() -> Vec<Way> {
         ..form(ValueForm::ObjectId)
     };
     vec![
-        plain(ValueForm::Int32, numbers, |text| Bson::Int32(text.parse().unwrap())),
-        plain(ValueForm::Int64, numbers, |text| Bson::Int64(text.parse().unwrap())),
-        plain(ValueForm::Double, numbers, |text| Bson::Double(text.parse().unwrap())),
+        plain(ValueForm::Int32, numbers, |text| Bson::Int32(text.parse().expect("a number"))),
+        plain(ValueForm::Int64, numbers, |text| Bson::Int64(text.parse().expect("a number"))),
+        plain(ValueForm::Double, numbers, |text| Bson::Double(text.parse().expect("a number"))),
         plain(of_old(UuidOrder::Java), UUIDS, |text| {
             uuid(text, [7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8])
         }),
@@ -104,7 +104,7 @@ async fn document(place: &Place, chat: &ChatId) -> Document {
 }
 
 async fn listed(store: &MongoChatStore, person: &str) -> Vec<String> {
-    let (who, size) = (Participant::new(person).unwrap(), PageSize::new(10).unwrap());
+    let (who, size) = (Participant::new(person).expect("it is one"), PageSize::new(10).expect("it is one"));
     let page = store.chats_of(&who, None, size, None).await.expect("it answers");
     page.items.iter().map(|chat| chat.id.as_str().to_owned()).collect()
 }
@@ -125,20 +125,25 @@ async fn is_served(
     let world = World::default();
     let found = store.create_or_get(world.proposal(&[bob, ann])).await.expect("it answers");
     assert_eq!(found.kind, OutcomeKind::Existing, "{ann}");
-    assert_eq!(Bson::from(ObjectId::parse_str(found.chat.id.as_str()).unwrap()), old["_id"]);
+    assert_eq!(Bson::from(ObjectId::parse_str(found.chat.id.as_str()).expect("it answers")), old["_id"]);
     assert_eq!(found.chat.identity, chat_of(&[ann, bob]));
     for person in [ann, bob] {
         assert_eq!(listed(&store, person).await, [found.chat.id.as_str()]);
-        let who = Participant::new(person).unwrap();
+        let who = Participant::new(person).expect("it answers");
         let opened = store.chat_for(&found.chat.id, &who).await.expect("it answers");
         assert_eq!(opened.map(|chat| chat.id), Some(found.chat.id.clone()));
     }
-    let stranger = Participant::new(cleo).unwrap();
+    let stranger = Participant::new(cleo).expect("it answers");
     assert_eq!(store.chat_for(&found.chat.id, &stranger).await.expect("it answers"), None);
-    let sent = store.send(world.message(&found.chat.id, ann, "m1")).await.unwrap().unwrap();
-    let again = store.send(world.message(&found.chat.id, ann, "m1")).await.unwrap().unwrap();
+    let sent =
+        store.send(world.message(&found.chat.id, ann, "m1")).await.expect("it answers").expect("it answers");
+    let again =
+        store.send(world.message(&found.chat.id, ann, "m1")).await.expect("it answers").expect("it answers");
     assert_eq!((sent.created, again.created, &sent.message.id), (true, false, &again.message.id));
-    let page = store.messages(&found.chat.id, PageSize::new(10).unwrap(), None).await.unwrap();
+    let page = store
+        .messages(&found.chat.id, PageSize::new(10).expect("it answers"), None)
+        .await
+        .expect("it answers");
     assert_eq!(page.items[0].sender.as_str(), ann);
     let made = store.create_or_get(world.proposal(&[cleo, ann])).await.expect("it answers");
     assert_eq!(made.kind, OutcomeKind::Created);
@@ -239,6 +244,68 @@ async fn the_chats_of_somebody_in_either_field_are_one_list() {
     let times: Vec<_> = all.iter().map(|chat| chat.last_message_at.unwrap_or(chat.created_at)).collect();
     assert!(times.is_sorted_by(|one, other| one > other), "{times:?}");
     assert_eq!(all.len(), 9);
+}
+
+/// Each field has every index that an array has, so that no page reads more of a field than a page.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_over_two_fields_reads_a_page_of_each() {
+    const SIZE: u16 = 5;
+    let place = Place::fresh().await;
+    let store = place.store_with(with(deal(Some(Order::Sorted)))).await;
+    let indexes = place.chats().list_index_names().await.unwrap();
+    for part in ["id_*", "*_lastMessageAt", "*_createdAt"] {
+        for field in ["buyer", "seller"] {
+            let name = format!("onechat_{}", part.replace('*', field));
+            assert!(indexes.contains(&name), "{name} is not in {indexes:?}");
+        }
+    }
+    let person = |number: u16| {
+        let mut bytes = [0; 12];
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        Bson::from(ObjectId::from_bytes(bytes))
+    };
+    let chats = (0..1000).map(|number: u16| {
+        let mut people = [person(5000), person(4500 + number)];
+        if number < 500 {
+            people.reverse();
+        }
+        let [buyer, seller] = people;
+        let at = DateTime::from_millis(1_700_000_000_000 + i64::from(number) * 7919 % 1_000_003);
+        let key = format!("key{number}");
+        let mut chat = doc! { "buyer": buyer, "seller": seller, "participantsKey": key, "createdAt": at };
+        chat.extend(number.is_multiple_of(2).then(|| ("lastMessageAt".to_owned(), at.into())));
+        chat
+    });
+    place.chats().insert_many(chats).await.unwrap();
+    let me = Participant::new(person(5000).as_object_id().unwrap().to_hex()).unwrap();
+    crate::lists::profile(&place).await;
+    let (mut after, mut times) = (None, Vec::new());
+    for _ in 0..4 {
+        let page = store.chats_of(&me, None, PageSize::new(SIZE).unwrap(), after.as_ref()).await.unwrap();
+        times.extend(page.items.iter().map(|chat| chat.last_message_at.unwrap_or(chat.created_at)));
+        after = page.next;
+    }
+    assert_eq!(times.len(), 4 * usize::from(SIZE));
+    assert!(times.is_sorted_by(|one, other| one > other), "{times:?}");
+    let reads = crate::lists::profiled(&place).await;
+    assert!((4..=4 * 6).contains(&reads.len()), "three parts of each field a page: {}", reads.len());
+    for read in reads {
+        assert!(read.get_i32("docsExamined").unwrap() <= i32::from(SIZE) + 3, "{read}");
+        assert!(!read.contains_key("hasSortStage"), "the server had to sort: {read}");
+    }
+}
+
+/// There are places for fewer pages than a list over many fields reads at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_over_many_fields_is_answered() {
+    let place = Place::fresh().await;
+    let participants = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+    let fields = ChatFields { participants, ..ChatFields::default() };
+    let options = with(Mapping { fields, order: Some(Order::Sorted), ..Mapping::default() });
+    let (store, world) = (place.store_with(options).await, World::default());
+    let chat = store.create_or_get(world.proposal(&["ann", "bob", "cleo", "dan"])).await.unwrap().chat;
+    let list = tokio::time::timeout(std::time::Duration::from_secs(20), listed(&store, "dan"));
+    assert_eq!(list.await.expect("it is answered"), [chat.id.as_str()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

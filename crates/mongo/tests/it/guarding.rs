@@ -20,7 +20,7 @@ fn is_duplicate(error: &Error) -> bool {
 
 /// The indexes of chats that are not unique.
 const FOR_SPEED: [&str; 3] =
-    ["onechat_participants_createdAt", "onechat_participants_id", "onechat_participants_lastMessageAt"];
+    ["onechat_id_participants", "onechat_participants_createdAt", "onechat_participants_lastMessageAt"];
 
 async fn index_names(place: &Place) -> Vec<String> {
     let mut names = place.chats().list_index_names().await.expect("the database answers");

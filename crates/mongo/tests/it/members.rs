@@ -11,7 +11,7 @@ use onechat_mongod::{Deployment, shared_replica_set, shared_standalone};
 
 use crate::support::{Place, World};
 
-const INDEX: &str = "onechat_participants_id";
+const INDEX: &str = "onechat_id_participants";
 
 fn id(text: &str) -> ChatId {
     ChatId::new(text).expect("it is valid")

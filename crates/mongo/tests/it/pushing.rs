@@ -1,4 +1,4 @@
-//! An old backend that goes on pushing ids of messages and pointing to the newest one while chats are merged.
+//! Merges beside an old backend that still pushes ids of messages into its chats, and sets the pointer to the newest one.
 
 use std::sync::{
     Arc,

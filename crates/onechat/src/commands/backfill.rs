@@ -14,7 +14,7 @@ pub(super) async fn run(arguments: Backfill) -> anyhow::Result<Exit> {
     let session = Session::open(place, flags, None).await?;
     let (migrator, operator) = (&session.migrator, &session.operator);
     let report = if change.dry_run {
-        session.read(migrator.backfill(None, None, true, operator)).await?
+        session.read(Box::pin(migrator.backfill(None, None, true, operator))).await?
     } else {
         if !session.confirmation(change.yes, WHAT)?.ask()? {
             return Ok(Exit::CouldNotRun);

@@ -32,7 +32,7 @@ pub(super) async fn run(arguments: Migrate) -> anyhow::Result<Exit> {
     let Migrate { place, change, survivor, require_key, flags } = arguments;
     let session = Session::open(place, flags, survivor.survivor).await?;
     if change.dry_run {
-        return migrate_dry_run::run(&session, require_key).await;
+        return Box::pin(migrate_dry_run::run(&session, require_key)).await;
     }
     let required = if require_key { REQUIRED } else { "" };
     let question = session.confirmation(change.yes, &format!("{WHAT}{required}"))?;
@@ -166,6 +166,10 @@ impl Steps for Migration<'_> {
 
     async fn audit(&mut self) -> anyhow::Result<Look> {
         let Session { migrator, operator, store, .. } = self.session;
+        if let Some(question) = operator.reading(migrator.question_of_outside_keys()).await? {
+            operator.clear();
+            anyhow::bail!(question);
+        }
         let protection = operator.reading(migrator.protection()).await?;
         let report = operator.reading(audit::audit_with(store, operator)).await?;
         operator.clear();

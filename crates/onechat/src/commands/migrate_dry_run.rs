@@ -7,9 +7,12 @@ use crate::{exit::Exit, output::say};
 
 pub(super) async fn run(session: &Session, require_key: bool) -> anyhow::Result<Exit> {
     let Session { migrator, operator, store, .. } = session;
+    if let Some(question) = session.read(migrator.question_of_outside_keys()).await? {
+        anyhow::bail!(question);
+    }
     let protection = session.read(migrator.protection()).await?;
     let audit = operator.reading(audit::audit_with(store, operator)).await?;
-    let backfill = session.read(migrator.backfill(None, None, true, operator)).await?;
+    let backfill = session.read(Box::pin(migrator.backfill(None, None, true, operator))).await?;
     let plan = session.read(migrator.plan(operator, &mut |_| Ok(()))).await?;
     let strays = session.read(migrator.unswept(operator)).await?;
     let enforce = session.read(migrator.enforce(None, true, operator)).await?;

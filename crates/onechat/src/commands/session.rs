@@ -36,7 +36,8 @@ impl Session {
         let Place { sources, json, store } = place;
         let migrate = MigrateSettings::of_flags(flags, survivor);
         let config = config::load(&sources, Settings { store, migrate, ..Settings::default() })?;
-        let (rules, store) = (config.migrate.rules, config.store);
+        let (rules, takes) = (config.migrate.rules, config.migrate.takes_outside_keys);
+        let store = config.store;
         let url = match store.required()? {
             StoreUrl::Mongo(url) => url.clone(),
             StoreUrl::Sqlite(path) => bail!(
@@ -46,7 +47,7 @@ impl Session {
             ),
         };
         let migrator = MongoMigrator::connect(url.expose(), &store.mongo_options(), rules.clone()).await?;
-        let migrator = Arc::new(migrator);
+        let migrator = Arc::new(migrator.taking_outside_keys(takes));
         let file = sources.config.map(LimitsFile::new);
         let (limits, stop_file) = (config.migrate.limits, config.migrate.stop_file);
         let operator = Operator::new(Arc::clone(&migrator), limits, file, stop_file).await?;

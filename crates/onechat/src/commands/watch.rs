@@ -30,7 +30,7 @@ pub(super) async fn run(arguments: Watch) -> anyhow::Result<Exit> {
 /// What there is to heal at this moment.
 async fn would(session: &Session) -> anyhow::Result<Exit> {
     let (migrator, operator) = (&session.migrator, &session.operator);
-    let backfill = session.read(migrator.backfill(None, None, true, operator)).await?;
+    let backfill = session.read(Box::pin(migrator.backfill(None, None, true, operator))).await?;
     let plan = session.read(migrator.plan(operator, &mut |_| Ok(()))).await?;
     let unswept = session.read(migrator.unswept(operator)).await?;
     let words = format!(

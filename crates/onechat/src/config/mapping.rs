@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail, ensure};
 use onechat_mongo::{
-    ChatFields, IdMapping, Mapping, MessageFields, Order, PublicIdForm, UuidOrder, ValueForm,
+    ChatFields, Filter, IdMapping, Mapping, MessageFields, Order, PublicIdForm, UuidOrder, ValueForm,
 };
 use serde_json::Map;
 use toml::{Table, Value};
@@ -32,6 +32,8 @@ pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
         order: settings.order.map(order),
         id: id_mapping(settings.id_field, settings.id_form)?,
         constants: constants(settings.constants)?,
+        only: filter("only", settings.only)?,
+        visible: filter("visible", settings.visible)?,
         message_fields: message_fields(settings.message_fields),
     };
     check(&mapping)?;
@@ -80,6 +82,10 @@ fn order_name(order: Order) -> &'static str {
         Order::Sorted => "sorted",
         Order::Roles => "roles",
     }
+}
+
+fn filter(setting: &str, given: Option<String>) -> anyhow::Result<Option<Filter>> {
+    given.map(|text| text.parse().with_context(|| format!("{setting} is {text}"))).transpose()
 }
 
 fn chat_fields(given: ChatFieldSettings) -> ChatFields {
@@ -157,6 +163,11 @@ fn check(mapping: &Mapping) -> anyhow::Result<()> {
     ensure!(
         mapping.fields.context.is_some() || mapping.context_form == ValueForm::default(),
         "context says how contexts are written: name their field too, with context in [mongodb.chat_fields]"
+    );
+    let key = mapping.fields.participants_key.as_str();
+    ensure!(
+        mapping.only.as_ref().is_none_or(|only| !only.fields().contains(key)),
+        "only is about {key:?}, the key, which is given to what is inside: it has to select by other fields"
     );
     let chats = chat_field_names(mapping);
     check_fields(&chats)?;
@@ -309,6 +320,9 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
         section.extend(collection.iter().map(|collection| (setting.to_owned(), text(collection))));
     }
     section.extend(mapping.order.map(|order| ("order".to_owned(), text(order_name(order)))));
+    for (setting, filter) in [("only", &mapping.only), ("visible", &mapping.visible)] {
+        section.extend(filter.iter().map(|filter| (setting.to_owned(), text(&filter.to_string()))));
+    }
     if let IdMapping::Field { name, form } = &mapping.id {
         let form = match form {
             PublicIdForm::Text => "string",
@@ -360,6 +374,8 @@ mod tests {
             participant_path = "user.id"
             id_field = "conversationId"
             id_form = "uuid"
+            only = '{"type":"direct"}'
+            visible = '{"archived":{"$ne":true}}'
             [chat_fields]
             participants = "members"
             context = "listing"
@@ -416,6 +432,11 @@ mod tests {
             ("constants.__v = 1", "constants.__v is \"__v\""),
             ("constants.since = 2026-01-01", "constants.since"),
             ("constants.a.b = nan", "constants.a"),
+            ("only = '{'", "only is {: it is no Extended JSON"),
+            ("only = '[]'", "only is []: it is no document"),
+            ("visible = '{\"$where\": \"true\"}'", "visible is"),
+            ("visible = '{\"$or\": [{\"$expr\": true}]}'", "$expr cannot be used here"),
+            ("only = '{\"participantsKey\": null}'", "only is about \"participantsKey\""),
             ("fields = {}", "unknown field `fields`"),
             ("participants = 'text'", "unknown variant `text`"),
             ("context = 'object_id'", "name their field too"),

@@ -17,6 +17,7 @@ pub(super) fn to_toml(config: &MigrateConfig) -> Table {
     };
     put("max_rate", config.limits.max_rate.map(number));
     put("max_lag_ms", config.limits.max_lag.map(|lag| number(lag.as_millis())));
+    put("outside_keys", config.takes_outside_keys.then(|| text(&"take")));
     put("stop_file", config.stop_file.as_ref().map(|file| text(&file.display())));
     section
 }

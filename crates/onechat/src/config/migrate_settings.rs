@@ -12,6 +12,7 @@ pub(crate) struct MigrateSettings {
     pub(super) max_rate: Option<u32>,
     pub(super) max_lag_ms: Option<u64>,
     pub(super) stop_file: Option<PathBuf>,
+    pub(super) outside_keys: Option<OutsideKeys>,
     pub(super) references: Vec<ReferenceSettings>,
     pub(super) renumber: Vec<RenumberSettings>,
     pub(super) embedded: Vec<EmbeddedSettings>,
@@ -105,6 +106,14 @@ pub(super) struct StateSettings {
     pub(super) participant: Option<String>,
     pub(super) rules: BTreeMap<String, Rule>,
     pub(super) read_until: Option<String>,
+}
+
+/// What becomes of keys on documents that `only` leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OutsideKeys {
+    /// One is taken away when a chat inside needs it.
+    Take,
 }
 
 /// Which chat of a group lives on.

@@ -17,6 +17,8 @@ pub(crate) struct MongoSettings {
     pub(super) order: Option<OrderOfFields>,
     pub(super) id_field: Option<String>,
     pub(super) id_form: Option<IdForm>,
+    pub(super) only: Option<String>,
+    pub(super) visible: Option<String>,
     pub(super) deadline_ms: Option<u64>,
     pub(super) chat_fields: ChatFieldSettings,
     pub(super) message_fields: MessageFieldSettings,

@@ -394,6 +394,7 @@ fn kind(error: &StoreError) -> String {
         StoreError::Unprotected(_) => "unprotected",
         StoreError::NotMigrated(_) => "not migrated",
         StoreError::Refused(_) => "refused",
+        StoreError::OutsideFilter(_) => "outside the filter",
         StoreError::Corrupt(_) => "corrupt",
     };
     kind.to_owned()

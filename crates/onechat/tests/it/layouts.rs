@@ -268,3 +268,92 @@ async fn each_person_keeps_the_newest_message_that_they_see() {
     let expected = doc! { &ann: seen("third", true), &bob: seen("second", false) };
     assert_eq!(chat.get_document("lastMessagePerUser").unwrap(), &expected);
 }
+
+/// Ann's, ben's and cleo's direct chats in any layout: two of ann and ben, and what must not be merged with them.
+fn direct(number: u8, field: &str, made: i64, more: Document) -> Document {
+    let mut chat = doc! { "_id": id(number), field: [id(201), id(202)], "createdAt": at(made), "__v": 0 };
+    chat.extend(more);
+    chat
+}
+
+#[tokio::test]
+async fn a_group_of_two_is_not_merged_with_the_direct_chat_of_the_same_people() {
+    let chats = vec![
+        direct(1, "users", 1, doc! { "isGroupChat": false, "latestMessage": id(11) }),
+        direct(2, "users", 2, doc! { "isGroupChat": true, "chatName": "Trip" }),
+        direct(3, "users", 3, doc! { "latestMessage": id(12) }),
+        direct(
+            4,
+            "users",
+            4,
+            doc! { "isGroupChat": true, "chatName": "Trip", "participantsKey": "of the group" },
+        ),
+    ];
+    let message = |number: u8, chat: u8, time: i64| {
+        doc! { "_id": id(number), "chat": id(chat), "sender": id(201), "content": "ok", "createdAt": at(time) }
+    };
+    let messages = vec![message(11, 1, 10), message(12, 3, 20), message(13, 2, 30)];
+    let notifications = vec![doc! { "_id": 1, "chat": id(3) }, doc! { "_id": 2, "chat": id(2) }];
+    let collections = [("chats", chats.clone()), ("messages", messages), ("notifications", notifications)];
+    let stores = shared_standalone().await.uri(&fresh_database("it"));
+    let layout = Layout::new(stores, "01-group-flag", &collections).await;
+    // A key outside may be in the way: that is for the operator to decide.
+    let output = layout.run(&["migrate", "--yes"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("outside_keys"), "{}", text(&output));
+    assert_eq!(layout.all("chats").await, layout.before[0].1);
+
+    let mut collections = collections;
+    collections[0].1[3].remove("participantsKey");
+    let after = migrated("01-group-flag", &collections).await;
+    assert_eq!(ids(&after[0]), [&id(1).into(), &id(2).into(), &id(4).into()]);
+    assert_eq!(after[0][0]["latestMessage"], id(12).into());
+    assert_eq!(after[0][1..], [chats[1].clone(), collections[0].1[3].clone()], "the groups have changed");
+    let chats_of_messages: Vec<&Bson> = after[1].iter().map(|message| &message["chat"]).collect();
+    assert_eq!(chats_of_messages, [&id(1).into(), &id(1).into(), &id(2).into()]);
+    assert_eq!((&after[2][0]["chat"], &after[2][1]["chat"]), (&id(1).into(), &id(2).into()));
+}
+
+#[tokio::test]
+async fn chats_of_one_pair_about_different_products_stay_apart() {
+    let about = |product: u8| doc! { "product": id(product), "unreadCounts": { id(201).to_hex(): 1 } };
+    let chats = vec![
+        direct(1, "participants", 1, about(50)),
+        direct(2, "participants", 2, about(51)),
+        direct(3, "participants", 3, about(50)),
+        direct(4, "participants", 4, doc! {}),
+    ];
+    let messages = vec![
+        doc! { "_id": id(11), "chatId": id(3), "sender": id(201), "text": "ok", "createdAt": at(9) },
+        doc! { "_id": id(12), "chatId": id(2), "sender": id(201), "text": "ok", "createdAt": at(10) },
+    ];
+    let after = migrated("02-context-array", &[("chats", chats), ("messages", messages)]).await;
+    assert_eq!(ids(&after[0]), [&id(1).into(), &id(2).into(), &id(4).into()]);
+    assert_eq!(after[0][0].get_document("unreadCounts").unwrap().get_i32(id(201).to_hex()).unwrap(), 2);
+    assert_eq!((&after[1][0]["chatId"], &after[1][1]["chatId"]), (&id(1).into(), &id(2).into()));
+}
+
+#[tokio::test]
+async fn a_living_chat_does_not_take_over_the_mark_of_a_deleted_one() {
+    let chats = vec![
+        direct(1, "participants", 1, doc! { "isDeleted": true, "lastMessage": id(11) }),
+        direct(
+            2,
+            "participants",
+            2,
+            doc! { "isDeleted": false, "lastMessage": id(12), "deletedBy": [id(201)] },
+        ),
+        direct(3, "participants", 3, doc! { "lastMessage": id(13), "deletedBy": [id(201), id(202)] }),
+    ];
+    let message = |number: u8, chat: u8, time: i64| {
+        doc! { "_id": id(number), "conversation": id(chat), "sender": id(201), "text": "ok", "createdAt": at(time) }
+    };
+    let messages = vec![message(11, 1, 30), message(12, 2, 10), message(13, 3, 20)];
+    let after = migrated("06-soft-delete", &[("conversations", chats.clone()), ("messages", messages)]).await;
+    assert_eq!(ids(&after[0]), [&id(1).into(), &id(2).into()]);
+    assert_eq!(after[0][0], chats[0], "the deleted chat has changed");
+    let living = &after[0][1];
+    assert_eq!((&living["isDeleted"], &living["lastMessage"]), (&false.into(), &id(13).into()));
+    assert_eq!(living["deletedBy"], vec![Bson::from(id(201))].into());
+    assert_eq!(after[1][0]["conversation"], id(1).into());
+}

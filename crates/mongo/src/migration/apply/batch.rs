@@ -28,7 +28,7 @@ pub(super) struct Work<'a> {
 }
 
 /// A group that was read, and what is to be done with it.
-pub(super) type Decided = (ReadGroup, Result<GroupPlan, Blocked>);
+pub(in crate::migration) type Decided = (ReadGroup, Result<GroupPlan, Blocked>);
 
 /// Plans what was read.
 pub(super) fn decide(rules: &MergeRules, read: Read) -> Vec<Decided> {
@@ -111,6 +111,7 @@ impl Work<'_> {
             }
             let chats: usize = batch.iter().map(|wanted| wanted.ids.len()).sum();
             self.control.pace(chats as u64).await?;
+            self.make_way(&batch).await?;
             let before = report.rows();
             if let [alone] = &batch[..] {
                 report.moved += self.ahead(alone).await?;
@@ -144,6 +145,18 @@ impl Work<'_> {
             }
         }
         Ok(report)
+    }
+
+    /// Documents outside give up the keys of these groups.
+    pub(super) async fn make_way(&self, wanted: &[Wanted]) -> Result<(), MigrateError> {
+        if self.migrator.codec.only().is_none() {
+            return Ok(());
+        }
+        let key =
+            |wanted: &Wanted| onechat_core::ParticipantsKey::new(&wanted.identity, self.migrator.key_format);
+        let keys: Vec<_> = wanted.iter().map(key).collect();
+        let keys: Vec<&str> = keys.iter().map(onechat_core::ParticipantsKey::as_str).collect();
+        self.migrator.take_from_outside(self.lease, self.run, &keys).await.map(drop)
     }
 
     /// Waits for rows that are written already: how many there are shows only then.

@@ -21,6 +21,7 @@ use serde::Serialize;
 
 pub(super) use self::{
     ahead::names,
+    batch::Decided,
     read::scalar,
     statements::{delete, replace},
 };
@@ -205,8 +206,10 @@ impl MongoMigrator {
             reader.groups(std::slice::from_ref(wanted)).await
         })
         .await?;
-        for found in found.groups {
-            match onechat_migrate::plan(rules, &found.group) {
+        let mut decided = batch::decide(rules, found);
+        self.keep_inside(&mut decided).await?;
+        for (found, plan) in decided {
+            match plan {
                 Ok(plan) => {
                     summary.groups += 1;
                     summary.losers += plan.losers.len() as u64;
@@ -239,6 +242,7 @@ impl MongoMigrator {
         run: &RunId,
         control: &dyn Control,
     ) -> Result<MergeReport, MigrateError> {
+        self.ensure_outside_keys_may_be_taken().await?;
         self.seal(lease, run, control).await?;
         self.finish_interrupted(lease, control).await?;
         let work = self.work(lease, run, control).await?;
@@ -275,6 +279,7 @@ impl MongoMigrator {
         plans: &mut (dyn Iterator<Item = std::io::Result<GroupPlan>> + Send),
         control: &dyn Control,
     ) -> Result<MergeReport, MigrateError> {
+        self.ensure_outside_keys_may_be_taken().await?;
         self.seal(lease, run, control).await?;
         self.finish_interrupted(lease, control).await?;
         let work = self.work(lease, run, control).await?;

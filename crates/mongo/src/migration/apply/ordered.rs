@@ -71,6 +71,7 @@ impl Work<'_> {
         wanted: &[Wanted],
         busy: &EditedRows,
     ) -> Result<Result<(Prepared, EditedRows), Done>, MigrateError> {
+        self.make_way(wanted).await?;
         let (migrator, rules, wanted) = (self.migrator.clone(), Arc::clone(&self.rules), wanted.to_vec());
         let decided = aside(async move {
             let most_rows = if wanted.len() > 1 { ROWS } else { usize::MAX };
@@ -81,7 +82,8 @@ impl Work<'_> {
             .await?;
             Ok((!read.is_too_much).then(|| (decide(&rules, read), wanted)))
         });
-        let Some((decided, wanted)) = decided.await? else { return Ok(Err(Done::TooMuch)) };
+        let Some((mut decided, wanted)) = decided.await? else { return Ok(Err(Done::TooMuch)) };
+        self.migrator.keep_inside(&mut decided).await?;
         let Planned { merges, tally, edited } = self.planned(decided, EntryState::Applying, busy)?;
         // Before anything is written: a loser that has ended cannot wait until the key is free.
         if self.migrator.have_strangers_a_key(&merges).await? {

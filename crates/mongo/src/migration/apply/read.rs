@@ -49,7 +49,7 @@ pub(super) struct Read {
 }
 
 /// A group, and the rows that would be moved, by reference and stored value.
-pub(super) struct ReadGroup {
+pub(in crate::migration) struct ReadGroup {
     pub(super) group: Group,
     pub(super) wanted: Wanted,
     pub(super) movable: Vec<Movable>,
@@ -68,7 +68,9 @@ impl Reader<'_> {
     pub(super) async fn groups(&mut self, wanted: &[Wanted]) -> Result<Read, Error> {
         let chats = self.migrator.chats_name().to_owned();
         let ids: Vec<Bson> = wanted.iter().flat_map(|wanted| wanted.ids.iter().cloned()).collect();
-        let found = self.find(&chats, doc! { "_id": { "$in": ids } }, None, usize::MAX).await?;
+        // One that has left the filter since it was found is nobody's duplicate any more.
+        let these = self.migrator.codec.inside(doc! { "_id": { "$in": ids } });
+        let found = self.find(&chats, these, None, usize::MAX).await?;
         if wanted.len() > 1 && found.iter().map(|chat| chat.as_bytes().len()).sum::<usize>() > BYTES {
             return Ok(Read { groups: Vec::new(), is_too_much: true });
         }

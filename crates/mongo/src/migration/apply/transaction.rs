@@ -135,7 +135,8 @@ impl Work<'_> {
         if read.is_too_much {
             return Err(Failed::TooMuch);
         }
-        let decided = decide(&self.rules, read);
+        let mut decided = decide(&self.rules, read);
+        self.migrator.keep_inside(&mut decided).await?;
         let Planned { merges, tally, .. } = self.planned(decided, EntryState::Done, &EditedRows::new())?;
         if merges.is_empty() {
             return Ok((tally, Vec::new()));

@@ -64,7 +64,7 @@ impl Work<'_> {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        let mut again = Vec::new();
+        let mut evicted = Vec::new();
         // Keys are taken away first: in one command nothing says which statement comes first.
         let (gives, takes): (Vec<Change>, Vec<Change>) =
             changes.into_iter().partition(|change| matches!(change, Change::Give(_)));
@@ -76,7 +76,7 @@ impl Work<'_> {
             match change {
                 Change::TakeAway(seen) if !is_to_come => self.report.ambiguous(&seen.id, &seen.right),
                 Change::Evict(seen) if is_to_come => self.had_another_key(&seen.id),
-                Change::Evict(seen) => again.push(Taker { seen: seen.without_key(), was_wrong: true }),
+                Change::Evict(seen) => evicted.push(Taker { seen: seen.without_key(), was_wrong: true }),
                 Change::TakeAway(_) | Change::Give(_) => {}
             }
         }
@@ -86,7 +86,9 @@ impl Work<'_> {
                 self.report.given(taker.was_wrong);
             }
         }
-        again.extend(self.look_again(refused).await?);
+        // Who should have got a key is asked first again: others of the same identity are counted as duplicates.
+        let mut again = self.look_again(refused).await?;
+        again.extend(evicted);
         // One that should have got a key may have lost a wrong one at the same time.
         let mut once = HashSet::new();
         again.retain(|taker| once.insert(packed_value(&taker.seen.id)));
@@ -194,13 +196,14 @@ impl Work<'_> {
         let chats = migrator.database.collection::<RawDocumentBuf>(migrator.chats_name());
         let ids: Vec<&Bson> = changes.iter().map(|change| &change.seen().id).collect();
         persist(|| async {
-            let find = chats.find(doc! { "_id": { "$in": &ids } }).projection(migrator.projection());
+            let these = migrator.codec.inside(doc! { "_id": { "$in": &ids } });
+            let find = chats.find(these).projection(migrator.projection());
             find.await?.try_collect().await
         })
         .await
     }
 
-    /// As they are now. One that is gone, right, or no set any more is somebody else's doing.
+    /// As they are now. One that is gone, outside, right, or no set any more is somebody else's doing.
     async fn look_again(&self, refused: Vec<Change>) -> Result<Vec<Taker>, MigrateError> {
         if refused.is_empty() {
             return Ok(Vec::new());

@@ -110,6 +110,7 @@ impl MongoMigrator {
                 self.chats_name()
             )));
         }
+        self.ensure_outside_keys_may_be_taken().await?;
         self.seal(lease, run, control).await?;
         let (after, report) = self.checkpoint(run).await?;
         let is_collated = self.is_collated().await?;

@@ -90,6 +90,11 @@ impl Work<'_> {
             });
             groups[index].1.extend(taker);
         }
+        let needed: Vec<&str> =
+            groups.iter().filter(|(_, takers)| !takers.is_empty()).map(|(key, _)| key.as_str()).collect();
+        if !needed.is_empty() {
+            self.migrator.take_from_outside(self.lease, self.run, &needed).await?;
+        }
         let mut holders = self.holders(groups.iter().map(|(key, _)| key.as_str()).collect()).await?;
         let mut changes = Vec::new();
         for (key, takers) in groups {
@@ -127,7 +132,7 @@ impl Work<'_> {
     async fn holders(&self, keys: Vec<&str>) -> Result<HashMap<String, Vec<Found>>, MigrateError> {
         let migrator = self.migrator;
         let chats = migrator.database.collection::<RawDocumentBuf>(migrator.chats_name());
-        let filter = doc! { migrator.codec.key_field(): { "$in": keys } };
+        let filter = migrator.codec.inside(doc! { migrator.codec.key_field(): { "$in": keys } });
         let documents: Vec<RawDocumentBuf> = persist(|| async {
             let find = chats.find(filter.clone()).projection(migrator.projection());
             let simple = Collation::builder().locale("simple").build();

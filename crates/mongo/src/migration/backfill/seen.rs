@@ -60,8 +60,10 @@ impl MongoMigrator {
     pub(super) async fn next_chats(&self, after: Option<&Bson>) -> Result<Vec<RawDocumentBuf>, MigrateError> {
         let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
         let mut batch: Vec<RawDocumentBuf> = persist(|| async {
-            let mut find =
-                chats.find(doc! {}).projection(self.projection()).hint(Hint::Keys(doc! { "_id": 1 }));
+            let mut find = chats
+                .find(self.codec.inside(doc! {}))
+                .projection(self.projection())
+                .hint(Hint::Keys(doc! { "_id": 1 }));
             let limit = match after {
                 Some(after) => {
                     find = find.min(doc! { "_id": after.clone() });
@@ -132,12 +134,13 @@ impl MongoMigrator {
         if is_collated && !matches!(seen.id, Bson::ObjectId(_) | Bson::Int32(_) | Bson::Int64(_)) {
             let mut filter = doc! { "_id": seen.id.clone() };
             filter.extend(as_seen(key, seen.key.as_ref(), true));
-            return doc! { "q": filter, "u": change };
+            return doc! { "q": self.codec.inside(filter), "u": change };
         }
         let mut filter = doc! { "_id": seen.id.clone() };
         filter.extend(seen.identity_as_stored.clone());
         filter.extend(as_seen(key, seen.key.as_ref(), false));
         // Named, or the server weighs all indexes for each statement.
+        let filter = self.codec.inside(filter);
         doc! { "q": filter, "u": change, "collation": { "locale": "simple" }, "hint": { "_id": 1 } }
     }
 }

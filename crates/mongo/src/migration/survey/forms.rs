@@ -40,12 +40,11 @@ impl Forms {
         let mut pass = Pass::over_chats(database, codec).await?;
         while pass.advance().await? {
             codec.each_name(pass.document(), |is_context, value| {
-                match value {
-                    RawBsonRef::String(text) => {
-                        texts.extend(number_in(text).map(|number| (is_context, number)))
-                    }
-                    value => numbers.extend(number_of(value).map(|number| (is_context, number))),
+                let (number, place) = match value {
+                    RawBsonRef::String(text) => (number_in(text), &mut texts),
+                    value => (number_of(value), &mut numbers),
                 };
+                place.extend(number.map(|number| (is_context, number)));
             });
         }
         Ok(numbers.intersection(&texts).take(MAX_EXAMPLES).map(|(_, number)| *number).collect())

@@ -31,9 +31,10 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    /// Over all chats, of which only the id, the participants and the key are read.
+    /// Over all chats under the guarantee, of which only the id, the participants and the key are read.
     pub(crate) async fn over_chats(database: &Database, codec: &Codec) -> Result<Self, StoreError> {
-        Self::over(database, &codec.mapping().chats, codec.identity_and_key()).await
+        let (chats, inside) = (&codec.mapping().chats, codec.inside(doc! {}));
+        Self::over_some(database, chats, inside, codec.identity_and_key()).await
     }
 
     /// Over all documents of a collection.

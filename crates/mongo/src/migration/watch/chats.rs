@@ -49,6 +49,8 @@ impl Watch<'_> {
             return Ok(());
         }
         self.control.pace(wrong.len() as u64).await?;
+        let keys: Vec<&str> = wrong.iter().map(|(_, key)| key.as_str()).collect();
+        self.migrator.take_from_outside(self.lease, self.run, &keys).await?;
         let changes: Vec<KeyChange> = wrong
             .iter()
             .map(|(chat, key)| KeyChange {
@@ -82,7 +84,7 @@ impl Watch<'_> {
         let mut filter = doc! { "_id": chat.id.clone(), codec.key_field(): as_seen };
         filter.extend(chat.identity_as_stored.clone());
         doc! {
-            "q": filter,
+            "q": codec.inside(filter),
             "u": { "$set": { codec.key_field(): key } },
             "collation": { "locale": "simple" },
         }
@@ -123,13 +125,13 @@ impl Watch<'_> {
         ParticipantsKey::new(identity, self.migrator.key_format)
     }
 
-    /// Chats whose participants are a set.
+    /// Chats under the guarantee whose participants are a set.
     async fn chats(&self, filter: Document) -> Result<Vec<Seen>, MigrateError> {
         let codec = &self.migrator.codec;
         let key = codec.key_field();
         let chats = self.migrator.database.collection::<RawDocumentBuf>(self.migrator.chats_name());
         let found: Vec<RawDocumentBuf> = persist(|| async {
-            let find = chats.find(filter.clone()).projection(codec.identity_and_key());
+            let find = chats.find(codec.inside(filter.clone())).projection(codec.identity_and_key());
             find.collation(simple()).await?.try_collect().await
         })
         .await?;

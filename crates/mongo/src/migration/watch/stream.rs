@@ -133,6 +133,7 @@ impl MongoMigrator {
         let of_chats = heads.entry(self.chats_name()).or_default();
         of_chats.extend(self.codec.identity_fields().map(str::to_owned));
         of_chats.insert(self.codec.key_field().to_owned());
+        of_chats.extend(self.codec.only().iter().flat_map(|only| only.fields()).map(str::to_owned));
         for reference in &self.rules.references {
             heads.entry(&reference.collection).or_default().insert(head(&reference.field));
         }

@@ -3,7 +3,6 @@
 use bson::{
     Bson, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf,
     raw::{CString, RawElement},
-    spec::BinarySubtype,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -93,18 +92,6 @@ pub(crate) fn as_indexed(value: RawBsonRef<'_>) -> RawBsonRef<'_> {
 /// For people, and for comparisons that are not about bytes.
 pub(crate) fn bson_of(value: RawBsonRef<'_>) -> Bson {
     Bson::try_from(value).unwrap_or(Bson::Undefined)
-}
-
-/// An id, in whatever form a document has it, as the text that stands for it outside.
-pub(crate) fn text_of(value: RawBsonRef<'_>) -> Option<String> {
-    match value {
-        RawBsonRef::String(text) => Some(text.to_owned()),
-        RawBsonRef::ObjectId(id) => Some(id.to_hex()),
-        RawBsonRef::Binary(binary) if binary.subtype == BinarySubtype::Uuid => {
-            binary.bytes.try_into().ok().map(|bytes| bson::Uuid::from_bytes(bytes).to_string())
-        }
-        _ => None,
-    }
 }
 
 /// The elements of an array.

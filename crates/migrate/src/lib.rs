@@ -18,6 +18,7 @@ mod rules;
 mod state;
 mod times;
 mod undo;
+mod values;
 
 pub use account::{Account, Tally};
 pub use control::{Control, Stopped, Uncontrolled};
@@ -32,3 +33,4 @@ pub use rules::{
 pub use state::{CollectionState, UnknownState};
 pub use times::{time_of, time_of_row};
 pub use undo::{Undone, undo_document};
+pub use values::{UuidOrder, name_of, number_in, number_of, text_of};

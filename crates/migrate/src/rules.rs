@@ -1,6 +1,8 @@
 //! What the operator says about a database: who survives, what refers to chats, and how state is put together.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
+
+use crate::UuidOrder;
 
 /// Everything that planning depends on besides the documents.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -58,12 +60,14 @@ impl MergeRules {
 /// The top-level fields of a chat that planning knows by meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldNames {
-    /// The array of participants.
-    pub participants: String,
+    /// The array of participants; or, of two or more names, a field for each.
+    pub participants: Vec<String>,
     /// Where in a participant's sub-document its id stands.
     pub participant_path: Option<String>,
-    /// What a chat is about, if chats have contexts: in a group it is the same, in whatever form.
+    /// What a chat is about, if chats have contexts: in a group it is the same, in whatever form. A path.
     pub context: Option<String>,
+    /// How UUIDs of old are written, if there are any among participants.
+    pub uuids: Option<UuidOrder>,
     /// The key.
     pub participants_key: String,
     /// The earliest one is kept.
@@ -76,12 +80,25 @@ pub struct FieldNames {
     pub public_id: Option<String>,
 }
 
+impl FieldNames {
+    /// The paths of what is the same in all chats of a group, in whatever form and order.
+    pub(crate) fn of_the_identity(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let participants = self.participants.iter().map(|name| match &self.participant_path {
+            Some(path) if self.participants.len() > 1 => Cow::Owned(format!("{name}.{path}")),
+            _ => Cow::Borrowed(name.as_str()),
+        });
+        let others = self.context.iter().chain(&self.public_id);
+        participants.chain(others.map(|name| Cow::Borrowed(name.as_str())))
+    }
+}
+
 impl Default for FieldNames {
     fn default() -> Self {
         Self {
-            participants: "participants".to_owned(),
+            participants: vec!["participants".to_owned()],
             participant_path: None,
             context: None,
+            uuids: None,
             participants_key: "participantsKey".to_owned(),
             created_at: "createdAt".to_owned(),
             updated_at: "updatedAt".to_owned(),

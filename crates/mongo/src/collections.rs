@@ -78,8 +78,9 @@ impl Collections {
         }
     }
 
-    /// Waits for the place of one who reads `weight` pages at once.
-    pub(crate) async fn place_for_pages(&self, weight: u32) -> Option<SemaphorePermit<'_>> {
+    /// Waits for the place of one who reads `pages` pages at once. Who reads more than there are places for reads alone.
+    pub(crate) async fn place_for_pages(&self, pages: usize) -> Option<SemaphorePermit<'_>> {
+        let weight = u32::try_from(pages.min(MOST_PAGES)).ok()?;
         self.pages.acquire_many(weight).await.ok()
     }
 

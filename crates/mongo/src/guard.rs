@@ -42,10 +42,10 @@ struct Seen {
     /// Whether any index makes a lookup by key fast.
     key_is_indexed: bool,
     participants_are_indexed: bool,
-    /// The name of the index on participant and id.
-    members: Option<String>,
-    /// The names of the indexes that hold lists of chats in order.
-    lists: Option<ListIndexes>,
+    /// The name of the index on participant and id, for each path of participants.
+    members: Option<Vec<String>>,
+    /// The names of the indexes that hold lists of chats in order, for each path of participants.
+    lists: Option<Vec<ListIndexes>>,
     messages: bool,
     messages_missing: String,
     /// The fields and names of all unique indexes of the chats, for errors that have to name one.
@@ -81,17 +81,22 @@ impl Guard {
         let unique = self.indexes.unique_of_chats().await?;
         let of = |purpose| status.iter().find(|status| status.purpose == purpose).expect("all are listed");
         let (chats, messages) = (of(IndexPurpose::OneChatPerKey), of(IndexPurpose::OneMessagePerClientId));
-        let name = |purpose| of(purpose).found.as_ref().map(|index| index.name.clone());
-        let lists = name(IndexPurpose::ActiveChatsOfParticipant)
-            .zip(name(IndexPurpose::SilentChatsOfParticipant))
-            .map(|(active, silent)| ListIndexes { active, silent });
+        let names = |purpose| -> Option<Vec<String>> {
+            let all = status.iter().filter(|status| status.purpose == purpose);
+            all.map(|status| status.found.as_ref().map(|index| index.name.clone())).collect()
+        };
+        let lists = names(IndexPurpose::ActiveChatsOfParticipant)
+            .zip(names(IndexPurpose::SilentChatsOfParticipant))
+            .map(|(active, silent)| active.into_iter().zip(silent))
+            .map(|pairs| pairs.map(|(active, silent)| ListIndexes { active, silent }).collect::<Vec<_>>());
+        let participants_are_indexed = lists.is_some() || self.indexes.finds_by_participants().await?;
         let now = Seen {
             state: self.indexes.noted_state(chats).await?,
             chats: chats.keeps_out().map(|index| index.name.clone()),
             chats_missing: missing(chats),
             key_is_indexed: chats.keeps_out().is_some() || !chats.unfit.is_empty(),
-            participants_are_indexed: self.indexes.finds_by_participants().await?,
-            members: name(IndexPurpose::ChatOfParticipant),
+            participants_are_indexed,
+            members: names(IndexPurpose::ChatOfParticipant),
             lists,
             messages: messages.found.is_some(),
             messages_missing: missing(messages),
@@ -129,12 +134,12 @@ impl Guard {
     }
 
     /// The indexes by which lists of chats are read; nothing if their order has to be computed.
-    pub(crate) fn list_indexes(&self) -> Option<ListIndexes> {
+    pub(crate) fn list_indexes(&self) -> Option<Vec<ListIndexes>> {
         self.seen().lists.clone()
     }
 
-    /// The index by which a participant's chat is looked for; nothing if any plan has to do.
-    pub(crate) fn member_hint(&self) -> Option<String> {
+    /// The indexes by which a participant's chat is looked for; nothing if any plan has to do.
+    pub(crate) fn member_hints(&self) -> Option<Vec<String>> {
         self.seen().members.clone()
     }
 

@@ -22,7 +22,7 @@ use onechat_core::{Chat, ChatIdentity, ParticipantsKey, StoreError, Timestamp};
 
 use crate::{
     attempt::{Deadline, once, until},
-    codec::{field, forms_of},
+    codec::field,
     collections::Collections,
     error::{Written, code, code_of, is_permanent, number, reason, sort_out},
     index::simple,
@@ -134,10 +134,7 @@ impl Collections {
 
     /// Chats with messages, and chats without: each kind has an index that begins with the participants.
     fn has_all(&self, identity: &ChatIdentity) -> [Document; 2] {
-        let path = self.codec.participants_path();
-        let members = identity.participants.members().iter();
-        let members = members.map(|member| doc! { path: { "$in": forms_of(member.as_str()) } });
-        let mut filter = doc! { "$and": members.collect::<Vec<_>>() };
+        let mut filter = self.codec.has_all(&identity.participants);
         filter.extend(self.codec.has_context(identity.context.as_ref()));
         let active = &self.codec.mapping().fields.last_message_at;
         [doc! { "$exists": true }.into(), Bson::Null].map(|kind| {

@@ -129,7 +129,7 @@ impl MongoIndexes {
         Self { database, codec }
     }
 
-    /// What there is, and what is missing.
+    /// What there is, and what is missing; as [`needed`] has it.
     pub async fn status(&self) -> Result<Vec<IndexStatus>, StoreError> {
         let mut statuses = Vec::new();
         let (chats, messages) = (self.listed(true).await?, self.listed(false).await?);
@@ -143,13 +143,10 @@ impl MongoIndexes {
     /// Makes what is missing. Building a large index takes its time; interrupted, it goes on in the database.
     pub async fn create(&self) -> Result<Vec<IndexStatus>, IndexError> {
         let status = self.status().await?;
-        let mut all = needed(&self.codec);
+        let mut all: Vec<_> = needed(&self.codec).into_iter().zip(status).collect();
         // Those that can fail come last: the others are of use even then.
-        all.sort_by_key(|needed| needed.purpose.is_unique());
-        for needed in all {
-            let Some(status) = status.iter().find(|status| status.purpose == needed.purpose) else {
-                continue;
-            };
+        all.sort_by_key(|(needed, _)| needed.purpose.is_unique());
+        for (needed, status) in all {
             match (&status.found, &status.guarding) {
                 (Some(_), _) => {}
                 (None, Some(guarding)) => {
@@ -176,8 +173,8 @@ impl MongoIndexes {
                 continue;
             }
             let status = self.status().await?;
-            for needed in needed(&self.codec).into_iter().filter(|needed| needed.collection == *collection) {
-                if status.iter().any(|status| status.purpose == needed.purpose && status.found.is_none()) {
+            for (needed, status) in needed(&self.codec).into_iter().zip(status) {
+                if needed.collection == *collection && status.found.is_none() {
                     self.build(&needed, needed.purpose.is_unique()).await?;
                 }
             }
@@ -246,8 +243,9 @@ impl MongoIndexes {
 
     /// Whether any index finds all chats of a participant: what it has beside the participants is of no matter.
     pub(crate) async fn finds_by_participants(&self) -> Result<bool, StoreError> {
-        let path = self.codec.participants_path();
-        Ok(self.listed(true).await?.iter().any(|index| finds_all_by(index, path)))
+        let paths = self.codec.participants_paths();
+        let finds = |index: &Document| paths.iter().any(|path| finds_all_by(index, path));
+        Ok(self.listed(true).await?.iter().any(finds))
     }
 
     pub(crate) fn needed_on_the_key(&self) -> Needed {

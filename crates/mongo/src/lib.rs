@@ -37,11 +37,12 @@ pub use connection::drop_database;
 pub use error::{IndexError, OpenError};
 pub use filter::{Filter, FilterError};
 pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};
-pub use mapping::{ChatFields, IdMapping, Mapping, MessageFields, PublicIdForm, ValueForm};
+pub use mapping::{ChatFields, IdMapping, Mapping, MessageFields, Order, PublicIdForm, ValueForm};
 pub use migration::{
     AccountReport, BackfillReport, EnforceReport, EntryDetails, EntrySummary, Lease, MergeReport,
     MigrateError, MongoMigrator, PlanSummary, ProtectionStatus, RunId, RunKind, RunSummary, Suggestion,
     SweepReport, UndoReport, UndoTarget, WatchReport,
 };
+pub use onechat_migrate::UuidOrder;
 pub use options::MongoOptions;
 pub use store::MongoChatStore;

@@ -9,7 +9,7 @@ use onechat_core::{Chat, ChatCursor, Context, Page, PageSize, StoreError, Timest
 
 use crate::codec::{Codec, age, date, field};
 
-/// The part of a list that begins after a cursor.
+/// The part of a list that begins after a cursor, of those chats that have the participant at one path.
 pub(crate) struct List<'a> {
     pub(crate) codec: &'a Codec,
     /// What all chats of the list match.
@@ -26,11 +26,12 @@ pub(crate) struct Part {
 impl<'a> List<'a> {
     pub(crate) fn new(
         codec: &'a Codec,
+        path: &str,
         member: Bson,
         context: Option<&Context>,
         after: Option<&ChatCursor>,
     ) -> Self {
-        let mut rows = doc! { codec.participants_path(): member };
+        let mut rows = doc! { path: member };
         if context.is_some() {
             rows.extend(codec.has_context(context));
         }

@@ -1,7 +1,7 @@
 //! The chats of a participant, page by page. What a page costs does not grow with the list: indexes hold its parts in
 //! order, and each gives no more than a page from the cursor on.
 
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, future::try_join_all};
 use mongodb::{
     bson::{RawDocumentBuf, doc},
     options::Hint,
@@ -35,18 +35,35 @@ impl Collections {
             return Ok(none);
         }
         let Some(member) = self.codec.participant(participant) else { return Ok(none) };
-        // It may read three parts of a page each.
-        let _place = self.place_for_pages(3).await;
-        let list = List::new(&self.codec, member, context, after);
+        let paths = self.codec.participants_paths().iter();
+        // Of each it may read three parts of a page.
+        let _place = self.place_for_pages(3 * paths.len()).await;
+        let lists: Vec<List<'_>> =
+            paths.map(|path| List::new(&self.codec, path, member.clone(), context, after)).collect();
         let deadline = self.deadline();
         if let Some(indexes) = guard.list_indexes() {
-            if let Some(rows) = self.indexed(&list, size, &indexes, deadline).await? {
-                return list.page(rows, size);
+            if let Some(rows) = self.all_indexed(&lists, size, &indexes, deadline).await? {
+                return lists[0].page(rows, size);
             }
             // An index that was named is not there.
             let _ = guard.check().await;
         }
-        list.page(self.computed(&list, size, deadline).await?, size)
+        let rows = lists.iter().map(|list| self.computed(list, size, deadline));
+        lists[0].page(try_join_all(rows).await?.concat(), size)
+    }
+
+    /// At least as many of the next chats as a page and one more has, of all lists; nothing if an index is gone.
+    async fn all_indexed(
+        &self,
+        lists: &[List<'_>],
+        size: PageSize,
+        indexes: &[ListIndexes],
+        deadline: Deadline,
+    ) -> Result<Option<Vec<RawDocumentBuf>>, StoreError> {
+        let rows = lists.iter().zip(indexes);
+        let rows = rows.map(|(list, indexes)| self.indexed(list, size, indexes, deadline));
+        let rows: Option<Vec<_>> = try_join_all(rows).await?.into_iter().collect();
+        Ok(rows.map(|rows| rows.concat()))
     }
 
     /// At least as many of the next chats as a page and one more has; nothing if an index is gone.

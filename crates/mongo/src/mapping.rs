@@ -3,11 +3,12 @@
 use std::fmt;
 
 use mongodb::bson::Bson;
+use onechat_migrate::{UuidOrder, number_in};
 use serde_json::{Map, Value};
 
 use crate::{
     Filter,
-    codec::{object_id, uuid},
+    codec::{object_id, uuid, uuid_of_old},
 };
 
 /// Names and forms of what is stored. The default is what a Mongoose model with `timestamps` has.
@@ -25,8 +26,14 @@ pub struct Mapping {
     pub participant_form: ValueForm,
     /// How a context is written.
     pub context_form: ValueForm,
-    /// Where in a participant's sub-document its id stands, if participants are sub-documents.
+    /// Where in a participant's sub-document its id stands, if participants are sub-documents. A path; `$id` of references.
     pub participant_path: Option<String>,
+    /// The collection that references (`DBRef`) to participants name.
+    pub participant_ref: Option<String>,
+    /// The collection that references (`DBRef`) to what chats are about name.
+    pub context_ref: Option<String>,
+    /// Who goes where in a new chat that has a field for each participant. Without it none is created there.
+    pub order: Option<Order>,
     /// What the API calls a chat's id.
     pub id: IdMapping,
     /// Fields that every new chat gets besides.
@@ -49,6 +56,9 @@ impl Default for Mapping {
             participant_form: ValueForm::Text,
             context_form: ValueForm::Text,
             participant_path: None,
+            participant_ref: None,
+            context_ref: None,
+            order: None,
             id: IdMapping::ObjectId,
             constants: Map::new(),
             only: None,
@@ -61,9 +71,9 @@ impl Default for Mapping {
 /// The names of a chat's fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatFields {
-    /// An array of participants.
-    pub participants: String,
-    /// What the chat is about, if chats have contexts.
+    /// An array of participants; or, of two or more names, a field for each participant.
+    pub participants: Vec<String>,
+    /// What the chat is about, if chats have contexts. A path.
     pub context: Option<String>,
     /// The key of both.
     pub participants_key: String,
@@ -78,7 +88,7 @@ pub struct ChatFields {
 impl Default for ChatFields {
     fn default() -> Self {
         Self {
-            participants: "participants".to_owned(),
+            participants: vec!["participants".to_owned()],
             context: None,
             participants_key: "participantsKey".to_owned(),
             created_at: "createdAt".to_owned(),
@@ -93,7 +103,7 @@ impl Default for ChatFields {
 pub struct MessageFields {
     /// The `_id` of its chat.
     pub chat: String,
-    /// Who sent it, in the form of participants.
+    /// Who sent it, in the form of participants. A path.
     pub sender: String,
     /// What was said.
     pub text: String,
@@ -115,6 +125,25 @@ impl Default for MessageFields {
     }
 }
 
+impl Mapping {
+    /// How UUIDs of old are written, if there are any among participants and contexts.
+    #[must_use]
+    pub fn uuids(&self) -> Option<UuidOrder> {
+        self.participant_form.uuids().or(self.context_form.uuids())
+    }
+}
+
+/// Who goes where in a new chat that has a field for each participant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// In the order in which the request names them, whoever asks first.
+    Request,
+    /// In the order of their ids, whoever asks.
+    Sorted,
+    /// As the request says by the names of the fields.
+    Roles,
+}
+
 /// How a participant or a context is written in a new document. Documents are read whatever form they have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ValueForm {
@@ -125,6 +154,14 @@ pub enum ValueForm {
     ObjectId,
     /// As BSON's UUID (binary, subtype 4). What is not a UUID in lower case has no chats here.
     Uuid,
+    /// As drivers of old wrote UUIDs (binary, subtype 3), in this order of bytes.
+    UuidOfOld(UuidOrder),
+    /// As a number of 32 bit. What is not a whole number in this range has no chats here.
+    Int32,
+    /// As a number of 64 bit.
+    Int64,
+    /// As a double. What is not a whole number up to 2^53 has no chats here.
+    Double,
 }
 
 impl ValueForm {
@@ -134,6 +171,29 @@ impl ValueForm {
             Self::Text => Some(Bson::String(text.to_owned())),
             Self::ObjectId => object_id(text).map(Bson::ObjectId),
             Self::Uuid => uuid(text).map(Bson::Binary),
+            Self::UuidOfOld(order) => uuid_of_old(text, order).map(Bson::Binary),
+            Self::Int32 => number_in(text).and_then(|number| number.try_into().ok()).map(Bson::Int32),
+            Self::Int64 => number_in(text).map(Bson::Int64),
+            #[expect(clippy::cast_precision_loss, reason = "no number is taken that loses any")]
+            Self::Double => number_in(text)
+                .filter(|number| number.unsigned_abs() <= 1 << 53)
+                .map(|number| Bson::Double(number as f64)),
+        }
+    }
+
+    /// Whether both can be read in one collection: UUIDs of old do not tell their order.
+    #[must_use]
+    pub fn is_read_with(self, other: Self) -> bool {
+        match (self.uuids(), other.uuids()) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        }
+    }
+
+    pub(crate) fn uuids(self) -> Option<UuidOrder> {
+        match self {
+            Self::UuidOfOld(order) => Some(order),
+            _ => None,
         }
     }
 }
@@ -143,7 +203,10 @@ impl fmt::Display for ValueForm {
         f.write_str(match self {
             Self::Text => "strings",
             Self::ObjectId => "ObjectIds",
-            Self::Uuid => "UUIDs",
+            Self::Uuid | Self::UuidOfOld(_) => "UUIDs",
+            Self::Int32 => "whole numbers of 32 bit",
+            Self::Int64 => "whole numbers",
+            Self::Double => "whole numbers up to 2^53",
         })
     }
 }

@@ -4,7 +4,7 @@
 //! So the id and the participant decide together, in an index of both: the document of a chat of others is never
 //! fetched. And a miss costs the same commands whether there is no such chat, a chat of others, or an alias of one.
 
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, future::try_join_all};
 use mongodb::{
     action::{Action as _, Find},
     bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc},
@@ -14,7 +14,7 @@ use onechat_core::{Chat, ChatId, Participant, StoreError};
 
 use crate::{
     attempt::until,
-    codec::{field, forms_of, text_of},
+    codec::{field, text_of},
     collections::{ALIASES, Collections, MOST_HOPS},
     error::{code, code_of},
     guard::Guard,
@@ -30,8 +30,8 @@ impl Collections {
         guard: &Guard,
     ) -> Result<Option<Chat>, StoreError> {
         // Lost since it was seen, it is done without until the guard looks again, within seconds.
-        let index = guard.member_hint();
-        let asked = Asked { participant, index: index.as_deref() };
+        let indexes = guard.member_hints();
+        let asked = Asked { participant, indexes: indexes.as_deref() };
         let mut ids = vec![id.clone()];
         if let Some(chat) = self.first_of(&ids, &asked).await? {
             return Ok(Some(chat));
@@ -87,23 +87,9 @@ impl Collections {
 
     /// The participant's chat with the first of these ids that there is one for.
     async fn first_of(&self, ids: &[ChatId], asked: &Asked<'_>) -> Result<Option<Chat>, StoreError> {
-        let deadline = self.deadline();
-        let filter = self.is_member(ids, asked);
-        let find = |index: Option<&str>| {
-            let find = self.chats.find(filter.clone()).max_time(deadline.server_time());
-            let find = find.optional(index.map(|name| Hint::Name(name.to_owned())), Find::hint);
-            find.optional(self.collation_of_members(index), Find::collation)
-        };
-        let found: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
-            match find(asked.index).await {
-                // The index that was named is not there.
-                Err(error) if code_of(&error) == Some(code::BAD_VALUE) => {
-                    find(None).await?.try_collect().await
-                }
-                found => found?.try_collect().await,
-            }
-        })
-        .await?;
+        let paths = self.codec.participants_paths().iter().enumerate();
+        let found = paths.map(|(at, path)| self.found_at(path, ids, asked.participant, asked.index(at)));
+        let found = try_join_all(found).await?.concat();
         let mut chats = Vec::with_capacity(1);
         for document in &found {
             chats.push(self.codec.chat(document)?.chat);
@@ -113,19 +99,53 @@ impl Collections {
         Ok(chats.into_iter().find(|chat| chat.identity.participants.contains(asked.participant)))
     }
 
-    /// The same, from a primary that is sure to be one.
-    async fn surely_one_of(&self, ids: &[ChatId], asked: &Asked<'_>) -> Result<Option<Chat>, StoreError> {
-        let (filter, collation) = (self.is_member(ids, asked), self.collation_of_members(asked.index));
-        let found = self.surely(filter, collation, asked.index).await?;
-        Ok(found
-            .map(|found| found.chat)
-            .filter(|chat| chat.identity.participants.contains(asked.participant)))
+    /// The chats with these ids that have the participant at this path.
+    async fn found_at(
+        &self,
+        path: &str,
+        ids: &[ChatId],
+        participant: &Participant,
+        index: Option<&str>,
+    ) -> Result<Vec<RawDocumentBuf>, StoreError> {
+        let deadline = self.deadline();
+        let filter = self.is_member(path, ids, participant);
+        let find = |index: Option<&str>| {
+            let find = self.chats.find(filter.clone()).max_time(deadline.server_time());
+            let find = find.optional(index.map(|name| Hint::Name(name.to_owned())), Find::hint);
+            find.optional(self.collation_of_members(index), Find::collation)
+        };
+        until(deadline, &self.metrics, || async {
+            match find(index).await {
+                // The index that was named is not there.
+                Err(error) if code_of(&error) == Some(code::BAD_VALUE) => {
+                    find(None).await?.try_collect().await
+                }
+                found => found?.try_collect().await,
+            }
+        })
+        .await
     }
 
-    fn is_member(&self, ids: &[ChatId], asked: &Asked<'_>) -> Document {
+    /// The same, from a primary that is sure to be one.
+    async fn surely_one_of(&self, ids: &[ChatId], asked: &Asked<'_>) -> Result<Option<Chat>, StoreError> {
+        let participant = asked.participant;
+        for (at, path) in self.codec.participants_paths().iter().enumerate() {
+            let index = asked.index(at);
+            let filter = self.is_member(path, ids, participant);
+            let found = self.surely(filter, self.collation_of_members(index), index).await?;
+            let chat =
+                found.map(|found| found.chat).filter(|chat| chat.identity.participants.contains(participant));
+            if chat.is_some() {
+                return Ok(chat);
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_member(&self, path: &str, ids: &[ChatId], participant: &Participant) -> Document {
         let ids: Vec<Bson> = ids.iter().filter_map(|id| self.codec.id(id)).collect();
         self.codec.visible(doc! {
-            self.codec.participants_path(): { "$in": forms_of(asked.participant.as_str()) },
+            path: { "$in": self.codec.forms_of_name(participant.as_str()) },
             self.codec.id_field(): { "$in": ids },
         })
     }
@@ -135,8 +155,14 @@ impl Collections {
     }
 }
 
-/// Who asks, and the index that answers.
+/// Who asks, and the indexes that answer, one for each path of participants.
 struct Asked<'a> {
     participant: &'a Participant,
-    index: Option<&'a str>,
+    indexes: Option<&'a [String]>,
+}
+
+impl Asked<'_> {
+    fn index(&self, at: usize) -> Option<&str> {
+        self.indexes.and_then(|indexes| indexes.get(at)).map(String::as_str)
+    }
 }

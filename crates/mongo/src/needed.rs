@@ -22,7 +22,7 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
     let mapping = codec.mapping();
     let (chats, messages) = (&mapping.chats, &mapping.messages);
     let key = codec.key_field();
-    let (participant, id) = (codec.participants_path(), codec.id_field());
+    let id = codec.id_field();
     let (active, created) = (&mapping.fields.last_message_at, &mapping.fields.created_at);
     let of_message = &mapping.message_fields;
     let client_id = &of_message.client_message_id;
@@ -33,36 +33,13 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
         key,
         partial,
     };
-    vec![
+    let mut all = vec![
         needed(
             IndexPurpose::OneChatPerKey,
             chats,
             format!("onechat_{key}"),
             doc! { key: 1 },
             Some(doc! { key: { "$gt": "" } }),
-        ),
-        needed(
-            IndexPurpose::ChatOfParticipant,
-            chats,
-            format!("onechat_{}_{participant}", id.trim_start_matches('_')),
-            // Ids first: those of new chats are close together, and so are their entries.
-            doc! { id: 1, participant: 1 },
-            None,
-        ),
-        needed(
-            IndexPurpose::ActiveChatsOfParticipant,
-            chats,
-            format!("onechat_{participant}_{active}"),
-            doc! { participant: 1, active: -1, id: -1 },
-            Some(doc! { active: { "$exists": true } }),
-        ),
-        // Null also stands for a field that is not there.
-        needed(
-            IndexPurpose::SilentChatsOfParticipant,
-            chats,
-            format!("onechat_{participant}_{created}"),
-            doc! { participant: 1, created: -1, id: -1 },
-            Some(doc! { active: Bson::Null }),
         ),
         needed(
             IndexPurpose::OneMessagePerClientId,
@@ -78,7 +55,35 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
             doc! { &of_message.chat: 1, &of_message.created_at: 1, "_id": 1 },
             None,
         ),
-    ]
+    ];
+    for participant in codec.participants_paths() {
+        all.extend([
+            needed(
+                IndexPurpose::ChatOfParticipant,
+                chats,
+                format!("onechat_{}_{participant}", id.trim_start_matches('_')),
+                // Ids first: those of new chats are close together, and so are their entries.
+                doc! { id: 1, participant: 1 },
+                None,
+            ),
+            needed(
+                IndexPurpose::ActiveChatsOfParticipant,
+                chats,
+                format!("onechat_{participant}_{active}"),
+                doc! { participant: 1, active: -1, id: -1 },
+                Some(doc! { active: { "$exists": true } }),
+            ),
+            // Null also stands for a field that is not there.
+            needed(
+                IndexPurpose::SilentChatsOfParticipant,
+                chats,
+                format!("onechat_{participant}_{created}"),
+                doc! { participant: 1, created: -1, id: -1 },
+                Some(doc! { active: Bson::Null }),
+            ),
+        ]);
+    }
+    all
 }
 
 impl Needed {

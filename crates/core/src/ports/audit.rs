@@ -200,6 +200,9 @@ finding_kinds! {
     /// A context that is none: empty, too long or with control characters.
     MalformedContext = "malformed_context", I5, Error,
         "Correct the context of the chats named: no request can match them as they are, and no tool touches them.";
+    /// A number among participants or contexts, and a text with the same digits.
+    TwofoldNames = "twofold_names", I5, Error,
+        "Nothing is merged, and `onechat migrate` stops: a number and a text with its digits may be two people, and outside they are one. If they are one, write them in one form; if not, give one of them another id.";
     /// The same participant twice in a chat.
     RepeatedParticipants = "repeated_participants", I5, Warning,
         "Nothing to do: sets are compared. Programs that count the participants of the chats named are misled.";

@@ -7,7 +7,8 @@ use bson::{RawBson, RawBsonRef};
 use super::order::{compare, rank};
 use crate::{
     FieldRule,
-    fields::{Fields, array, bytes_of, elements, same, text_of},
+    fields::{Fields, array, bytes_of, elements, same},
+    text_of,
 };
 
 /// The value that the rule makes of `values`, which are not null and of which the first is the survivor's if it has

@@ -94,8 +94,7 @@ fn held<'a>(chats: &'a [Chat<'_>], field: &str) -> Vec<Held<'a>> {
 /// The fields with state; participants that are sub-documents may have some even if no rule says so.
 fn states(rules: &MergeRules) -> Vec<StateField> {
     let mut states = rules.state.clone();
-    let participants = &rules.names.participants;
-    if let Some(path) = &rules.names.participant_path
+    if let (Some(path), [participants]) = (&rules.names.participant_path, &rules.names.participants[..])
         && !states.iter().any(|state| state.field == *participants)
     {
         states.push(StateField {
@@ -132,8 +131,7 @@ impl Rulebook for ChatRules<'_> {
             let facts = Facts { chats: self.chats, messages: &self.messages, timeline: self.timeline };
             return Ok(Treatment::Value(state::unite(state, values, facts, notes)?));
         }
-        let of_the_identity = [Some(&names.participants), names.context.as_ref(), names.public_id.as_ref()];
-        if of_the_identity.into_iter().flatten().any(|name| name == path) {
+        if names.of_the_identity().any(|name| name == path) {
             return Ok(Treatment::First);
         }
         if let Some(array) = self.arrays.get(path) {
@@ -142,6 +140,9 @@ impl Rulebook for ChatRules<'_> {
         Ok(match rule {
             Some(FieldRule::Recompute) => Treatment::Value(self.of_last_active(values)),
             Some(rule) => Treatment::Rule(*rule),
+            None if names.of_the_identity().any(|name| leads_to([&*name].into_iter(), path)) => {
+                Treatment::Inside
+            }
             None if leads_to(self.rules.fields.keys().map(String::as_str), path) => Treatment::Inside,
             None if path == names.created_at => self.created(values),
             None if path == names.updated_at || path == names.last_message_at => latest(values),

@@ -7,8 +7,8 @@ use bson::{Bson, DateTime, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 use super::record::{Held, Notes};
 use crate::{
     Blocked, Conflict, EmbeddedArray,
-    fields::{array, bson_of, bytes_of, elements, is_null, same, text_of, value_at},
-    time_of, time_of_row,
+    fields::{array, bson_of, bytes_of, elements, is_null, same, value_at},
+    text_of, time_of, time_of_row,
 };
 
 /// The elements of all chats, the survivor's first where time does not tell.

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     Blocked, MessageFieldsOfRows,
-    fields::{Fields, bytes_of, is_null, same, text_of, value_at},
-    time_of_row,
+    fields::{Fields, bytes_of, is_null, same, value_at},
+    text_of, time_of_row,
 };
 
 pub(super) fn fold(
@@ -33,7 +33,7 @@ pub(super) fn fold(
             match different.iter().find(|older| said(context, rows, fields, **older) == words) {
                 Some(older) if chat(context, rows, *older) != chat(context, rows, row) => {
                     let now = rows.now(row).cloned().unwrap_or_default();
-                    let sender = value_at(&now, &fields.sender).and_then(text_of);
+                    let sender = value_at(&now, &fields.sender).and_then(|sender| messages.name_of(sender));
                     let time = time_of_row(value_at(&now, &fields.created_at), Some(id_of(&now)));
                     messages.forget(sender.as_deref(), time);
                     let reason = format!("sent twice: the message {} stands for it", rows.id(*older));

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use bson::{RawBson, RawBsonRef, oid::ObjectId, spec::BinarySubtype};
 
-use crate::fields::{bson_of, same, text_of};
+use crate::{
+    fields::{bson_of, same},
+    text_of,
+};
 
 /// The two names that a chat can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,16 +1,17 @@
 //! The messages of a group, as far as they matter to counters of what is unread.
 
-use bson::{DateTime, RawBson};
+use bson::{DateTime, RawBson, RawBsonRef};
 
 use crate::{
-    EmbeddedArray, MergeRules, ReferenceRows,
-    fields::{text_of, value_at},
-    time_of, time_of_row,
+    EmbeddedArray, MergeRules, ReferenceRows, UuidOrder, fields::value_at, name_of, time_of, time_of_row,
 };
 
 /// Sender and time of each message.
 #[derive(Debug, Default)]
-pub(super) struct Messages(Vec<(Option<String>, DateTime)>);
+pub(super) struct Messages {
+    all: Vec<(Option<String>, DateTime)>,
+    uuids: Option<UuidOrder>,
+}
 
 impl Messages {
     /// Those in other collections.
@@ -20,10 +21,16 @@ impl Messages {
             let Some(fields) = &reference.messages else { continue };
             messages.extend(rows.messages.iter().filter_map(|row| {
                 let time = time_of_row(value_at(row, &fields.created_at), row.get("_id").ok().flatten())?;
-                Some((value_at(row, &fields.sender).and_then(text_of), time))
+                let sender = value_at(row, &fields.sender);
+                Some((sender.and_then(|sender| name_of(sender, rules.names.uuids)), time))
             }));
         }
-        Self(messages)
+        Self { all: messages, uuids: rules.names.uuids }
+    }
+
+    /// Who a value says has sent something, in whatever form.
+    pub(super) fn name_of(&self, value: RawBsonRef<'_>) -> Option<String> {
+        name_of(value, self.uuids)
     }
 
     /// The elements of a united array, if they have a time and a sender.
@@ -33,9 +40,10 @@ impl Messages {
             return;
         };
         for element in elements {
-            let Some(element) = element.ok().and_then(bson::RawBsonRef::as_document) else { continue };
+            let Some(element) = element.ok().and_then(RawBsonRef::as_document) else { continue };
             if let Some(time) = value_at(element, time).and_then(time_of) {
-                self.0.push((value_at(element, sender).and_then(text_of), time));
+                let sender = value_at(element, sender).and_then(|sender| self.name_of(sender));
+                self.all.push((sender, time));
             }
         }
     }
@@ -43,8 +51,8 @@ impl Messages {
     /// A row that is removed because another stands for it does not count twice.
     pub(super) fn forget(&mut self, sender: Option<&str>, time: Option<DateTime>) {
         let gone = |(known, at): &(Option<String>, DateTime)| known.as_deref() == sender && Some(*at) == time;
-        if let Some(index) = self.0.iter().position(gone) {
-            self.0.swap_remove(index);
+        if let Some(index) = self.all.iter().position(gone) {
+            self.all.swap_remove(index);
         }
     }
 
@@ -53,6 +61,6 @@ impl Messages {
         let is_unread = |(sender, time): &&(Option<String>, DateTime)| {
             sender.as_deref() != Some(participant) && read_until.is_none_or(|until| *time > until)
         };
-        self.0.iter().filter(is_unread).count() as u64
+        self.all.iter().filter(is_unread).count() as u64
     }
 }

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     Blocked, FieldRule, Place, RowState,
-    fields::{Fields, bytes_of, text_of, value_at},
+    fields::{Fields, bytes_of, value_at},
+    name_of,
 };
 
 /// The survivor's row of each participant takes in those of the losers, which are removed. Without one, the row of
@@ -62,7 +63,7 @@ fn by_participant(
         let Some(chat) = context.chat(now) else { continue };
         let Some(value) = value_at(now, &state.participant) else { continue };
         // The same person may be a string in one row and an ObjectId in another.
-        let text = text_of(value);
+        let text = name_of(value, None);
         let bytes = if text.is_some() { Vec::new() } else { bytes_of(value) };
         let participant = (text, bytes);
         match groups.iter_mut().find(|(known, _)| *known == participant) {

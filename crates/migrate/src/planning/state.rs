@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Blocked, FieldRule, Place, StateField, StateForm,
-    fields::{Fields, array, elements, is_null, same, text_of, value_at},
+    fields::{Fields, array, elements, is_null, same, value_at},
     time_of,
 };
 
@@ -101,7 +101,8 @@ fn list(
     for held in values {
         let elements = elements(held.value.as_raw_bson_ref()).map_err(|error| unreadable(held, &error))?;
         for value in elements.ok_or_else(|| misshapen(rules, held, "array"))? {
-            let participant = value.as_document().and_then(|element| text_of(value_at(element, name)?));
+            let participant =
+                value.as_document().and_then(|element| facts.messages.name_of(value_at(element, name)?));
             let is_first = std::ptr::eq(held, &raw const values[0]);
             let place = states.iter_mut().find(|(known, entries)| match (&participant, &entries[0].value) {
                 (Some(_), _) => *known == participant,

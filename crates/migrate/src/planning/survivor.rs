@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     Blocked, ChatRow, FieldNames, MergeRules, SurvivorPolicy,
-    fields::{Fields, bson_of, text_of},
-    time_of,
+    fields::{Fields, bson_of},
+    text_of, time_of,
 };
 
 /// A chat, read.

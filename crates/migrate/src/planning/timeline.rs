@@ -10,8 +10,8 @@ use bson::{RawBson, RawBsonRef, RawDocumentBuf};
 use super::{ids::Identities, order::compare, survivor::Chat};
 use crate::{
     Group, MergeRules, RowEdit,
-    fields::{Fields, elements, is_null, same, text_of, value_at},
-    time_of, time_of_row,
+    fields::{Fields, elements, is_null, same, value_at},
+    text_of, time_of, time_of_row,
 };
 
 /// One message, wherever it is stored.

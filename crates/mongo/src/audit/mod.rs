@@ -16,7 +16,7 @@ use mongodb::{
 };
 use onechat_core::{
     KeyFormat, StoreError,
-    ports::{Audit, AuditReport, Findings, Progress},
+    ports::{Audit, AuditReport, FindingKind, Findings, Progress},
 };
 use onechat_migrate::MergeRules;
 
@@ -28,7 +28,7 @@ use crate::{
     error::unavailable,
     filter, meta,
     metrics::Pool,
-    migration::survey::{Pass, spill_failed},
+    migration::survey::{Forms, Pass, in_words, spill_failed},
 };
 
 /// Checks collections without changing anything; a user who may only read is enough.
@@ -84,11 +84,12 @@ impl MongoAudit {
         let fields = &self.codec.mapping().fields;
         let mut projection = self.codec.identity_and_key();
         projection.extend(doc! { &fields.last_message_at: 1, self.codec.id_field(): 1 });
-        let mut groupings = Groupings::new();
+        let (mut groupings, mut forms) = (Groupings::new(), Forms::default());
         let (chats, inside) = (&self.codec.mapping().chats, self.codec.inside(doc! {}));
         let mut pass = Pass::over_some(&self.database, chats, inside, projection.clone()).await?;
         while pass.advance().await? {
             let document = pass.document();
+            forms.note(&self.codec, document);
             let identity = chats::check(&self.codec, self.key_format, document, findings);
             groupings
                 .add(&self.codec, document, identity.as_ref())
@@ -97,6 +98,10 @@ impl MongoAudit {
             told.hear(&pass);
         }
         told.end(&pass);
+        let twofold = forms.twofold(&self.database, &self.codec).await?;
+        for number in twofold {
+            findings.add(FindingKind::TwofoldNames, || in_words(&[number]));
+        }
         groupings.report(findings).map_err(|error| spill_failed(&error))?;
         self.read_outside(projection, join, told, findings).await?;
         Ok(pass.done())

@@ -17,7 +17,7 @@ use super::{
     suspects::{Behind, Missing, Suspects},
 };
 use crate::{
-    codec::{field, text_of},
+    codec::{field, field_at, root},
     migration::survey::{Group, Pass, Spill, id_of, identity, packed, spill_failed, text, unpacked},
 };
 
@@ -69,15 +69,15 @@ impl MongoAudit {
     ) -> Result<u64, StoreError> {
         let (mapping, fields) = (self.codec.mapping(), &self.codec.mapping().message_fields);
         let projection = doc! {
-            "_id": 0, &fields.chat: 1, &fields.sender: 1, &fields.created_at: 1, &fields.client_message_id: 1,
+            "_id": 0, &fields.chat: 1, root(&fields.sender): 1, &fields.created_at: 1, &fields.client_message_id: 1,
         };
         let mut pass = Pass::over(&self.database, &mapping.messages, projection).await?;
         while pass.advance().await? {
             let message = pass.document();
             let chat = field(message, &fields.chat).unwrap_or(RawBsonRef::Null);
             let at = field(message, &fields.created_at).and_then(RawBsonRef::as_datetime);
-            let sender = field(message, &fields.sender).unwrap_or(RawBsonRef::Null);
-            let sender = text_of(sender).unwrap_or_else(|| format!("{sender:?}"));
+            let sender = field_at(message, &fields.sender).unwrap_or(RawBsonRef::Null);
+            let sender = self.codec.name_of(sender).unwrap_or_else(|| format!("{sender:?}"));
             let client = field(message, &fields.client_message_id).and_then(RawBsonRef::as_str);
             let item = Seen::packed(&packed(chat), at, client.is_some_and(|id| !id.is_empty()), &sender);
             join.add(chat, MESSAGE, &item).map_err(|error| spill_failed(&error))?;

@@ -164,10 +164,8 @@ impl MongoMigrator {
         control: &dyn Control,
     ) -> Result<(), MigrateError> {
         let status = indexes.status().await?;
-        let is_missing =
-            |purpose| status.iter().any(|status| status.purpose == purpose && status.keeps_out().is_none());
-        for needed in needed(&self.codec) {
-            if needed.purpose == IndexPurpose::OneChatPerKey || !is_missing(needed.purpose) {
+        for (needed, status) in needed(&self.codec).into_iter().zip(status) {
+            if needed.purpose == IndexPurpose::OneChatPerKey || status.keeps_out().is_some() {
                 continue;
             }
             control.pace(1).await?;

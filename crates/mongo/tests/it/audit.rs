@@ -43,7 +43,7 @@ async fn every_kind_of_damage_is_found() {
         doc! { "participants": ["x_y", "z"], "participantsKey": "x_y_z" },
         doc! { "participants": [], "participantsKey": "none" },
         doc! { "participants": "e_f", "participantsKey": "e_f" },
-        doc! { "participants": ["g", 7], "participantsKey": "g_7" },
+        doc! { "participants": ["g", 7.5], "participantsKey": "g_7" },
         doc! { "participants": ["g", null], "participantsKey": "g_null" },
     ];
     place.chats().insert_many(chats).await.unwrap();

@@ -134,7 +134,7 @@ async fn what_is_malformed_or_a_duplicate_or_a_look_alike_keeps_what_it_has() {
         chat(6, &["cafe\u{301}", "bob"], None),
         chat(7, &[], Some("x_y".into())),
         doc! { "_id": 8, "participants": "ann_bob" },
-        doc! { "_id": 9, "participants": ["ann", 7], "participantsKey": "ann_7" },
+        doc! { "_id": 9, "participants": ["ann", 7.5], "participantsKey": "ann_7.5" },
         // Its key is held by a chat that nobody may touch.
         chat(10, &["x", "y"], None),
     ];
@@ -207,8 +207,12 @@ fn anything(seed: u64, chats: i32) -> Vec<Document> {
             _ => Some(name(below(8)).into()),
         };
         let mut chat = chat(id, &members, key);
-        if below(10) == 0 {
-            chat.insert("participants", Bson::from(vec![Bson::from(1)]));
+        // A fraction is nobody.
+        let alone = [Bson::from(1.5), Bson::from(1)]
+            .into_iter()
+            .nth(usize::try_from(below(10)).expect("it is small"));
+        if let Some(alone) = alone {
+            chat.insert("participants", vec![alone]);
         }
         chat.insert(
             "createdAt",

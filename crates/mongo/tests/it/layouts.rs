@@ -160,7 +160,7 @@ async fn names_and_constants_are_as_configured() {
         chats: name("chats"),
         messages: name("posts"),
         fields: ChatFields {
-            participants: name("members"),
+            participants: vec![name("members")],
             context: None,
             participants_key: name("pairKey"),
             created_at: name("created"),

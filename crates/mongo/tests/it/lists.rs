@@ -96,12 +96,12 @@ async fn drop_list_indexes(place: &Place) {
     }
 }
 
-async fn profile(place: &Place) {
+pub(crate) async fn profile(place: &Place) {
     place.database.run_command(doc! { "profile": 2 }).await.expect("the database answers");
 }
 
 /// What the server did to list chats, oldest first.
-async fn profiled(place: &Place) -> Vec<Document> {
+pub(crate) async fn profiled(place: &Place) -> Vec<Document> {
     let profile = place.database.collection::<Document>("system.profile");
     let of_lists = doc! {
         "ns": place.chats().namespace().to_string(), "appName": "onechat",

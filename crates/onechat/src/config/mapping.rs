@@ -1,14 +1,21 @@
 //! From `[mongodb]` to a mapping that makes sense, and back to what `--print-config` shows.
 
 use anyhow::{Context as _, bail, ensure};
-use onechat_mongo::{ChatFields, Filter, IdMapping, Mapping, MessageFields, PublicIdForm, ValueForm};
+use onechat_mongo::{
+    ChatFields, Filter, IdMapping, Mapping, MessageFields, Order, PublicIdForm, UuidOrder, ValueForm,
+};
 use serde_json::Map;
 use toml::{Table, Value};
 
-use super::mongo_settings::{ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, ValueAs};
+use super::mongo_settings::{
+    ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, OneOrMore, OrderOfFields, ValueAs,
+};
 
 /// Fields with a meaning of their own: the document's id, and the version that Mongoose keeps.
 const RESERVED: &[&str] = &["_id", "__v"];
+
+/// Settings that may lead into sub-documents.
+const PATHS: &[&str] = &["chat_fields.context", "message_fields.sender"];
 
 /// The mapping that the section describes.
 pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
@@ -20,6 +27,9 @@ pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
         participant_form: settings.participants.map_or(default.participant_form, form),
         context_form: settings.context.map_or(default.context_form, form),
         participant_path: settings.participant_path,
+        participant_ref: settings.participant_ref,
+        context_ref: settings.context_ref,
+        order: settings.order.map(order),
         id: id_mapping(settings.id_field, settings.id_form)?,
         constants: constants(settings.constants)?,
         only: filter("only", settings.only)?,
@@ -35,6 +45,12 @@ fn form(given: ValueAs) -> ValueForm {
         ValueAs::String => ValueForm::Text,
         ValueAs::ObjectId => ValueForm::ObjectId,
         ValueAs::Uuid => ValueForm::Uuid,
+        ValueAs::UuidLegacyJava => ValueForm::UuidOfOld(UuidOrder::Java),
+        ValueAs::UuidLegacyCsharp => ValueForm::UuidOfOld(UuidOrder::CSharp),
+        ValueAs::UuidLegacyPython => ValueForm::UuidOfOld(UuidOrder::Python),
+        ValueAs::Int32 => ValueForm::Int32,
+        ValueAs::Int64 => ValueForm::Int64,
+        ValueAs::Double => ValueForm::Double,
     }
 }
 
@@ -43,6 +59,28 @@ fn form_name(form: ValueForm) -> &'static str {
         ValueForm::Text => "string",
         ValueForm::ObjectId => "object_id",
         ValueForm::Uuid => "uuid",
+        ValueForm::UuidOfOld(UuidOrder::Java) => "uuid_legacy_java",
+        ValueForm::UuidOfOld(UuidOrder::CSharp) => "uuid_legacy_csharp",
+        ValueForm::UuidOfOld(UuidOrder::Python) => "uuid_legacy_python",
+        ValueForm::Int32 => "int32",
+        ValueForm::Int64 => "int64",
+        ValueForm::Double => "double",
+    }
+}
+
+fn order(given: OrderOfFields) -> Order {
+    match given {
+        OrderOfFields::Request => Order::Request,
+        OrderOfFields::Sorted => Order::Sorted,
+        OrderOfFields::Roles => Order::Roles,
+    }
+}
+
+fn order_name(order: Order) -> &'static str {
+    match order {
+        Order::Request => "request",
+        Order::Sorted => "sorted",
+        Order::Roles => "roles",
     }
 }
 
@@ -53,7 +91,11 @@ fn filter(setting: &str, given: Option<String>) -> anyhow::Result<Option<Filter>
 fn chat_fields(given: ChatFieldSettings) -> ChatFields {
     let default = ChatFields::default();
     ChatFields {
-        participants: given.participants.unwrap_or(default.participants),
+        participants: match given.participants {
+            None => default.participants,
+            Some(OneOrMore::One(name)) => vec![name],
+            Some(OneOrMore::More(names)) => names,
+        },
         context: given.context,
         participants_key: given.participants_key.unwrap_or(default.participants_key),
         created_at: given.created_at.unwrap_or(default.created_at),
@@ -115,8 +157,9 @@ fn check(mapping: &Mapping) -> anyhow::Result<()> {
         mapping.chats
     );
     if let Some(path) = &mapping.participant_path {
-        path.split('.').try_for_each(|part| check_field("participant_path", part))?;
+        check_path("participant_path", path)?;
     }
+    check_forms(mapping)?;
     ensure!(
         mapping.fields.context.is_some() || mapping.context_form == ValueForm::default(),
         "context says how contexts are written: name their field too, with context in [mongodb.chat_fields]"
@@ -131,6 +174,44 @@ fn check(mapping: &Mapping) -> anyhow::Result<()> {
     check_fields(&message_field_names(&mapping.message_fields))
 }
 
+/// What has to be said of references and of fields for each participant, and what must not.
+fn check_forms(mapping: &Mapping) -> anyhow::Result<()> {
+    let is_reference = |path: Option<&str>| path.is_some_and(|path| path.ends_with("$id"));
+    let participants = [mapping.participant_path.as_deref(), Some(&*mapping.message_fields.sender)];
+    for (setting, is_needed, given) in [
+        ("participant_ref", participants.into_iter().any(is_reference), &mapping.participant_ref),
+        ("context_ref", is_reference(mapping.fields.context.as_deref()), &mapping.context_ref),
+    ] {
+        match given {
+            None => ensure!(
+                !is_needed,
+                "a path ends in $id, the id in a reference: {setting} has to name the collection that references lead to"
+            ),
+            Some(collection) => {
+                ensure!(is_needed, "{setting} is for references, whose path ends in $id, and there is none");
+                check_collection(setting, collection)?;
+            }
+        }
+    }
+    ensure!(!mapping.fields.participants.is_empty(), "chat_fields.participants is empty: name a field");
+    ensure!(
+        mapping.order.is_none() || mapping.fields.participants.len() > 1,
+        "order says who goes into which field: it is for two or more chat_fields.participants"
+    );
+    if let Some(order @ (Order::Request | Order::Roles)) = mapping.order {
+        bail!(
+            "order = {:?} needs to know who is what, which requests do not say yet: \"sorted\" creates chats, with people \
+             in the order of their ids, and without order chats are read and migrated, and none is created",
+            order_name(order)
+        );
+    }
+    ensure!(
+        mapping.participant_form.is_read_with(mapping.context_form),
+        "participants and context are UUIDs of different orders of bytes, which nothing tells apart"
+    );
+    Ok(())
+}
+
 /// Every field of a chat with the setting that names it.
 fn chat_field_names(mapping: &Mapping) -> Vec<(String, &str)> {
     let ChatFields { participants, context, participants_key, created_at, updated_at, last_message_at } =
@@ -140,8 +221,8 @@ fn chat_field_names(mapping: &Mapping) -> Vec<(String, &str)> {
         names.push(("id_field".to_owned(), name.as_str()));
     }
     names.extend(context.iter().map(|name| ("chat_fields.context".to_owned(), name.as_str())));
+    names.extend(participants.iter().map(|name| ("chat_fields.participants".to_owned(), name.as_str())));
     let fields = [
-        ("participants", participants),
         ("participants_key", participants_key),
         ("created_at", created_at),
         ("updated_at", updated_at),
@@ -166,12 +247,22 @@ fn message_field_names(fields: &MessageFields) -> Vec<(String, &str)> {
 
 fn check_fields(names: &[(String, &str)]) -> anyhow::Result<()> {
     for (index, (setting, name)) in names.iter().enumerate() {
-        check_field(setting, name)?;
-        if let Some((other, _)) = names[..index].iter().find(|(_, earlier)| earlier == name) {
+        let is_path = PATHS.contains(&setting.as_str());
+        if is_path {
+            check_path(setting, name)?;
+        }
+        check_field(setting, if is_path { root(name) } else { name })?;
+        let name = root(name);
+        if let Some((other, _)) = names[..index].iter().find(|(_, earlier)| root(earlier) == name) {
             bail!("{other} and {setting} are both {name:?}: a field can hold one thing only");
         }
     }
     Ok(())
+}
+
+/// The field at the top of the document that a path leads into.
+pub(super) fn root(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(root, _)| root)
 }
 
 pub(super) fn check_field(setting: &str, name: &str) -> anyhow::Result<()> {
@@ -189,11 +280,13 @@ pub(super) fn check_field(setting: &str, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A path through sub-documents and arrays; it may end in the `_id` of a sub-document.
+/// A path through sub-documents and arrays; it may end in the `_id` of a sub-document, or in the `$id` of a reference.
 pub(super) fn check_path(setting: &str, path: &str) -> anyhow::Result<()> {
     ensure!(!path.is_empty(), "{setting} is empty: give the name of a field");
+    let names = if path == "$id" { "" } else { path.strip_suffix(".$id").unwrap_or(path) };
     ensure!(
-        !path.split('.').any(|part| part.is_empty() || part.starts_with('$') || part.contains('\0')),
+        path == "$id"
+            || !names.split('.').any(|part| part.is_empty() || part.starts_with('$') || part.contains('\0')),
         "{setting} is {path:?}, which is no path: its parts are names of fields, separated by dots"
     );
     Ok(())
@@ -221,6 +314,12 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
     if let Some(path) = &mapping.participant_path {
         section.insert("participant_path".into(), text(path));
     }
+    for (setting, collection) in
+        [("participant_ref", &mapping.participant_ref), ("context_ref", &mapping.context_ref)]
+    {
+        section.extend(collection.iter().map(|collection| (setting.to_owned(), text(collection))));
+    }
+    section.extend(mapping.order.map(|order| ("order".to_owned(), text(order_name(order)))));
     for (setting, filter) in [("only", &mapping.only), ("visible", &mapping.visible)] {
         section.extend(filter.iter().map(|filter| (setting.to_owned(), text(&filter.to_string()))));
     }
@@ -237,8 +336,11 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
     {
         if let Some((table, setting)) = setting.split_once('.').filter(|(table, _)| *table != "constants") {
             let fields = section.entry(table).or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(fields) = fields {
-                fields.insert(setting.to_owned(), text(name));
+            let Value::Table(fields) = fields else { continue };
+            match fields.get_mut(setting) {
+                Some(Value::Array(names)) => names.push(text(name)),
+                Some(first) => *first = Value::Array(vec![first.clone(), text(name)]),
+                None => drop(fields.insert(setting.to_owned(), text(name))),
             }
         }
     }
@@ -319,8 +421,9 @@ mod tests {
             ("chats = ''", "chats is empty"),
             ("chats = 'a$b'", "not take as the name of a collection"),
             ("messages = 'chats'", "a collection each"),
-            ("participant_path = '$id'", "participant_path is \"$id\""),
-            ("participant_path = 'user.'", "participant_path is empty"),
+            ("participant_path = '$ref'", "participant_path is \"$ref\""),
+            ("participant_path = '$id'", "participant_ref has to name the collection"),
+            ("participant_path = 'user.'", "participant_path is \"user.\""),
             ("chat_fields.participants_key = 'a.b'", "chat_fields.participants_key is \"a.b\""),
             ("chat_fields.updated_at = 'createdAt'", "chat_fields.created_at and chat_fields.updated_at"),
             ("message_fields.sender = '$from'", "message_fields.sender is \"$from\""),
@@ -337,6 +440,13 @@ mod tests {
             ("fields = {}", "unknown field `fields`"),
             ("participants = 'text'", "unknown variant `text`"),
             ("context = 'object_id'", "name their field too"),
+            ("participant_ref = 'users'", "there is none"),
+            ("message_fields.sender = 'from.$id'", "participant_ref has to name the collection"),
+            ("message_fields.sender = 'text.by'", "message_fields.sender and message_fields.text are both"),
+            ("chat_fields.participants = []", "chat_fields.participants is empty"),
+            ("chat_fields.participants = ['a', 'a']", "both \"a\""),
+            ("order = 'sorted'", "two or more chat_fields.participants"),
+            ("order = 'roles'\nchat_fields.participants = ['a', 'b']", "requests do not say yet"),
             ("chat_fields.context = 'createdAt'", "chat_fields.context and chat_fields.created_at"),
         ];
         for (section, reason) in cases {

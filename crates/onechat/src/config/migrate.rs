@@ -10,7 +10,7 @@ use onechat_migrate::{
 use onechat_mongo::{IdMapping, Mapping};
 
 use super::{
-    mapping::{check_collection, check_field, check_path},
+    mapping::{check_collection, check_field, check_path, root},
     migrate_settings::{
         EmbeddedSettings, Form, MigrateSettings, ReferenceSettings, RenumberSettings, Rule, StateSettings,
         Survivor,
@@ -54,7 +54,10 @@ impl MigrateConfig {
         }
         let embedded = settings.embedded.into_iter().map(|given| embedded(given, &mut taken));
         let embedded = embedded.collect::<anyhow::Result<_>>().context("embedded")?;
-        let path = mapping.participant_path.as_deref().map(|path| (&mapping.fields.participants, path));
+        let path = match (&mapping.participant_path, &mapping.fields.participants[..]) {
+            (Some(path), [participants]) => Some((participants, path.as_str())),
+            _ => None,
+        };
         let state = settings.state.into_iter().map(|given| state(given, path, &mut taken));
         let state = state.collect::<anyhow::Result<_>>().context("state")?;
         for field in settings.fields.keys() {
@@ -103,6 +106,7 @@ fn names(mapping: &Mapping) -> FieldNames {
         participants: fields.participants,
         participant_path: mapping.participant_path.clone(),
         context: fields.context,
+        uuids: mapping.uuids(),
         participants_key: fields.participants_key,
         created_at: fields.created_at,
         updated_at: fields.updated_at,
@@ -119,6 +123,7 @@ fn meanings(mapping: &Mapping) -> BTreeMap<String, String> {
     let FieldNames {
         participants,
         participant_path: _,
+        uuids: _,
         context,
         participants_key,
         created_at,
@@ -126,9 +131,11 @@ fn meanings(mapping: &Mapping) -> BTreeMap<String, String> {
         last_message_at,
         public_id,
     } = names(mapping);
-    let known = [participants, participants_key, created_at, updated_at, last_message_at];
+    let known = [participants_key, created_at, updated_at, last_message_at];
+    let context = context.map(|path| root(&path).to_owned());
     known
         .into_iter()
+        .chain(participants)
         .chain(public_id)
         .chain(context)
         .map(|name| (name, "[mongodb], which says already what it is".to_owned()))

@@ -12,6 +12,9 @@ pub(crate) struct MongoSettings {
     pub(super) participants: Option<ValueAs>,
     pub(super) context: Option<ValueAs>,
     pub(super) participant_path: Option<String>,
+    pub(super) participant_ref: Option<String>,
+    pub(super) context_ref: Option<String>,
+    pub(super) order: Option<OrderOfFields>,
     pub(super) id_field: Option<String>,
     pub(super) id_form: Option<IdForm>,
     pub(super) only: Option<String>,
@@ -26,7 +29,7 @@ pub(crate) struct MongoSettings {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ChatFieldSettings {
-    pub(super) participants: Option<String>,
+    pub(super) participants: Option<OneOrMore>,
     pub(super) context: Option<String>,
     pub(super) participants_key: Option<String>,
     pub(super) created_at: Option<String>,
@@ -52,6 +55,29 @@ pub(crate) enum ValueAs {
     String,
     ObjectId,
     Uuid,
+    UuidLegacyJava,
+    UuidLegacyCsharp,
+    UuidLegacyPython,
+    Int32,
+    Int64,
+    Double,
+}
+
+/// A name, or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "a name, or an array of names")]
+pub(crate) enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+/// Who goes where in a new chat with a field for each participant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OrderOfFields {
+    Request,
+    Sorted,
+    Roles,
 }
 
 /// How the public id is written in its field.

@@ -357,3 +357,90 @@ async fn a_living_chat_does_not_take_over_the_mark_of_a_deleted_one() {
     assert_eq!(living["deletedBy"], vec![Bson::from(id(201))].into());
     assert_eq!(after[1][0]["conversation"], id(1).into());
 }
+
+#[tokio::test]
+async fn two_people_in_two_fields_are_one_pair_in_either_order() {
+    let chat = |number: u8, people: [u8; 2], last: Option<(&str, u8, i64)>| {
+        let [one, other] = people.map(id);
+        let mut chat =
+            doc! { "_id": id(number), "user1": one, "user2": other, "createdAt": at(number.into()) };
+        chat.extend(last.into_iter().flat_map(|(words, sender, time)| {
+            doc! { "lastMessage": words, "lastMessageAt": at(time), "lastMessageSenderId": id(sender) }
+        }));
+        chat
+    };
+    let chats = vec![
+        chat(1, [202, 201], Some(("early", 202, 10))),
+        chat(2, [201, 203], None),
+        chat(3, [201, 202], Some(("late", 201, 20))),
+    ];
+    let message = |number: u8, chat: u8, sender: u8, words: &str, time: i64| {
+        doc! { "_id": id(number), "conversationId": id(chat), "senderId": id(sender), "content": words, "createdAt": at(time) }
+    };
+    let messages = vec![message(11, 1, 202, "early", 10), message(12, 3, 201, "late", 20)];
+    let after = migrated("03-two-fields", &[("conversations", chats.clone()), ("messages", messages)]).await;
+    assert_eq!(ids(&after[0]), [&id(1).into(), &id(2).into()]);
+    let chat = &after[0][0];
+    assert_eq!(
+        (&chat["user1"], &chat["user2"]),
+        (&id(202).into(), &id(201).into()),
+        "they stay where they are"
+    );
+    assert_eq!((&chat["lastMessage"], &chat["lastMessageSenderId"]), (&"late".into(), &id(201).into()));
+    assert_eq!(chat["lastMessageAt"], at(20).into());
+    assert!(after[1].iter().all(|message| message["conversationId"] == id(1).into()));
+}
+
+#[tokio::test]
+async fn buyer_and_seller_have_a_chat_for_each_product() {
+    let chat = |number: u8, buyer: u8, seller: u8, product: u8, last: u8| {
+        doc! {
+            "_id": id(number), "buyer": id(buyer), "seller": id(seller), "product": id(product),
+            "createdAt": at(number.into()), "lastMessage": id(last),
+        }
+    };
+    // About another product they may have changed sides.
+    let chats = vec![
+        chat(1, 201, 202, 50, 11),
+        chat(2, 202, 201, 51, 12),
+        chat(3, 201, 202, 50, 13),
+        chat(4, 201, 202, 51, 14),
+    ];
+    let message = |number: u8, chat: u8, time: i64| {
+        doc! { "_id": id(number), "chatId": id(chat), "sender": id(201), "text": "ok", "createdAt": at(time) }
+    };
+    let messages = vec![message(11, 1, 10), message(12, 2, 40), message(13, 3, 20), message(14, 4, 30)];
+    let after = migrated("07-two-fields-context", &[("chats", chats), ("messages", messages)]).await;
+    assert_eq!(ids(&after[0]), [&id(1).into(), &id(2).into()]);
+    assert_eq!((&after[0][0]["lastMessage"], &after[0][1]["lastMessage"]), (&id(13).into(), &id(12).into()));
+    let chats_of_messages: Vec<&Bson> = after[1].iter().map(|message| &message["chatId"]).collect();
+    assert_eq!(chats_of_messages, [&id(1).into(), &id(2).into(), &id(1).into(), &id(2).into()]);
+}
+
+#[tokio::test]
+async fn references_are_people_and_messages_and_stay_references() {
+    let to = |collection: &str, number: u8| doc! { "$ref": collection, "$id": id(number) };
+    let chat = |number: u8, people: [u8; 2], messages: &[u8]| {
+        let messages: Vec<Document> = messages.iter().map(|number| to("messages", *number)).collect();
+        let people = people.map(|number| to("users", number)).to_vec();
+        let mut chat = doc! { "_id": id(number), "users": people, "_class": "example.Chat" };
+        chat.extend(messages.last().map(|last| ("latestMessage".to_owned(), last.clone().into())));
+        chat.insert("messages", messages);
+        chat
+    };
+    let chats =
+        vec![chat(1, [202, 201], &[11, 13]), chat(2, [201, 203], &[]), chat(3, [201, 202], &[12, 14])];
+    let row = |number: u8| {
+        let time = at(number.into());
+        doc! { "_id": id(number), "from": to("users", 201), "content": "ok", "sentAt": time }
+    };
+    let rows: Vec<Document> = (11..=14).map(row).collect();
+    let after = migrated("16-dbref", &[("chats", chats), ("messages", rows.clone())]).await;
+    let left: Vec<&Bson> = ids(&after[0]);
+    assert_eq!(left.len(), 2, "{left:?}");
+    let chat = &after[0][0];
+    let expected: Vec<Bson> = (11..=14).map(|number| to("messages", number).into()).collect();
+    assert_eq!(chat.get_array("messages").unwrap(), &expected);
+    assert_eq!(chat["latestMessage"], to("messages", 14).into());
+    assert_eq!(after[1], rows);
+}

@@ -109,7 +109,7 @@ impl MongoMigrator {
         let names = &self.rules.names;
         let embedded = self.rules.embedded.iter().map(|array| &array.field);
         let state = self.rules.state.iter().map(|state| &state.field);
-        let mut covered = embedded.chain(state).chain([&names.participants]);
+        let mut covered = embedded.chain(state).chain(&names.participants);
         let mut rules = self.rules.fields.iter().filter(|(_, rule)| **rule != FieldRule::Union);
         covered.any(|known| leads_to(known)) || rules.any(|(known, _)| leads_to(known))
     }

@@ -64,7 +64,7 @@ impl Work<'_> {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        let mut again = Vec::new();
+        let mut evicted = Vec::new();
         // Keys are taken away first: in one command nothing says which statement comes first.
         let (gives, takes): (Vec<Change>, Vec<Change>) =
             changes.into_iter().partition(|change| matches!(change, Change::Give(_)));
@@ -76,7 +76,7 @@ impl Work<'_> {
             match change {
                 Change::TakeAway(seen) if !is_to_come => self.report.ambiguous(&seen.id, &seen.right),
                 Change::Evict(seen) if is_to_come => self.had_another_key(&seen.id),
-                Change::Evict(seen) => again.push(Taker { seen: seen.without_key(), was_wrong: true }),
+                Change::Evict(seen) => evicted.push(Taker { seen: seen.without_key(), was_wrong: true }),
                 Change::TakeAway(_) | Change::Give(_) => {}
             }
         }
@@ -86,7 +86,9 @@ impl Work<'_> {
                 self.report.given(taker.was_wrong);
             }
         }
-        again.extend(self.look_again(refused).await?);
+        // Who should have got a key is asked first again: others of the same identity are counted as duplicates.
+        let mut again = self.look_again(refused).await?;
+        again.extend(evicted);
         // One that should have got a key may have lost a wrong one at the same time.
         let mut once = HashSet::new();
         again.retain(|taker| once.insert(packed_value(&taker.seen.id)));

@@ -2,6 +2,7 @@
 //! memory that does not grow with the collection: what has to be grouped is spilled to files.
 
 mod fold;
+mod forms;
 mod pass;
 mod spill;
 
@@ -12,6 +13,7 @@ use onechat_core::{ChatIdentity, StoreError};
 use onechat_migrate::Control;
 
 pub(crate) use fold::{identity, looks, text};
+pub(crate) use forms::{Forms, in_words};
 pub(crate) use pass::Pass;
 pub(crate) use spill::{Group, Groups, Spill, Spilled};
 
@@ -90,11 +92,14 @@ fn placed(item: &[u8]) -> Option<(u64, &[u8])> {
 
 impl MongoMigrator {
     /// Finds every group of two or more chats with the same set of participants. Malformed chats are in none. Reads only.
+    ///
+    /// Refused if one text stands for two people: their chats would be one group.
     pub(crate) async fn duplicates(&self, control: &dyn Control) -> Result<Duplicates, MigrateError> {
-        let mut sets = Spill::new();
+        let (mut sets, mut forms) = (Spill::new(), Forms::default());
         let mut pass = Pass::over_chats(&self.database, &self.codec).await?;
         while pass.advance().await? {
             let document = pass.document();
+            forms.note(&self.codec, document);
             if let Ok(set) = self.codec.identity(document) {
                 let item = [&pass.done().to_le_bytes()[..], &id_of(document)].concat();
                 sets.add(text(&set).as_bytes(), &item).map_err(|error| spill_failed(&error))?;
@@ -105,6 +110,10 @@ impl MongoMigrator {
             }
         }
         control.advance("survey", pass.done(), pass.done());
+        let twofold = forms.twofold(&self.database, &self.codec).await?;
+        if !twofold.is_empty() {
+            return Err(MigrateError::Refused(in_words(&twofold)));
+        }
         Ok(Duplicates::among(&sets.finish(), pass.done()).map_err(|error| spill_failed(&error))?)
     }
 }

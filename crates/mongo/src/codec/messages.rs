@@ -1,0 +1,54 @@
+//! Messages as documents, and back.
+
+use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc};
+use onechat_core::{
+    ChatId, ClientMessageId, Message, MessageId, MessageText, NewMessage, Participant, StoreError, Timestamp,
+};
+
+use super::{Codec, age, date, field, field_at, id_value, set_at, text_of};
+
+impl Codec {
+    /// The document of a new message in the chat whose document has the id `chat`.
+    pub(crate) fn new_message(&self, message: &NewMessage, chat: &Bson) -> Result<Document, StoreError> {
+        let fields = &self.mapping.message_fields;
+        let sender = self.written(&message.sender)?;
+        let mut document = doc! { "_id": id_value(message.id.as_str()) };
+        document.insert(&fields.chat, chat.clone());
+        let collection = self.mapping.participant_ref.as_deref();
+        set_at(&mut document, &fields.sender, sender, collection);
+        document.insert(&fields.text, message.text.as_str());
+        document.insert(&fields.client_message_id, message.client_message_id.as_str());
+        document.insert(&fields.created_at, date(message.now));
+        document.insert("__v", 0);
+        Ok(document)
+    }
+
+    /// A message of `chat`. Those of other programs may lack what we do not need to tell them apart.
+    pub(crate) fn message(&self, document: &RawDocument, chat: &ChatId) -> Result<Message, StoreError> {
+        let fields = &self.mapping.message_fields;
+        let document_id = field(document, "_id").and_then(|id| Bson::try_from(id).ok()).unwrap_or(Bson::Null);
+        let damaged =
+            |what: &str| StoreError::Corrupt(format!("the message with _id {document_id} has {what}"));
+        let id = field(document, "_id").and_then(text_of).ok_or_else(|| damaged("no id that can be used"))?;
+        let sender = field_at(document, &fields.sender).and_then(|sender| self.name_of(sender));
+        let sender = sender.and_then(|id| Participant::new(id).ok());
+        let client = field(document, &fields.client_message_id).and_then(text_of);
+        let client = client.and_then(|client| ClientMessageId::new(client).ok());
+        let at = match field(document, &fields.created_at) {
+            Some(RawBsonRef::DateTime(at)) => Timestamp::from_unix_ms(at.timestamp_millis()),
+            _ => Some(age(&document_id)),
+        };
+        let text = field(document, &fields.text).and_then(RawBsonRef::as_str).unwrap_or_default();
+        Ok(Message {
+            chat: chat.clone(),
+            sender: sender.ok_or_else(|| damaged("no sender"))?,
+            text: MessageText::from_stored(text),
+            client_message_id: match client {
+                Some(client) => client,
+                None => ClientMessageId::new(id.clone()).map_err(|_| damaged("an id that is too long"))?,
+            },
+            created_at: at.ok_or_else(|| damaged("an impossible date"))?,
+            id: MessageId::new(id).map_err(|error| damaged(&error.to_string()))?,
+        })
+    }
+}

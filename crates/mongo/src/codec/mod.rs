@@ -1,0 +1,167 @@
+//! Chats and messages as documents, and back. Fields that we do not know are left alone: we never replace a
+//! document, and read only what the mapping names.
+
+mod check;
+mod identity;
+mod messages;
+mod values;
+
+use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc, oid::ObjectId};
+use onechat_core::{Chat, ChatId, ParticipantsKey, StoreError, Timestamp};
+use onechat_migrate::UuidOrder;
+
+pub(crate) use values::{
+    age, date, field, field_at, forms_of, id_value, object_id, root, text_of, uuid, uuid_of_old,
+};
+use values::{forms_of_name, nested, set_at, to_bson};
+
+use crate::{Filter, IdMapping, Mapping, OpenError, PublicIdForm};
+
+/// A chat with the `_id` of its document, which its messages refer to.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredChat {
+    pub(crate) chat: Chat,
+    pub(crate) document_id: Bson,
+}
+
+/// The mapping at work.
+#[derive(Debug, Clone)]
+pub(crate) struct Codec {
+    mapping: Mapping,
+    constants: Document,
+    /// The paths by which a participant is found.
+    participants_paths: Vec<String>,
+    uuids: Option<UuidOrder>,
+}
+
+/// Without a filter the query is what it was, byte for byte.
+fn narrowed(mut query: Document, filter: Option<&Filter>) -> Document {
+    let Some(filter) = filter else { return query };
+    let filter = filter.document().clone();
+    if query.contains_key("$and") {
+        return doc! { "$and": [query, filter] };
+    }
+    query.insert("$and", vec![filter]);
+    query
+}
+
+impl Codec {
+    pub(crate) fn new(mapping: Mapping) -> Result<Self, OpenError> {
+        check::check(&mapping)?;
+        let constants =
+            mapping.constants.iter().map(|(name, value)| (name.clone(), to_bson(value))).collect();
+        let path = |name: &String| match &mapping.participant_path {
+            Some(path) => format!("{name}.{path}"),
+            None => name.clone(),
+        };
+        let participants_paths = mapping.fields.participants.iter().map(path).collect();
+        let uuids = mapping.uuids();
+        Ok(Self { mapping, constants, participants_paths, uuids })
+    }
+
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    pub(crate) fn key_field(&self) -> &str {
+        &self.mapping.fields.participants_key
+    }
+
+    /// The paths by which a participant is found: one into an array, or one for each field.
+    pub(crate) fn participants_paths(&self) -> &[String] {
+        &self.participants_paths
+    }
+
+    /// The field of what the API calls a chat's id.
+    pub(crate) fn id_field(&self) -> &str {
+        match &self.mapping.id {
+            IdMapping::ObjectId => "_id",
+            IdMapping::Field { name, .. } => name,
+        }
+    }
+
+    /// Narrows a query to what is under the guarantee.
+    pub(crate) fn inside(&self, query: Document) -> Document {
+        narrowed(query, self.mapping.only.as_ref())
+    }
+
+    /// Which documents are under the guarantee, if not all.
+    pub(crate) fn only(&self) -> Option<&Filter> {
+        self.mapping.only.as_ref()
+    }
+
+    /// Whether a filter is about fields in which new chats differ.
+    pub(crate) fn varies(&self, filter: &Filter) -> bool {
+        let (about, fields) = (filter.fields(), &self.mapping.fields);
+        let varying = ["_id", self.id_field(), &fields.created_at, &fields.updated_at];
+        varying.into_iter().chain(self.identity_fields()).any(|name| about.contains(name))
+    }
+
+    /// Narrows a query to what is not; nothing if everything is.
+    pub(crate) fn outside(&self, mut query: Document) -> Option<Document> {
+        let only = self.mapping.only.as_ref()?;
+        query.insert("$nor", vec![only.document().clone()]);
+        Some(query)
+    }
+
+    /// Narrows a query to what people are shown.
+    pub(crate) fn visible(&self, query: Document) -> Document {
+        narrowed(query, self.mapping.visible.as_ref())
+    }
+
+    /// A chat's id as documents have it; nothing if they cannot have it.
+    pub(crate) fn id(&self, id: &ChatId) -> Option<Bson> {
+        match &self.mapping.id {
+            // Documents of other programs may have strings for ids.
+            IdMapping::ObjectId => Some(id_value(id.as_str())),
+            IdMapping::Field { form: PublicIdForm::Text, .. } => Some(Bson::String(id.as_str().to_owned())),
+            IdMapping::Field { form: PublicIdForm::Uuid, .. } => uuid(id.as_str()).map(Bson::Binary),
+        }
+    }
+
+    /// The document of a new chat. Made once for each proposal: tried again, it has to have the same `_id`.
+    pub(crate) fn new_chat(&self, chat: &Chat) -> Result<Document, StoreError> {
+        let fields = &self.mapping.fields;
+        let public = self.id(&chat.id).ok_or_else(|| {
+            StoreError::Refused(format!("public ids are UUIDs here, and {} is none", chat.id))
+        })?;
+        let mut document = match &self.mapping.id {
+            IdMapping::ObjectId => doc! { "_id": public },
+            IdMapping::Field { name, .. } => doc! { "_id": ObjectId::new(), name: public },
+        };
+        self.identify(&mut document, &chat.identity)?;
+        document.insert(&fields.participants_key, chat.participants_key.as_str());
+        document.insert(&fields.created_at, date(chat.created_at));
+        document.insert(&fields.updated_at, date(chat.updated_at));
+        document.insert("__v", 0);
+        document.extend(self.constants.clone());
+        Ok(document)
+    }
+
+    pub(crate) fn chat(&self, document: &RawDocument) -> Result<StoredChat, StoreError> {
+        let document_id = field(document, "_id").and_then(|id| Bson::try_from(id).ok()).unwrap_or(Bson::Null);
+        let damaged = |what: &str| StoreError::Corrupt(format!("the chat with _id {document_id} has {what}"));
+        let fields = &self.mapping.fields;
+        let identity = self.identity(document).map_err(|what| damaged(&what))?;
+        let id = field(document, self.id_field()).and_then(text_of).and_then(|id| ChatId::new(id).ok());
+        let id = id.ok_or_else(|| damaged("no id that can be used"))?;
+        let key = field(document, &fields.participants_key).and_then(RawBsonRef::as_str);
+        let time = |name: &str| match field(document, name) {
+            None | Some(RawBsonRef::Null) => Ok(None),
+            Some(RawBsonRef::DateTime(at)) => Timestamp::from_unix_ms(at.timestamp_millis())
+                .map(Some)
+                .ok_or_else(|| damaged(&format!("an impossible date in {name}"))),
+            Some(_) => Err(damaged(&format!("no date in {name}"))),
+        };
+        let created_at = time(&fields.created_at)?.unwrap_or_else(|| age(&document_id));
+        let chat = Chat {
+            id,
+            identity,
+            participants_key: ParticipantsKey::from_stored(key.unwrap_or_default()),
+            created_at,
+            updated_at: time(&fields.updated_at)?.unwrap_or(created_at),
+            last_message_at: time(&fields.last_message_at)?,
+        };
+        Ok(StoredChat { chat, document_id })
+    }
+}

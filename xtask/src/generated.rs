@@ -31,6 +31,10 @@ pub(crate) const FILES: &[Generated] = &[
         path: "docs/problem-codes.md",
         command: &["cargo", "run", "-q", "--locked", "-p", "onechat", "--", "problem-codes"],
     },
+    Generated {
+        path: "docs/census.md",
+        command: &["cargo", "run", "-q", "--locked", "-p", "xtask", "--", "census"],
+    },
 ];
 
 impl Generated {

@@ -1,6 +1,7 @@
 //! What developers run: `cargo xtask help` lists it. One file a command; nothing here is part of the product.
 
 mod bench;
+mod census;
 mod commands;
 mod crate_graph;
 mod generated;
@@ -24,6 +25,8 @@ enum Command {
     Test(commands::test::Options),
     /// Write the committed files that are made by programs.
     Generate,
+    /// Print the page of the census: what becomes of each public chat model, computed by rules.
+    Census,
     /// Run a MongoDB for development, standalone or as a replica set whose members can be paused and killed.
     Mongo(commands::mongo::Options),
     /// Kill, step down and pause the primary of a replica set while the prover drives two servers on it.
@@ -48,6 +51,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Test(options) => commands::test::run(&options),
         Command::Generate => commands::generate::run(),
+        Command::Census => census::run(),
         Command::Mongo(options) => commands::mongo::run(&options),
         Command::Failover(options) => commands::failover::run(&options),
         Command::Crash(options) => commands::crash::run(&options),

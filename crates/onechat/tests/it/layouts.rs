@@ -444,3 +444,17 @@ async fn references_are_people_and_messages_and_stay_references() {
     assert_eq!(chat["latestMessage"], to("messages", 14).into());
     assert_eq!(after[1], rows);
 }
+
+#[tokio::test]
+async fn named_rooms_are_left_as_they_are() {
+    let people = [id(1), id(2)];
+    let room = |number: u8, name: &str| {
+        let messages = Bson::from(at(i64::from(number)));
+        doc! { "_id": id(number), "name": name, "users": people.to_vec(), "createdAt": messages }
+    };
+    let rooms = vec![room(11, "tea"), room(12, "coffee")];
+    let messages = vec![doc! { "_id": id(21), "chatroom": id(11), "user": id(1), "message": "hello" }];
+    let collections = [("chatrooms", rooms), ("messages", messages)];
+    let after = migrated("12-named-rooms", &collections).await;
+    assert_eq!(after, [collections[0].1.clone(), collections[1].1.clone()]);
+}

@@ -5,9 +5,10 @@ use onechat_migrate::Differences;
 
 use super::{
     super::{MigrateError, MongoMigrator},
+    Findings,
     census::{Census, Values},
     chats::Chats,
-    identity::{Constant, differing},
+    identity::differing,
     kinds::hides,
     print::{key, quoted},
     questions::{Answer, Question},
@@ -31,11 +32,11 @@ impl MongoMigrator {
         &self,
         census: &Census,
         samples: &[Sample],
-        chats: &Chats,
+        found: &Findings,
         not: &[&str],
-        constants: &[Constant],
         differences: &Differences,
     ) -> Result<Option<Question>, MigrateError> {
+        let Findings { chats, constants, messages, .. } = found;
         let Some(sample) = samples.iter().find(|sample| sample.collection == chats.collection) else {
             return Ok(None);
         };
@@ -54,6 +55,9 @@ impl MongoMigrator {
                 differences.fields.iter().find(|one| one.field == *field).map_or(0, |one| one.groups);
             let holder = self.holder(&ids, samples, not).await?;
             let leads_to = holder.map(|holder| holder.collection.clone());
+            if messages.as_ref().is_some_and(|messages| leads_to.as_ref() == Some(&messages.collection)) {
+                continue;
+            }
             let is_unknown_id = ids.iter().all(is_id) && groups > 0;
             if is_subject(field) || leads_to.is_some() || is_unknown_id {
                 found.push(Candidate { field, values, leads_to, groups });

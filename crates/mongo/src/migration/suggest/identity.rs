@@ -10,7 +10,7 @@ use super::{
     census::{Census, Values},
     print::{key, value},
     questions::{Answer, Question, Test, all_hold, filter, nothing},
-    sample::Sample,
+    sample::{Sample, plain},
     words::{
         Word, flag_of, is_end, is_false, is_life, is_moment, is_name, is_over, is_status, is_true,
         tells_kinds, word_of,
@@ -149,7 +149,8 @@ fn kind<'a>(field: &'a str, values: &'a Values) -> Option<Condition<'a>> {
     };
     let (directs, groups) = (count_of(Word::Direct), count_of(Word::Group));
     let several = values.values.len() + usize::from(values.absent.all > 0) > 1;
-    let is_told_by_people = is_by_people(values);
+    let is_count = ["count", "size", "total", "num", "max"].iter().any(|part| plain(field).contains(part));
+    let is_told_by_people = !is_count && is_by_people(values);
     if !is_told_by_people && !(tells_kinds(field) && (several || !groups.is_empty())) {
         return None;
     }

@@ -108,7 +108,6 @@ impl MongoMigrator {
         if messages.is_none() {
             messages = lists.iter_mut().find_map(|list| list.messages.take());
         }
-        not.extend(messages.as_ref().map(|messages| messages.collection.as_str()));
         let not: Vec<String> = not.into_iter().map(str::to_owned).collect();
         let not: Vec<&str> = not.iter().map(String::as_str).collect();
         let meant_fields = borrowed(&meant);
@@ -136,8 +135,7 @@ impl MongoMigrator {
         let differences = self.differences_by(&[&toml], reading, control).await?;
         let mut questions = Vec::new();
         questions.extend(identity::only(&census, sample, &found.constants, &differences));
-        let context =
-            self.context(&census, &samples, &found.chats, &not, &found.constants, &differences).await?;
+        let context = self.context(&census, &samples, &found, &not, &differences).await?;
         questions.extend(context);
         for question in &mut questions {
             question.answers.retain(|answer| reading(&[&toml, &answer.toml]).is_ok());
@@ -184,8 +182,12 @@ impl MongoMigrator {
             let Some(sample) = of(&chats) else { continue };
             let (rows, messages) = self.named(samples, &chats, control).await?;
             // Messages may have an array of people too: chats are named by something, or hold it.
-            let is_named = messages.is_some() || rows.iter().any(|row| row.collection != chats.collection);
-            if is_named || !kinds::are_messages(&sample.documents) {
+            let holds = |field: &str| sample::plain(field).contains("messag");
+            let has_list = sample
+                .fields()
+                .iter()
+                .any(|(field, values)| holds(field) && values.iter().any(|value| value.as_array().is_some()));
+            if messages.is_some() || has_list || !kinds::are_messages(&sample.documents) {
                 return Ok((chats, rows, messages));
             }
         }
@@ -269,7 +271,8 @@ fn borrowed(names: &[String]) -> Vec<&str> {
 /// The fields of chats that have a meaning.
 fn taken(chats: &Chats, rows: &[Row]) -> Vec<String> {
     let mut taken: Vec<String> = chats.people_fields().into_iter().map(str::to_owned).collect();
-    taken.extend(chats.key.as_ref().filter(|key| key.is_known()).map(|key| key.field.clone()));
+    let key = chats.key.as_ref().filter(|key| key.is_known()).map(|key| key.field.clone());
+    taken.push(key.unwrap_or_else(|| Mapping::default().fields.participants_key));
     taken.extend(chats.public_id.as_ref().map(|id| id.field.clone()));
     taken.extend(
         [&chats.created_at, &chats.updated_at, &chats.last_message_at].into_iter().flatten().cloned(),

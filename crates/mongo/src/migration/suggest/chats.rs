@@ -145,6 +145,15 @@ impl Chats {
         }
     }
 
+    /// Where the participants are, in words.
+    pub(super) fn whose(&self) -> String {
+        match &self.people {
+            People::Array { field, path: Some(path) } => format!("{field}.{path}"),
+            People::Array { field, path: None } => field.clone(),
+            People::Fields(fields) => format!("{}, a field each", fields.join(" and ")),
+        }
+    }
+
     /// Where in a participant's sub-document its id stands.
     pub(super) fn path(&self) -> Option<&str> {
         match &self.people {

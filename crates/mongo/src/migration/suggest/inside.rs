@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mongodb::bson::{Bson, Document};
 
 use super::{
-    chats::Chats,
+    chats::{Chats, People},
     kinds::{is_pointer, is_said, rule_of, text_field},
     sample::{Sample, at, is_most, is_time, person_of, person_text, plain},
 };
@@ -62,7 +62,12 @@ impl Inside {
             } else if let Some(embedded) = embedded(sample, chats, field) {
                 inside.embedded.push(embedded);
             } else if let Some(rule) = rule_of(field, &values).filter(|rule| is_telling(field, rule)) {
+                // Beside a field for each participant, a count may be of the one or of the other, who may be swapped.
+                let is_sided = rule == "sum" && matches!(chats.people, People::Fields(_));
                 // A list of people tells who has read, hidden or pinned a chat.
+                if is_sided {
+                    continue;
+                }
                 if rule != "union" || !lists_people(sample, chats, field) {
                     inside.fields.insert(field.to_owned(), rule);
                 }

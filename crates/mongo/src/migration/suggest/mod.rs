@@ -132,6 +132,8 @@ impl MongoMigrator {
             chats,
         };
         let toml = print::toml(&found);
+        let whose = format!("{} has its participants in {}", found.chats.collection, found.chats.whose());
+        reading(&[&toml]).map_err(|why| refused(format!("{whose}; {why}")))?;
         let differences = self.differences_by(&[&toml], reading, control).await?;
         let mut questions = Vec::new();
         questions.extend(identity::only(&census, sample, &found.constants, &differences));
@@ -257,7 +259,10 @@ impl MongoMigrator {
 }
 
 fn refused(why: String) -> MigrateError {
-    MigrateError::Refused(format!("the layout that this database seems to have cannot be configured: {why}"))
+    MigrateError::Refused(format!(
+        "the layout that this database seems to have cannot be configured: {}",
+        why.trim_end()
+    ))
 }
 
 fn best(messages: Option<&(usize, Messages)>) -> Option<usize> {

@@ -141,7 +141,9 @@ pub(super) fn copies(sample: &Sample, one: &str, other: &str) -> Option<Copies> 
         });
         is_text && *field != one && *field != other && is_most(shared.count(), by_pair.len(), 60)
     });
-    Some(Copies { joint: joint.map(|(field, _)| field.to_owned()) })
+    // Without it, they may as well be two chats of one pair.
+    let is_owned = [one, other].iter().any(|field| plain(field).contains("owner"));
+    (joint.is_some() || is_owned).then(|| Copies { joint: joint.map(|(field, _)| field.to_owned()) })
 }
 
 /// Whether documents with two people are chats: called so, and no messages.

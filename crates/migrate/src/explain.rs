@@ -142,12 +142,12 @@ impl fmt::Display for Explanation {
         writeln!(f, "{}: {} chats are one chat, because", self.participants.join(", "), self.chats.len())?;
         writeln!(f, "  their participants are the same set, by {}", self.participants_in)?;
         match (&self.context_in, &self.context) {
-            (None, _) => writeln!(f, "  chats have no context by the configuration")?,
-            (Some(field), None) => writeln!(f, "  none of them has a context in {field}")?,
+            (None, _) => writeln!(f, "  chats have no context, by the configuration"),
+            (Some(field), None) => writeln!(f, "  none of them has a context in {field}"),
             (Some(field), Some(context)) => {
-                writeln!(f, "  their context is the same, by {field}: {context}")?
+                writeln!(f, "  their context is the same, by {field}: {context}")
             }
-        }
+        }?;
         for (index, chat) in self.chats.iter().enumerate() {
             writeln!(f, "  {} {chat}", if index == 0 { "stays " } else { "merged" })?;
         }

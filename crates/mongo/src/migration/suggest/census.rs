@@ -35,7 +35,7 @@ impl Count {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Values {
     /// Each different value, until there are too many.
-    pub(super) values: Vec<(Bson, Count)>,
+    pub(super) known: Vec<(Bson, Count)>,
     pub(super) absent: Count,
     pub(super) is_many: bool,
     pub(super) present: Count,
@@ -44,31 +44,31 @@ pub(super) struct Values {
 impl Values {
     fn add(&mut self, value: &Bson, is_of_two: bool) {
         self.present.add(is_of_two);
-        if let Some((_, count)) = self.values.iter_mut().find(|(known, _)| known == value) {
+        if let Some((_, count)) = self.known.iter_mut().find(|(known, _)| known == value) {
             count.add(is_of_two);
-        } else if self.values.len() >= MOST_VALUES {
+        } else if self.known.len() >= MOST_VALUES {
             self.is_many = true;
         } else {
             let mut count = Count::default();
             count.add(is_of_two);
-            self.values.push((value.clone(), count));
+            self.known.push((value.clone(), count));
         }
     }
 
     /// In words.
     pub(super) fn facts(&self) -> String {
-        let mut parts: Vec<String> = if self.is_many || self.values.len() > 6 {
+        let mut parts: Vec<String> = if self.is_many || self.known.len() > 6 {
             let examples: Vec<String> =
-                self.values.iter().take(3).map(|(value, _)| value.to_string()).collect();
+                self.known.iter().take(3).map(|(value, _)| value.to_string()).collect();
             let more = if self.is_many { "more than " } else { "" };
             vec![format!(
                 "{more}{} values, such as {}, in {} chats",
-                self.values.len(),
+                self.known.len(),
                 examples.join(", "),
                 self.present.all
             )]
         } else {
-            self.values.iter().map(|(value, count)| format!("{value} in {}", count.all)).collect()
+            self.known.iter().map(|(value, count)| format!("{value} in {}", count.all)).collect()
         };
         if self.absent.all > 0 {
             parts.push(format!("absent or null in {}", self.absent.all));

@@ -31,21 +31,18 @@ impl MongoMigrator {
     pub(super) async fn context(
         &self,
         census: &Census,
-        samples: &[Sample],
+        (sample, samples): (&Sample, &[Sample]),
         found: &Findings,
         not: &[&str],
         differences: &Differences,
     ) -> Result<Option<Question>, MigrateError> {
         let Findings { chats, constants, messages, .. } = found;
-        let Some(sample) = samples.iter().find(|sample| sample.collection == chats.collection) else {
-            return Ok(None);
-        };
         let mut found = Vec::new();
         for (field, values) in &census.fields {
             let is_constant = constants.iter().any(|constant| constant.field == *field);
             let is_other =
                 hides(field) || is_end(field) || is_status(field) || tells_kinds(field) || is_name(field);
-            let ids: Vec<Bson> = values.values.iter().map(|(value, _)| value.clone()).collect();
+            let ids: Vec<Bson> = values.known.iter().map(|(value, _)| value.clone()).collect();
             let is_id = |id: &Bson| matches!(id, Bson::ObjectId(_) | Bson::Binary(_));
             let are_ids = ids.iter().all(|id| is_id(id) || person_text(id).is_some());
             if is_constant || is_other || !are_ids || is_of_people(sample, chats, field) {
@@ -85,10 +82,10 @@ fn question(found: &[Candidate<'_>], differences: &Differences) -> Question {
         facts.extend(differing(differences, one.field));
     }
     let mut answers: Vec<Answer> = found.iter().map(about).collect();
-    let rules: String = names.iter().map(|name| format!("{} = \"survivor\"\n", key(name))).collect();
+    let rules: Vec<String> = names.iter().map(|name| format!("{} = \"survivor\"\n", key(name))).collect();
     answers.push(Answer {
         when: "Neither: the same people have one chat, whatever stands there.".to_owned(),
-        toml: format!("[migrate.fields]\n{rules}"),
+        toml: format!("[migrate.fields]\n{}", rules.concat()),
     });
     Question {
         fields: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -102,7 +99,7 @@ fn question(found: &[Candidate<'_>], differences: &Differences) -> Question {
 }
 
 fn about(one: &Candidate<'_>) -> Answer {
-    let form = one.values.values.first().map_or("string", |(value, _)| super::chats::form_of(value));
+    let form = one.values.known.first().map_or("string", |(value, _)| super::chats::form_of(value));
     let policy = if one.values.absent.all > 0 { "optional" } else { "required" };
     Answer {
         when: format!("Chats that differ in {} are different chats.", one.field),

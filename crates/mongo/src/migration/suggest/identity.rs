@@ -44,10 +44,13 @@ pub(super) struct Constant {
     pub(super) is_absent: bool,
 }
 
+/// As many chats as it takes to tell a constant from what a few chats happen to share.
+const FEW: u64 = 5;
+
 /// The fields with one value that tells nothing apart.
 pub(super) fn constants(census: &Census) -> Vec<Constant> {
     let constant = |(field, values): (&String, &Values)| {
-        let [(value, count)] = values.values.as_slice() else { return None };
+        let [(value, count)] = values.known.as_slice() else { return None };
         let is_absent = values.absent.all > 0;
         let is_harmless = match value {
             Bson::Boolean(is) => {
@@ -70,8 +73,8 @@ pub(super) fn constants(census: &Census) -> Vec<Constant> {
             is_absent,
         })
     };
-    // One chat alone says nothing.
-    census.fields.iter().filter(|(_, values)| values.present.all > 1).filter_map(constant).collect()
+    // A few chats say nothing.
+    census.fields.iter().filter(|(_, values)| values.present.all >= FEW).filter_map(constant).collect()
 }
 
 /// The question, and the filter of its first answer.
@@ -112,7 +115,7 @@ pub(super) fn only(
                 .collect();
             different.sort_unstable();
             different.dedup();
-            different.len() > 1 || (conditions.is_empty() && values.values.len() > 1)
+            different.len() > 1 || (conditions.is_empty() && values.known.len() > 1)
         })
         .map(|(field, values)| Condition { field, tells: Tells::Names, test: Test::IsNull, values })
         .collect();
@@ -125,15 +128,15 @@ pub(super) fn only(
 
 /// A field that tells groups from direct chats.
 fn kind<'a>(field: &'a str, values: &'a Values) -> Option<Condition<'a>> {
-    if values.is_many || values.values.is_empty() || is_name(field) || is_end(field) || is_life(field) {
+    if values.is_many || values.known.is_empty() || is_name(field) || is_end(field) || is_life(field) {
         return None;
     }
     let condition = |test| Some(Condition { field, tells: Tells::Kinds, test, values });
     let of = |is: fn(&Bson) -> bool| -> Vec<Bson> {
-        values.values.iter().map(|(value, _)| value).filter(|value| is(value)).cloned().collect()
+        values.known.iter().map(|(value, _)| value).filter(|value| is(value)).cloned().collect()
     };
     let is_flag = values
-        .values
+        .known
         .iter()
         .all(|(value, _)| matches!(value, Bson::Boolean(_)) || is_true(value) || is_false(value));
     let (is, is_not) = (of(is_true), of(is_false));
@@ -144,23 +147,23 @@ fn kind<'a>(field: &'a str, values: &'a Values) -> Option<Condition<'a>> {
         _ => {}
     }
     let count_of = |wanted: Word| -> Vec<Bson> {
-        let found = values.values.iter().map(|(value, _)| value).filter(|value| word_of(value) == wanted);
+        let found = values.known.iter().map(|(value, _)| value).filter(|value| word_of(value) == wanted);
         found.cloned().collect()
     };
     let (directs, groups) = (count_of(Word::Direct), count_of(Word::Group));
-    let several = values.values.len() + usize::from(values.absent.all > 0) > 1;
+    let several = values.known.len() + usize::from(values.absent.all > 0) > 1;
     let is_count = ["count", "size", "total", "num", "max"].iter().any(|part| plain(field).contains(part));
     let is_told_by_people = !is_count && is_by_people(values);
     if !is_told_by_people && !(tells_kinds(field) && (several || !groups.is_empty())) {
         return None;
     }
-    if tells_kinds(field) && values.values.len() == 1 && groups.is_empty() && !is_told_by_people {
+    if tells_kinds(field) && values.known.len() == 1 && groups.is_empty() && !is_told_by_people {
         // Old ones have nothing, and new ones one value: asked only if it differs in chats of the same people.
         return None;
     }
     let mut inside = directs;
-    if inside.is_empty() && groups.len() < values.values.len() {
-        let others = values.values.iter().filter(|(value, _)| !groups.contains(value));
+    if inside.is_empty() && groups.len() < values.known.len() {
+        let others = values.known.iter().filter(|(value, _)| !groups.contains(value));
         let most = others.max_by_key(|(_, count)| count.of_two);
         inside.extend(most.filter(|(_, count)| count.of_two * 2 > count.all).map(|(value, _)| value.clone()));
     }
@@ -169,7 +172,7 @@ fn kind<'a>(field: &'a str, values: &'a Values) -> Option<Condition<'a>> {
     }
     condition(Test::IsNot(
         values
-            .values
+            .known
             .iter()
             .map(|(value, _)| value)
             .filter(|value| !inside.contains(value))
@@ -186,23 +189,23 @@ fn is_by_people(values: &Values) -> bool {
             Bson::String(_) | Bson::Boolean(_) | Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_)
         )
     };
-    let counts: Vec<_> = values.values.iter().map(|(_, count)| *count).chain([values.absent]).collect();
+    let counts: Vec<_> = values.known.iter().map(|(_, count)| *count).chain([values.absent]).collect();
     let of_others = counts.iter().any(|count| count.all > 1 && count.of_two * 2 < count.all);
     let of_two = counts.iter().any(|count| count.all > 1 && count.of_two * 10 > count.all * 9);
-    values.values.len() <= 8 && values.values.iter().all(|(value, _)| is_scalar(value)) && of_others && of_two
+    values.known.len() <= 8 && values.known.iter().all(|(value, _)| is_scalar(value)) && of_others && of_two
 }
 
 /// A field that marks chats that are over.
 fn end<'a>(field: &'a str, values: &'a Values) -> Option<Condition<'a>> {
     let of = |is: fn(&Bson) -> bool| -> Vec<Bson> {
-        values.values.iter().map(|(value, _)| value).filter(|value| is(value)).cloned().collect()
+        values.known.iter().map(|(value, _)| value).filter(|value| is(value)).cloned().collect()
     };
-    let is_flag = values.values.iter().all(|(value, _)| is_true(value) || is_false(value));
+    let is_flag = values.known.iter().all(|(value, _)| is_true(value) || is_false(value));
     let test = if is_end(field) && is_flag {
         Test::IsNot(of(is_true))
     } else if is_end(field)
         && (values.is_many
-            || values.values.iter().all(|(value, _)| is_moment(value) || value.as_object_id().is_some()))
+            || values.known.iter().all(|(value, _)| is_moment(value) || value.as_object_id().is_some()))
     {
         return (values.present.all > 0).then_some(Condition {
             field,
@@ -333,14 +336,13 @@ fn narrowed(conditions: &[&Condition<'_>]) -> Answer {
 
 /// Whether those inside may differ.
 fn varies(condition: &Condition<'_>) -> bool {
-    let inside =
-        condition.values.values.iter().filter(|(value, _)| condition.test.holds(Some(value))).count();
+    let inside = condition.values.known.iter().filter(|(value, _)| condition.test.holds(Some(value))).count();
     inside + usize::from(condition.values.absent.all > 0) > 1
 }
 
 /// What new chats have there, so that the filter selects them: what most of those inside have.
 fn constant_of(condition: &Condition<'_>) -> Option<Bson> {
-    let inside = condition.values.values.iter().filter(|(value, _)| condition.test.holds(Some(value)));
+    let inside = condition.values.known.iter().filter(|(value, _)| condition.test.holds(Some(value)));
     let (value, count) = inside.max_by_key(|(_, count)| count.all)?;
     let is_needed = matches!(condition.test, Test::Is(_)) || count.all >= condition.values.absent.all;
     let can_be_one = matches!(

@@ -15,11 +15,13 @@ mod rows;
 mod sample;
 mod words;
 
+use mongodb::bson::Bson;
 use onechat_migrate::{Control, Differences, MergeRules};
 use serde::Serialize;
 
 pub use self::questions::{Answer, Question};
 use self::{
+    census::Census,
     chats::{Chats, People},
     identity::Constant,
     inside::Inside,
@@ -84,39 +86,66 @@ impl MongoMigrator {
             samples.push(self.sample(&name).await?);
             control.advance("suggest", samples.len() as u64, total);
         }
-        let (chats, rows, messages) = self.look(&samples, control).await?;
-        let sample = samples.iter().find(|sample| sample.collection == chats.collection);
-        let sample = sample.expect("the chats were found in one of the samples");
-        let people: Vec<mongodb::bson::Bson> = sample
-            .documents
-            .iter()
-            .flat_map(|document| chats.people(document))
-            .map(mongodb::bson::Bson::String)
-            .collect();
-        let users = self.holder(&people, &samples, &[&chats.collection]).await?;
-        let mut not: Vec<&str> = vec![&chats.collection];
-        not.extend(users.map(|users| users.collection.as_str()));
+        let looked = self.look(&samples, control).await?;
+        let (found, census, not) = self.find(&samples, looked, control).await?;
+        let toml = print::toml(&found);
+        let whose = format!("{} has its participants in {}", found.chats.collection, found.chats.whose());
+        reading(&[&toml]).map_err(|why| refused(&format!("{whose}; {why}")))?;
+        let differences = self.differences_by(&[&toml], reading, control).await?;
+        let mut questions = Vec::new();
+        if let Some(sample) = of_chats(&samples, &found.chats) {
+            questions.extend(identity::only(&census, sample, &found.constants, &differences));
+            let not: Vec<&str> = borrowed(&not);
+            questions.extend(self.context(&census, (sample, &samples), &found, &not, &differences).await?);
+        }
+        let is_accepted = |answer: &Answer| reading(&[&toml, &answer.toml]).is_ok();
+        for question in &mut questions {
+            question.answers.retain(is_accepted);
+        }
+        // What else differs, if these are answered as it is likely.
+        let likely = questions.iter().filter_map(|question| Some(question.answers.first()?.toml.as_str()));
+        let parts: Vec<&str> = [toml.as_str()].into_iter().chain(likely).collect();
+        let is_answered = parts.len() > 1 && reading(&parts).is_ok();
+        let rest =
+            if is_answered { self.differences_by(&parts, reading, control).await? } else { differences };
+        let asked: Vec<String> = questions.iter().flat_map(|question| question.fields.clone()).collect();
+        for one in rest.fields.iter().filter(|one| is_answered || !asked.contains(&one.field)) {
+            let mut question = rest::question(one, &census, &found.inside);
+            question.answers.retain(is_accepted);
+            questions.push(question);
+        }
+        let toml = print::with_questions(toml, &questions);
+        reading(&[&toml]).map_err(|why| refused(&why))?;
+        Ok(Suggestion { toml, questions })
+    }
+
+    /// What the chats have in them, and the collections to which nothing that they are about leads.
+    async fn find(
+        &self,
+        samples: &[Sample],
+        (chats, rows, mut messages): (Chats, Vec<Row>, Option<Messages>),
+        control: &dyn Control,
+    ) -> Result<(Findings, Census, Vec<String>), MigrateError> {
+        let Some(sample) = of_chats(samples, &chats) else { return Err(refused("the chats are gone")) };
+        let people = sample.documents.iter().flat_map(|document| chats.people(document)).map(Bson::String);
+        let users = self.holder(&people.collect::<Vec<_>>(), samples, &[&chats.collection]).await?;
+        let mut not = vec![chats.collection.clone()];
+        not.extend(users.map(|users| users.collection.clone()));
 
         let mut taken = taken(&chats, &rows);
-        let lists = self.lists(sample, &samples, &not, &borrowed(&taken)).await?;
+        let mut lists = self.lists(sample, samples, &borrowed(&not), &borrowed(&taken)).await?;
         taken.extend(lists.iter().map(|list| list.field.clone()));
-        let inside = Inside::of(sample, &chats, &borrowed(&taken));
-        let meant = taken.iter().chain(inside.fields.keys()).cloned().collect::<Vec<_>>();
-        let census = self.census(sample, &chats, &borrowed(&meant), control).await?;
-        let mut messages = messages;
-        let mut lists = lists;
         if messages.is_none() {
             messages = lists.iter_mut().find_map(|list| list.messages.take());
         }
-        let not: Vec<String> = not.into_iter().map(str::to_owned).collect();
-        let not: Vec<&str> = not.iter().map(String::as_str).collect();
-        let meant_fields = borrowed(&meant);
+        let inside = Inside::of(sample, &chats, &borrowed(&taken));
+        let meant: Vec<String> = taken.iter().chain(inside.fields.keys()).cloned().collect();
+        let census = self.census(sample, &chats, &borrowed(&meant), control).await?;
         let unique = sample.unique.iter().filter_map(|index| match index.as_slice() {
-            [field] if field != "_id" && !meant_fields.contains(&field.as_str()) => Some(field.clone()),
+            [field] if field != "_id" && !meant.contains(field) => Some(field.clone()),
             _ => None,
         });
-        let taken_fields = borrowed(&taken);
-        let expiring = sample.expiring.iter().filter(|field| taken_fields.contains(&field.as_str()));
+        let expiring = sample.expiring.iter().filter(|field| taken.contains(*field));
         let found = Findings {
             count: sample.count,
             sampled: sample.documents.len(),
@@ -131,33 +160,7 @@ impl MongoMigrator {
             expiring: expiring.cloned().collect(),
             chats,
         };
-        let toml = print::toml(&found);
-        let whose = format!("{} has its participants in {}", found.chats.collection, found.chats.whose());
-        reading(&[&toml]).map_err(|why| refused(format!("{whose}; {why}")))?;
-        let differences = self.differences_by(&[&toml], reading, control).await?;
-        let mut questions = Vec::new();
-        questions.extend(identity::only(&census, sample, &found.constants, &differences));
-        let context = self.context(&census, &samples, &found, &not, &differences).await?;
-        questions.extend(context);
-        for question in &mut questions {
-            question.answers.retain(|answer| reading(&[&toml, &answer.toml]).is_ok());
-        }
-        // What else differs, if these are answered as it is likely.
-        let likely = questions.iter().filter_map(|question| Some(question.answers.first()?.toml.as_str()));
-        let parts: Vec<&str> = [toml.as_str()].into_iter().chain(likely).collect();
-        let differences = if questions.is_empty() {
-            differences
-        } else {
-            self.differences_by(&parts, reading, control).await?
-        };
-        for one in &differences.fields {
-            let mut question = rest::question(one, &census, &found.inside);
-            question.answers.retain(|answer| reading(&[&toml, &answer.toml]).is_ok());
-            questions.push(question);
-        }
-        let toml = print::with_questions(toml, &questions);
-        reading(&[&toml]).map_err(refused)?;
-        Ok(Suggestion { toml, questions })
+        Ok((found, census, not))
     }
 
     /// What chats of the same people differ in by this configuration.
@@ -167,8 +170,8 @@ impl MongoMigrator {
         reading: Reading<'_>,
         control: &dyn Control,
     ) -> Result<Differences, MigrateError> {
-        let (mapping, rules) = reading(parts).map_err(refused)?;
-        let codec = Codec::new(mapping).map_err(|error| refused(error.to_string()))?;
+        let (mapping, rules) = reading(parts).map_err(|why| refused(&why))?;
+        let codec = Codec::new(mapping).map_err(|error| refused(&error.to_string()))?;
         let migrator = Self { codec, rules, ..self.clone() };
         migrator.differences(control).await
     }
@@ -179,9 +182,8 @@ impl MongoMigrator {
         samples: &[Sample],
         control: &dyn Control,
     ) -> Result<(Chats, Vec<Row>, Option<Messages>), MigrateError> {
-        let of = |chats: &Chats| samples.iter().find(|sample| sample.collection == chats.collection);
         for chats in Chats::among(samples, self.chats_name()) {
-            let Some(sample) = of(&chats) else { continue };
+            let Some(sample) = of_chats(samples, &chats) else { continue };
             let (rows, messages) = self.named(samples, &chats, control).await?;
             // Messages may have an array of people too: chats are named by something, or hold it.
             let holds = |field: &str| sample::plain(field).contains("messag");
@@ -258,7 +260,11 @@ impl MongoMigrator {
     }
 }
 
-fn refused(why: String) -> MigrateError {
+fn of_chats<'a>(samples: &'a [Sample], chats: &Chats) -> Option<&'a Sample> {
+    samples.iter().find(|sample| sample.collection == chats.collection)
+}
+
+fn refused(why: &str) -> MigrateError {
     MigrateError::Refused(format!(
         "the layout that this database seems to have cannot be configured: {}",
         why.trim_end()

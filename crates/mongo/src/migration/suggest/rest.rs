@@ -26,7 +26,7 @@ pub(super) fn question(one: &Unexplained, census: &Census, inside: &Inside) -> Q
         Place::State { field, participant, path } => {
             let given = inside.state.iter().find(|state| state.field == *field);
             let mut rules = given.map(|state| state.rules.clone()).unwrap_or_default();
-            vec![of_state(field, participant.as_deref(), path, rules_of(one), &mut rules, given.is_some())]
+            vec![of_state(field, participant.as_deref(), path, &rules_of(one), &mut rules, given.is_some())]
         }
         Place::Rows { collection, path } => vec![Answer {
             when: format!(
@@ -69,14 +69,7 @@ fn first(rules: &str) -> &str {
 fn of_chat(path: &str, one: &Unexplained, census: &Census, inside: &Inside) -> Vec<Answer> {
     if let Some(state) = inside.unruled.iter().find(|state| state.field == path) {
         let rules = "max, sum, min, newest, all, survivor";
-        return vec![of_state(
-            path,
-            state.participant.as_deref(),
-            "",
-            rules.to_owned(),
-            &mut BTreeMap::new(),
-            false,
-        )];
+        return vec![of_state(path, state.participant.as_deref(), "", rules, &mut BTreeMap::new(), false)];
     }
     let rules = rules_of(one);
     let mut answers = vec![Answer {
@@ -85,9 +78,9 @@ fn of_chat(path: &str, one: &Unexplained, census: &Census, inside: &Inside) -> V
     }];
     // Only a single value can be part of what a chat is.
     let Some(values) = census.fields.get(path) else { return answers };
-    let is_flag = values.values.iter().any(|(value, _)| value.as_bool().is_some());
+    let is_flag = values.known.iter().any(|(value, _)| value.as_bool().is_some());
     if !is_flag && !hides(path) {
-        let form = values.values.first().map_or("string", |(value, _)| form_of(value));
+        let form = values.known.first().map_or("string", |(value, _)| form_of(value));
         let policy = if values.absent.all > 0 { "optional" } else { "required" };
         answers.push(Answer {
             when: format!("Chats that differ in {path} are different chats, of which the same people have one for each."),
@@ -99,7 +92,7 @@ fn of_chat(path: &str, one: &Unexplained, census: &Census, inside: &Inside) -> V
     }
     let test = if is_flag {
         Test::IsNot(
-            values.values.iter().map(|(value, _)| value).filter(|value| is_true(value)).cloned().collect(),
+            values.known.iter().map(|(value, _)| value).filter(|value| is_true(value)).cloned().collect(),
         )
     } else {
         Test::IsNull
@@ -116,14 +109,14 @@ fn of_state(
     field: &str,
     participant: Option<&str>,
     path: &str,
-    choice: String,
+    choice: &str,
     rules: &mut BTreeMap<String, &'static str>,
     is_given: bool,
 ) -> Answer {
     let list: Vec<String> = rules
         .iter()
         .map(|(name, rule)| format!("{} = \"{rule}\"", key(name)))
-        .chain([format!("{} = \"{}\"", key(path), first(&choice))])
+        .chain([format!("{} = \"{}\"", key(path), first(choice))])
         .collect();
     let rules = format!("rules = {{ {} }}", list.join(", "));
     if is_given {

@@ -126,7 +126,7 @@ impl Difference {
     }
 }
 
-fn short(value: RawBsonRef<'_>) -> String {
+pub(crate) fn short(value: RawBsonRef<'_>) -> String {
     let text = bson_of(value).to_string();
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -157,6 +157,18 @@ pub struct Unexplained {
     place: Place,
     #[serde(skip)]
     kind: Kind,
+}
+
+impl Unexplained {
+    /// Where it stands.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The rules that make sense for it, separated by commas, the likeliest first.
+    pub fn rules(&self) -> &'static str {
+        self.kind.rules()
+    }
 }
 
 /// All fields of all groups. Empty if nothing is in question.

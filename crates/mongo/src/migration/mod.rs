@@ -30,7 +30,7 @@ pub use journal::{EntryDetails, EntrySummary, RunId, RunKind, RunSummary};
 pub use lease::Lease;
 pub use migrator::MongoMigrator;
 pub use protect::ProtectionStatus;
-pub use suggest::Suggestion;
+pub use suggest::{Answer, Question, Reading, Suggestion};
 pub use sweep::SweepReport;
 pub use undo::{UndoReport, UndoTarget};
 pub use watch::WatchReport;

@@ -30,7 +30,6 @@ mod renumbering;
 mod rush;
 mod sealing;
 mod states;
-mod suggest;
 mod support;
 mod sweeping;
 mod times;

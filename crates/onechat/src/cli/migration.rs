@@ -44,6 +44,9 @@ pub(crate) struct Migrate {
     pub(crate) place: Place,
     #[command(flatten)]
     pub(crate) change: Change,
+    /// Reads only, and says for each group of duplicates why they are one chat, and what decides where they differ
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) survivor: WhoSurvives,
     /// Also refuses new chats without a key, by the collection's validator: old writers that omit it get an error

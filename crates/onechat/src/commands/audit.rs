@@ -54,8 +54,13 @@ pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
 
 /// A configuration that fits what is there.
 async fn suggestion(place: Place) -> anyhow::Result<Exit> {
+    let store = place.store.clone();
     let session = Session::open(place, MigrateFlags::default(), None).await?;
-    let suggestion = session.read(session.migrator.suggest(&session.operator)).await?;
+    let reading = |parts: &[&str]| match config::read_parts(parts, &store) {
+        Ok(config) => Ok((config.store.mongodb.mapping, config.migrate.rules)),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    let suggestion = session.read(session.migrator.suggest(&reading, &session.operator)).await?;
     session.print(&suggestion, suggestion.toml.trim_end())?;
     Ok(Exit::Success)
 }

@@ -36,7 +36,7 @@ pub(super) async fn run(action: MergeAction) -> anyhow::Result<Exit> {
 
 async fn plan(arguments: MergePlan) -> anyhow::Result<Exit> {
     let MergePlan { place, survivor, out } = arguments;
-    let session = Session::open(place, MigrateFlags::default(), survivor.survivor).await?;
+    let session = Session::open_answered(place, MigrateFlags::default(), survivor.survivor).await?;
     let mut file = out.as_deref().map(|path| PlanWriter::new(path, &head(&session))).transpose()?;
     let in_words = file.is_none() && !session.json;
     let mut sink = |plan: GroupPlan| -> std::io::Result<()> {
@@ -70,7 +70,7 @@ fn head(session: &Session) -> PlanHead {
 
 async fn apply(arguments: MergeApply) -> anyhow::Result<Exit> {
     let MergeApply { place, change, survivor, plan, flags } = arguments;
-    let session = Session::open(place, flags, survivor.survivor).await?;
+    let session = Session::open_answered(place, flags, survivor.survivor).await?;
     let file = plan.as_deref().map(|path| checked(&session, path)).transpose()?;
     if change.dry_run {
         return would(&session, file).await;

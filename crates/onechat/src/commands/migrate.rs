@@ -29,8 +29,11 @@ const REQUIRED: &str = "\nNew chats without a key will be refused (--require-key
 const COMMAND: &str = "onechat migrate";
 
 pub(super) async fn run(arguments: Migrate) -> anyhow::Result<Exit> {
-    let Migrate { place, change, survivor, require_key, flags } = arguments;
-    let session = Session::open(place, flags, survivor.survivor).await?;
+    let Migrate { place, change, explain, survivor, require_key, flags } = arguments;
+    let session = Session::open_answered(place, flags, survivor.survivor).await?;
+    if explain {
+        return explained(&session).await;
+    }
     if change.dry_run {
         return Box::pin(migrate_dry_run::run(&session, require_key)).await;
     }
@@ -60,6 +63,37 @@ pub(super) async fn run(arguments: Migrate) -> anyhow::Result<Exit> {
     let arrival = arrival?;
     migration.print(arrival)?;
     Ok(Exit::found(migration.is_wanting(arrival)))
+}
+
+/// For each group of duplicates, why these are one chat. Reads only.
+async fn explained(session: &Session) -> anyhow::Result<Exit> {
+    let Session { migrator, operator, .. } = session;
+    let mut plans = Vec::new();
+    let mut sink = |plan| {
+        plans.push(plan);
+        Ok(())
+    };
+    let summary = session.read(migrator.plan(operator, &mut sink)).await?;
+    let mut explanations = Vec::new();
+    for plan in &plans {
+        explanations.push(session.read(migrator.explain(plan)).await?);
+    }
+    if session.json {
+        say(format_args!("{:#}", json!({"outcome": "explained", "groups": explanations, "plan": summary})))?;
+    } else {
+        if let Some(only) = &session.store.mongodb.mapping.only {
+            say(format_args!("Only documents that this filter selects are compared: {only}\n"))?;
+        }
+        explanations.iter().try_for_each(|one| say(one))?;
+        say(words::plan(&summary))?;
+        if !summary.unexplained.is_empty() {
+            say(format_args!("\n{}", summary.unexplained))?;
+        }
+    }
+    if !summary.unexplained.is_empty() {
+        return Ok(Exit::CouldNotRun);
+    }
+    Ok(Exit::found(summary.blocked > 0))
 }
 
 struct Migration<'a> {

@@ -29,6 +29,7 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<Exit> {
         say(config.to_toml()?.trim_end())?;
         return Ok(Exit::Success);
     }
+    config.migrate.ensure_answered()?;
     dev::set_up(&mut config)?;
     logging::start(&config.log)?;
     let service = Service::open(&config).await?;

@@ -10,7 +10,10 @@ use serde::Serialize;
 
 use crate::{
     cli::Place,
-    config::{self, LimitsFile, MigrateFlags, MigrateSettings, Settings, StoreConfig, StoreUrl, Survivor},
+    config::{
+        self, LimitsFile, MigrateConfig, MigrateFlags, MigrateSettings, Settings, StoreConfig, StoreUrl,
+        Survivor,
+    },
     confirm::Confirmation,
     control::Operator,
     output::say,
@@ -27,15 +30,34 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Connects; changes nothing. For a command that needs every question of the configuration answered.
+    pub(super) async fn open_answered(
+        place: Place,
+        flags: MigrateFlags,
+        survivor: Option<Survivor>,
+    ) -> anyhow::Result<Self> {
+        Self::open_if(place, flags, survivor, MigrateConfig::ensure_answered).await
+    }
+
     /// Connects; changes nothing.
     pub(super) async fn open(
         place: Place,
         flags: MigrateFlags,
         survivor: Option<Survivor>,
     ) -> anyhow::Result<Self> {
+        Self::open_if(place, flags, survivor, |_| Ok(())).await
+    }
+
+    async fn open_if(
+        place: Place,
+        flags: MigrateFlags,
+        survivor: Option<Survivor>,
+        ensure: impl Fn(&MigrateConfig) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         let Place { sources, json, store } = place;
         let migrate = MigrateSettings::of_flags(flags, survivor);
         let config = config::load(&sources, Settings { store, migrate, ..Settings::default() })?;
+        ensure(&config.migrate)?;
         let (rules, takes) = (config.migrate.rules, config.migrate.takes_outside_keys);
         let store = config.store;
         let url = match store.required()? {

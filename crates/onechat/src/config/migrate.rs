@@ -1,6 +1,11 @@
 //! From `[migrate]` to rules that make sense, and to the limits of long work.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail, ensure};
 use onechat_migrate::{
@@ -12,8 +17,8 @@ use onechat_mongo::{IdMapping, Mapping};
 use super::{
     mapping::{check_collection, check_field, check_path, root},
     migrate_settings::{
-        EmbeddedSettings, Form, MigrateSettings, ReferenceSettings, RenumberSettings, Rule, StateSettings,
-        Survivor,
+        EmbeddedSettings, Form, MigrateSettings, OpenQuestion, ReferenceSettings, RenumberSettings, Rule,
+        StateSettings, Survivor,
     },
 };
 
@@ -24,6 +29,8 @@ pub(crate) struct MigrateConfig {
     pub(crate) limits: Limits,
     /// Whether a document that `only` leaves out gives up its key when a chat inside needs it.
     pub(crate) takes_outside_keys: bool,
+    /// What the operator has not answered.
+    pub(crate) questions: Vec<OpenQuestion>,
     /// The work stops when this file is there.
     pub(crate) stop_file: Option<PathBuf>,
 }
@@ -72,7 +79,28 @@ impl MigrateConfig {
             fields: rules_of(settings.fields),
         };
         let takes_outside_keys = settings.outside_keys.is_some();
-        Ok(Self { rules, limits, takes_outside_keys, stop_file: settings.stop_file })
+        let (questions, stop_file) = (settings.questions, settings.stop_file);
+        Ok(Self { rules, limits, takes_outside_keys, questions, stop_file })
+    }
+
+    /// Nothing is left open of what decides which chats are one chat.
+    pub(crate) fn ensure_answered(&self) -> anyhow::Result<()> {
+        if self.questions.is_empty() {
+            return Ok(());
+        }
+        let questions = self.questions.iter().fold(String::new(), |mut text, open| {
+            let _ = write!(text, "\n  {}: {}", open.fields.join(", "), open.question);
+            text
+        });
+        let (count, are) = match self.questions.len() {
+            1 => ("1 question".to_owned(), "is"),
+            many => (format!("{many} questions"), "are"),
+        };
+        bail!(
+            "{count} in [[migrate.questions]] of the configuration {are} not answered, so nothing was begun. What to do: write \
+             one of the answers in the comments below each into the file, take the question out, and repeat the \
+             command:{questions}"
+        );
     }
 }
 

@@ -18,6 +18,15 @@ pub(super) fn to_toml(config: &MigrateConfig) -> Table {
     put("max_rate", config.limits.max_rate.map(number));
     put("max_lag_ms", config.limits.max_lag.map(|lag| number(lag.as_millis())));
     put("outside_keys", config.takes_outside_keys.then(|| text(&"take")));
+    let questions = config.questions.iter().map(|open| {
+        let fields = open.fields.iter().map(|field| text(field)).collect();
+        Value::Table(
+            [("fields".to_owned(), Value::Array(fields)), ("question".to_owned(), text(&open.question))]
+                .into_iter()
+                .collect(),
+        )
+    });
+    put("questions", (!config.questions.is_empty()).then(|| Value::Array(questions.collect())));
     put("stop_file", config.stop_file.as_ref().map(|file| text(&file.display())));
     section
 }
@@ -99,7 +108,7 @@ fn put_all(section: &mut Table, name: &str, tables: impl Iterator<Item = Table>)
 }
 
 fn rules_table(rules: &BTreeMap<String, FieldRule>) -> Value {
-    Value::Table(rules.iter().map(|(field, rule)| (field.clone(), text(&rule_name(*rule)))).collect())
+    Value::Table(rules.iter().map(|(field, rule)| (field.clone(), text(&rule.name()))).collect())
 }
 
 fn text(text: &dyn ToString) -> Value {
@@ -111,18 +120,5 @@ const fn survivor(policy: SurvivorPolicy) -> &'static str {
         SurvivorPolicy::Oldest => "oldest",
         SurvivorPolicy::MostMessages => "most-messages",
         SurvivorPolicy::MostRecent => "most-recent",
-    }
-}
-
-const fn rule_name(rule: FieldRule) -> &'static str {
-    match rule {
-        FieldRule::Max => "max",
-        FieldRule::Min => "min",
-        FieldRule::Sum => "sum",
-        FieldRule::Union => "union",
-        FieldRule::Survivor => "survivor",
-        FieldRule::Recompute => "recompute",
-        FieldRule::Newest => "newest",
-        FieldRule::All => "all",
     }
 }

@@ -13,6 +13,7 @@ pub(crate) struct MigrateSettings {
     pub(super) max_lag_ms: Option<u64>,
     pub(super) stop_file: Option<PathBuf>,
     pub(super) outside_keys: Option<OutsideKeys>,
+    pub(super) questions: Vec<OpenQuestion>,
     pub(super) references: Vec<ReferenceSettings>,
     pub(super) renumber: Vec<RenumberSettings>,
     pub(super) embedded: Vec<EmbeddedSettings>,
@@ -62,6 +63,14 @@ fn parse_ms(text: &str) -> Result<u64, String> {
         number.checked_mul(*ms)
     });
     ms.ok_or_else(|| format!("{text:?} is not a time: give a number with ms, s or m, for example 2s"))
+}
+
+/// `[[migrate.questions]]`: what `audit --suggest` left to the operator. One that is still there is not answered.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpenQuestion {
+    pub(super) fields: Vec<String>,
+    pub(super) question: String,
 }
 
 /// `[[migrate.references]]`.

@@ -50,6 +50,29 @@ fn secret_of_environment() -> anyhow::Result<Option<String>> {
     }
 }
 
+/// Parts of a file, put together as one, as they would be read for this store.
+pub(crate) fn read_parts(parts: &[&str], store: &StoreSettings) -> anyhow::Result<Config> {
+    let mut whole = toml::Table::new();
+    for part in parts {
+        add(&mut whole, part.parse()?);
+    }
+    let file: Settings = toml::Value::Table(whole).try_into()?;
+    Config::resolve(Settings { store: store.clone(), ..Settings::default() }.or(file), false)
+}
+
+/// Tables are put together, and lists of tables are joined; else the part that comes
+/// later has the last word.
+fn add(whole: &mut toml::Table, part: toml::Table) {
+    use toml::Value;
+    for (name, value) in part {
+        match (whole.get_mut(&name), value) {
+            (Some(Value::Table(whole)), Value::Table(part)) => add(whole, part),
+            (Some(Value::Array(whole)), Value::Array(part)) => whole.extend(part),
+            (_, value) => drop(whole.insert(name, value)),
+        }
+    }
+}
+
 fn read(path: &Path) -> anyhow::Result<Settings> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;

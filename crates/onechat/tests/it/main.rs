@@ -34,5 +34,6 @@ mod proved;
 mod reload;
 mod server;
 mod shutdown;
+mod suggest;
 mod trace;
 mod window;

@@ -14,9 +14,10 @@ mod transaction;
 
 use std::sync::Arc;
 
-use mongodb::bson::Bson;
+use futures_util::TryStreamExt as _;
+use mongodb::bson::{Bson, RawDocumentBuf, doc};
 use onechat_core::{ChatIdentity, Context, ParticipantSet};
-use onechat_migrate::{Blocked, Control, Differences, GroupPlan, MergeRules};
+use onechat_migrate::{Blocked, Control, Differences, Explanation, GroupPlan, MergeRules};
 use serde::Serialize;
 
 pub(super) use self::{
@@ -152,6 +153,18 @@ impl MongoMigrator {
             done += batch.len() as u64;
             control.advance("plan", done, total);
         }
+    }
+
+    /// Why the chats of a planned group are one chat. Reads only.
+    pub async fn explain(&self, plan: &GroupPlan) -> Result<Explanation, MigrateError> {
+        let ids: Vec<&Bson> =
+            [&plan.survivor].into_iter().chain(plan.losers.iter().map(|loser| &loser.id)).collect();
+        let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
+        let filter = doc! { "_id": { "$in": ids } };
+        let found: Vec<RawDocumentBuf> =
+            super::commands::persist(|| async { chats.find(filter.clone()).await?.try_collect().await })
+                .await?;
+        Ok(Explanation::new(&self.rules, plan, &found))
     }
 
     /// Finds every field in which chats of a group differ and of which no rule says what becomes of it, in all groups of

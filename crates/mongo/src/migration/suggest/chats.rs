@@ -3,16 +3,19 @@
 use mongodb::bson::{Bson, Document, spec::BinarySubtype};
 use onechat_core::{KeyFormat, ParticipantSet, ParticipantsKey};
 
-use super::sample::{Sample, at, id_text, is_most, plain};
+use super::sample::{Sample, at, id_text, is_most, is_time, person_text, plain};
 
 /// What participants are called, the likeliest first.
 const PEOPLE: [&str; 8] =
     ["participants", "members", "users", "participantids", "memberids", "userids", "people", "peers"];
+/// What is in what participants are called.
+const PEOPLE_PARTS: [&str; 6] = ["particip", "member", "user", "people", "person", "peer"];
 /// What collections of chats are called.
-const CHATS: [&str; 7] = ["chat", "conversation", "dialog", "thread", "room", "channel", "inbox"];
+pub(super) const CHATS: [&str; 7] = ["chat", "conversation", "dialog", "thread", "room", "channel", "inbox"];
 /// Where in a participant's sub-document its id may stand, the likeliest first. Mongoose puts an `_id` of its own
 /// into each, so that comes last.
-const ID_PATHS: [&str; 16] = [
+const ID_PATHS: [&str; 17] = [
+    "$id",
     "userId",
     "user_id",
     "participantId",
@@ -31,14 +34,24 @@ const ID_PATHS: [&str; 16] = [
     "_id",
 ];
 
+/// Where the participants of a chat stand.
+#[derive(Debug, Clone)]
+pub(super) enum People {
+    /// In an array; as sub-documents with a path, or as they are.
+    Array { field: String, path: Option<String> },
+    /// In a field each.
+    Fields(Vec<String>),
+}
+
 /// How chats are laid out.
 #[derive(Debug)]
 pub(super) struct Chats {
     pub(super) collection: String,
-    pub(super) participants: String,
-    pub(super) path: Option<String>,
-    /// How many participants are ObjectIds, and how many are strings.
-    pub(super) forms: (usize, usize),
+    pub(super) people: People,
+    /// How many participants have which form, as the configuration calls it; the commonest first.
+    pub(super) forms: Vec<(&'static str, usize)>,
+    /// The collection that references of the driver lead to, if participants are such.
+    pub(super) reference: Option<String>,
     pub(super) key: Option<Key>,
     pub(super) public_id: Option<PublicId>,
     pub(super) created_at: Option<String>,
@@ -55,6 +68,13 @@ pub(super) struct Key {
     pub(super) joined: usize,
 }
 
+impl Key {
+    /// Whether most of the stored keys follow one of the formats that onechat writes.
+    pub(super) fn is_known(&self) -> bool {
+        is_most(self.escaped.max(self.joined), self.stored, 50)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct PublicId {
     pub(super) field: String,
@@ -62,48 +82,93 @@ pub(super) struct PublicId {
 }
 
 impl Chats {
-    /// The likeliest collection, with the score that it won by; the configured one if it can be it.
-    pub(super) fn among(samples: &[Sample], configured: &str) -> Option<Self> {
-        let mut best: Option<(usize, Self)> = None;
+    /// The likeliest collections, the best first; the configured one if it can be it.
+    pub(super) fn among(samples: &[Sample], configured: &str) -> Vec<Self> {
+        let mut found: Vec<(usize, Self)> = Vec::new();
         for sample in samples {
             for (field, values) in sample.fields() {
+                if is_no_membership(field) {
+                    continue;
+                }
                 let score = score(&sample.collection, field, configured);
                 let Some((path, fit)) = people(&values, sample.documents.len(), score >= 85) else {
                     continue;
                 };
                 let score = score + fit;
-                if score >= 100 && best.as_ref().is_none_or(|(most, _)| score > *most) {
-                    best = Some((score, Self::of(sample, field, path)));
+                if score >= 100 {
+                    let people = People::Array { field: field.to_owned(), path };
+                    found.push((score, Self::of(sample, people)));
                 }
             }
         }
-        best.map(|(_, chats)| chats)
+        found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        found.into_iter().map(|(_, chats)| chats).collect()
     }
 
-    fn of(sample: &Sample, participants: &str, path: Option<String>) -> Self {
+    pub(super) fn of(sample: &Sample, people: People) -> Self {
         let mut chats = Self {
             collection: sample.collection.clone(),
-            participants: participants.to_owned(),
-            path,
-            forms: (0, 0),
+            people,
+            forms: Vec::new(),
+            reference: None,
             key: None,
             public_id: None,
             created_at: dated(sample, &["creat", "insert", "started"], &[]),
             updated_at: dated(sample, &["updat", "modif", "chang"], &[]),
             last_message_at: dated(sample, &["lastmessage", "lastmsg", "lastactiv", "activ", "latest"], &[]),
         };
-        let members: Vec<&Bson> =
-            sample.documents.iter().flat_map(|document| chats.members(document)).collect();
-        let object_ids = members.iter().filter(|member| member.as_object_id().is_some()).count();
-        chats.forms = (object_ids, members.len() - object_ids);
+        let mut forms = std::collections::BTreeMap::<&str, usize>::new();
+        for member in sample.documents.iter().flat_map(|document| chats.members(document)) {
+            *forms.entry(form_of(member)).or_default() += 1;
+        }
+        chats.forms = forms.into_iter().collect();
+        chats.forms.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        chats.reference = chats.find_reference(sample);
         chats.key = chats.find_key(sample);
         chats.public_id = chats.find_public_id(sample);
         chats
     }
 
+    /// The field with the array of participants, if there is one.
+    pub(super) fn field(&self) -> &str {
+        match &self.people {
+            People::Array { field, .. } => field,
+            People::Fields(_) => "",
+        }
+    }
+
+    /// All fields with participants.
+    pub(super) fn people_fields(&self) -> Vec<&str> {
+        match &self.people {
+            People::Array { field, .. } => vec![field],
+            People::Fields(fields) => fields.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// Where the participants are, in words.
+    pub(super) fn whose(&self) -> String {
+        match &self.people {
+            People::Array { field, path: Some(path) } => format!("{field}.{path}"),
+            People::Array { field, path: None } => field.clone(),
+            People::Fields(fields) => format!("{}, a field each", fields.join(" and ")),
+        }
+    }
+
+    /// Where in a participant's sub-document its id stands.
+    pub(super) fn path(&self) -> Option<&str> {
+        match &self.people {
+            People::Array { path, .. } => path.as_deref(),
+            People::Fields(_) => None,
+        }
+    }
+
     fn members<'a>(&self, document: &'a Document) -> Vec<&'a Bson> {
-        let members = document.get_array(&self.participants).map(Vec::as_slice).unwrap_or_default();
-        let id = |member: &'a Bson| match &self.path {
+        let (field, path) = match &self.people {
+            People::Fields(fields) => return fields.iter().filter_map(|field| document.get(field)).collect(),
+            People::Array { field, path } => (field, path),
+        };
+        let members = document.get_array(field).map(Vec::as_slice).unwrap_or_default();
+        let id = |member: &'a Bson| match path {
             Some(path) => at(member.as_document()?, path),
             None => Some(member),
         };
@@ -112,14 +177,32 @@ impl Chats {
 
     /// Whose chat it is, as texts, in the order in which they are stored.
     pub(super) fn people(&self, document: &Document) -> Vec<String> {
-        self.members(document).into_iter().filter_map(id_text).collect()
+        self.members(document).into_iter().filter_map(person_text).collect()
+    }
+
+    /// How many different people a chat has.
+    pub(super) fn size(&self, document: &Document) -> usize {
+        let mut people = self.people(document);
+        people.sort();
+        people.dedup();
+        people.len()
+    }
+
+    /// The collection that references lead to.
+    fn find_reference(&self, sample: &Sample) -> Option<String> {
+        let People::Array { field, path: Some(path) } = &self.people else { return None };
+        let inside = path.strip_suffix("$id")?;
+        let reference = format!("{inside}$ref");
+        let members = sample.documents.iter().filter_map(|document| document.get_array(field).ok()).flatten();
+        let mut names = members.filter_map(|member| at(member.as_document()?, &reference)?.as_str());
+        names.next().map(str::to_owned)
     }
 
     /// The field whose values are most often the key of the participants, in whatever order those were joined.
     fn find_key(&self, sample: &Sample) -> Option<Key> {
         let mut best: Option<(usize, Key)> = None;
         for (field, values) in sample.fields() {
-            if field == self.participants || !values.iter().any(|value| value.as_str().is_some()) {
+            if self.people_fields().contains(&field) || !values.iter().any(|value| value.as_str().is_some()) {
                 continue;
             }
             let mut key = Key { field: field.to_owned(), ..Key::default() };
@@ -174,6 +257,20 @@ impl Chats {
     }
 }
 
+/// A field with times, numbers or dates, whose name has one of these in it, the likeliest name first.
+pub(super) fn timed(sample: &Sample, names: &[&str]) -> Option<String> {
+    dated(sample, names, &[]).or_else(|| {
+        let fields = sample.fields();
+        names.iter().find_map(|name| {
+            let is_one = |(field, values): &(&&str, &Vec<&Bson>)| {
+                let times = values.iter().filter(|value| is_time(value)).count();
+                plain(field).contains(name) && is_most(times, values.len(), 50)
+            };
+            fields.iter().find(is_one).map(|(field, _)| (*field).to_owned())
+        })
+    })
+}
+
 /// A field with dates whose name has one of these in it, the likeliest name first.
 pub(super) fn dated(sample: &Sample, names: &[&str], except: &[&str]) -> Option<String> {
     let fields = sample.fields();
@@ -194,8 +291,9 @@ fn people(values: &[&Bson], documents: usize, is_likely: bool) -> Option<(Option
         return None;
     }
     let elements: Vec<&Bson> = arrays.iter().flat_map(|array| array.iter()).collect();
-    let fit = several * 20 / arrays.len();
-    let ids = elements.iter().filter(|element| id_text(element).is_some()).count();
+    let twos = arrays.iter().filter(|array| array.len() == 2).count();
+    let fit = several * 20 / arrays.len() + if is_most(twos, arrays.len(), 50) { 5 } else { 0 };
+    let ids = elements.iter().filter(|element| person_text(element).is_some()).count();
     if is_most(ids, elements.len(), 80) {
         return Some((None, fit + 10));
     }
@@ -203,16 +301,40 @@ fn people(values: &[&Bson], documents: usize, is_likely: bool) -> Option<(Option
     // Anything may have an `_id`: messages, for one.
     let paths = if is_likely { &ID_PATHS[..] } else { &ID_PATHS[..ID_PATHS.len() - 2] };
     let path = paths.iter().find(|path| {
-        let ids = inner.iter().filter(|inner| at(inner, path).and_then(id_text).is_some()).count();
+        let ids = inner.iter().filter(|inner| at(inner, path).and_then(person_text).is_some()).count();
         is_most(ids, elements.len(), 80)
     })?;
     Some((Some((*path).to_owned()), fit))
 }
 
+/// How a participant is written, as the configuration calls it.
+pub(super) fn form_of(value: &Bson) -> &'static str {
+    match value {
+        Bson::ObjectId(_) => "object_id",
+        Bson::Binary(_) => "uuid",
+        Bson::Int32(_) => "int32",
+        Bson::Int64(_) => "int64",
+        _ => "string",
+    }
+}
+
+/// Who has read, liked or hidden something are people too, and never those whose chat it is.
+fn is_no_membership(field: &str) -> bool {
+    const OTHERS: [&str; 25] = [
+        "read", "seen", "deliver", "receiv", "view", "like", "react", "mention", "delet", "hid", "archiv",
+        "mute", "block", "pin", "star", "favor", "typing", "messag", "msg", "file", "attach", "media", "tag",
+        "admin", "unread",
+    ];
+    let name = plain(field);
+    OTHERS.iter().any(|part| name.contains(part))
+}
+
 /// 100 is enough: called like people in any collection, or anything in a collection that is called like chats.
 fn score(collection: &str, field: &str, configured: &str) -> usize {
     let (collection_name, field) = (plain(collection), plain(field));
-    let as_people = PEOPLE.iter().position(|name| *name == field).map_or(0, |at| 120 - 5 * at);
+    let is_like = PEOPLE_PARTS.iter().any(|part| field.contains(part));
+    let as_people = PEOPLE.iter().position(|name| *name == field).map(|at| 120 - 5 * at);
+    let as_people = as_people.unwrap_or(if is_like { 75 } else { 0 });
     let as_chats = if CHATS.iter().any(|name| collection_name.contains(name)) { 80 } else { 0 };
     let told = if collection == configured { 60 } else { 0 };
     as_people + as_chats + told

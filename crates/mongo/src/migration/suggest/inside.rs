@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use mongodb::bson::{Bson, Document};
 
 use super::{
-    chats::Chats,
+    chats::{Chats, People},
     kinds::{is_pointer, is_said, rule_of, text_field},
-    sample::{Sample, at, id_text, is_most, plain},
+    sample::{Sample, at, is_most, is_time, person_of, person_text, plain},
 };
 
 /// An array of sub-documents.
@@ -33,12 +33,15 @@ pub(super) struct State {
 pub(super) struct Inside {
     pub(super) embedded: Vec<Embedded>,
     pub(super) state: Vec<State>,
+    /// State for which nothing suggests a rule.
+    pub(super) unruled: Vec<State>,
     pub(super) fields: BTreeMap<String, &'static str>,
 }
 
 impl Inside {
     pub(super) fn of(sample: &Sample, chats: &Chats, taken: &[&str]) -> Self {
         let mut inside = Self::default();
+        inside.state.extend(chats.path().and_then(|path| of_participants(sample, chats.field(), path)));
         for (field, values) in sample.fields() {
             if field == "_id" || field == "__v" || taken.contains(&field) {
                 continue;
@@ -49,7 +52,9 @@ impl Inside {
                     state.rules = BTreeMap::from([(String::new(), "newest")]);
                 }
                 // Without any rule it is a question.
-                if !state.rules.is_empty() {
+                if state.rules.is_empty() {
+                    inside.unruled.push(state);
+                } else {
                     inside.state.push(state);
                 }
             } else if is_pointer(field, &values) {
@@ -57,19 +62,56 @@ impl Inside {
             } else if let Some(embedded) = embedded(sample, chats, field) {
                 inside.embedded.push(embedded);
             } else if let Some(rule) = rule_of(field, &values).filter(|rule| is_telling(field, rule)) {
-                inside.fields.insert(field.to_owned(), rule);
+                // Beside a field for each participant, a count may be of the one or of the other, who may be swapped.
+                let is_sided = rule == "sum" && matches!(chats.people, People::Fields(_));
+                // A list of people tells who has read, hidden or pinned a chat.
+                if is_sided {
+                    continue;
+                }
+                if rule != "union" || !lists_people(sample, chats, field) {
+                    inside.fields.insert(field.to_owned(), rule);
+                }
             }
+        }
+        // What the server deletes by is only so if it is so in all: a lasting chat goes on to last.
+        for field in sample.expiring.iter().filter(|field| !taken.contains(&field.as_str())) {
+            inside.fields.insert(field.clone(), "all");
         }
         inside
     }
+}
+
+/// What is said of participants beside who they are, if they are sub-documents.
+fn of_participants(sample: &Sample, field: &str, path: &str) -> Option<State> {
+    let elements: Vec<&Bson> = sample
+        .documents
+        .iter()
+        .flat_map(|document| document.get_array(field).map(Vec::as_slice).unwrap_or_default())
+        .collect();
+    let mut rules = rules(&elements, field, Some(path.split('.').next().unwrap_or(path)));
+    rules.retain(|name, _| !name.starts_with('$'));
+    (!rules.is_empty()).then(|| State { field: field.to_owned(), participant: Some(path.to_owned()), rules })
+}
+
+fn lists_people(sample: &Sample, chats: &Chats, field: &str) -> bool {
+    let (mut of_people, mut all) = (0, 0);
+    for document in &sample.documents {
+        let people = chats.people(document);
+        for element in document.get_array(field).map(Vec::as_slice).unwrap_or_default() {
+            all += 1;
+            of_people += usize::from(person_of(element).is_some_and(|id| people.contains(&id)));
+        }
+    }
+    is_most(of_people, all, 50)
 }
 
 /// A number may be anything; only one that is called a count is added up.
 fn is_telling(field: &str, rule: &str) -> bool {
     let name = plain(field);
     match rule {
-        "sum" => ["count", "total", "numberof"].iter().any(|part| name.contains(part)),
-        "max" => ["last", "latest", "newest"].iter().any(|part| name.contains(part)),
+        "max" => {
+            ["last", "latest", "newest", "recent", "updat", "activ"].iter().any(|part| name.contains(part))
+        }
         "min" => name.contains("first"),
         _ => true,
     }
@@ -88,7 +130,7 @@ fn map(sample: &Sample, chats: &Chats, field: &str) -> Option<State> {
     is_most(of_people, all, 80).then(|| State {
         field: field.to_owned(),
         participant: None,
-        rules: rules(&values, None),
+        rules: rules(&values, field, None),
     })
 }
 
@@ -103,7 +145,7 @@ fn array(sample: &Sample, chats: &Chats, field: &str) -> Option<State> {
     let names: std::collections::BTreeSet<&String> = names.collect();
     let participant = names.into_iter().find(|name| {
         let of_people = elements.iter().filter(|(document, element)| {
-            let id = element.get(name.as_str()).and_then(id_text);
+            let id = element.get(name.as_str()).and_then(person_of);
             id.is_some_and(|id| chats.people(document).contains(&id))
         });
         is_most(of_people.count(), elements.len(), 80)
@@ -111,7 +153,7 @@ fn array(sample: &Sample, chats: &Chats, field: &str) -> Option<State> {
     let is_once = sample.documents.iter().all(|document| {
         let array = document.get_array(field).map(Vec::as_slice).unwrap_or_default();
         let mut ids: Vec<String> =
-            array.iter().filter_map(|e| id_text(at(e.as_document()?, participant)?)).collect();
+            array.iter().filter_map(|e| person_of(at(e.as_document()?, participant)?)).collect();
         let all = ids.len();
         ids.sort();
         ids.dedup();
@@ -124,19 +166,19 @@ fn array(sample: &Sample, chats: &Chats, field: &str) -> Option<State> {
         .collect();
     is_once.then(|| State {
         field: field.to_owned(),
-        rules: rules(&values, Some(participant)),
+        rules: rules(&values, field, Some(participant)),
         participant: Some(participant.clone()),
     })
 }
 
 /// Rules for values, or for the fields of sub-documents.
-fn rules(values: &[&Bson], participant: Option<&str>) -> BTreeMap<String, &'static str> {
+fn rules(values: &[&Bson], field: &str, participant: Option<&str>) -> BTreeMap<String, &'static str> {
     let mut fields: BTreeMap<&str, Vec<&Bson>> = BTreeMap::new();
     for (name, value) in values.iter().filter_map(|value| value.as_document()).flatten() {
         fields.entry(name).or_default().push(value);
     }
     if fields.is_empty() {
-        return rule_of_state("", values).map(|rule| (String::new(), rule)).into_iter().collect();
+        return rule_of_state(field, values).map(|rule| (String::new(), rule)).into_iter().collect();
     }
     fields.retain(|name, _| Some(*name) != participant && *name != "_id");
     fields
@@ -160,9 +202,16 @@ fn embedded(sample: &Sample, chats: &Chats, field: &str) -> Option<Embedded> {
     }
     let is_in_most =
         |name: &&str| fields.get(name).is_some_and(|values| is_most(values.len(), elements.len(), 80));
-    let id = ["_id", "id", "messageId", "uuid"].into_iter().find(is_in_most);
+    // One that is counted within each chat is none.
+    let is_unique = |name: &&str| {
+        let ids: Vec<String> =
+            fields.get(name).into_iter().flatten().filter_map(|id| person_text(id)).collect();
+        let different: std::collections::BTreeSet<&String> = ids.iter().collect();
+        is_most(different.len(), ids.len(), 99)
+    };
+    let id = ["_id", "id", "messageId", "uuid"].into_iter().find(|name| is_in_most(name) && is_unique(name));
     let is_time = |(_, values): &(&&str, &Vec<&Bson>)| {
-        is_most(values.iter().filter(|value| matches!(value, Bson::DateTime(_))).count(), elements.len(), 80)
+        is_most(values.iter().filter(|value| is_time(value)).count(), elements.len(), 80)
     };
     let times: Vec<&str> = fields.iter().filter(is_time).map(|(name, _)| *name).collect();
     let is_made =
@@ -170,7 +219,7 @@ fn embedded(sample: &Sample, chats: &Chats, field: &str) -> Option<Embedded> {
     let time = times.iter().find(is_made).or(times.first()).copied();
     let sender = fields.keys().copied().find(|name| {
         let of_people = elements.iter().filter(|(document, element)| {
-            let id = element.get(name).and_then(id_text);
+            let id = element.get(name).and_then(person_of);
             id.is_some_and(|id| chats.people(document).contains(&id))
         });
         is_most(of_people.count(), elements.len(), 60)

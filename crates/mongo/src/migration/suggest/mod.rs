@@ -1,29 +1,54 @@
-//! Looks at a database and says how it seems to be laid out. Reads only.
+//! Looks at a database and says how it seems to be laid out, and asks what only its operator knows. Reads only.
 
+mod census;
 mod chats;
+mod context;
+mod identity;
 mod inside;
 mod kinds;
+mod lists;
+mod pairs;
 mod print;
+mod questions;
+mod rest;
 mod rows;
 mod sample;
+mod words;
 
-use onechat_migrate::Control;
+use mongodb::bson::Bson;
+use onechat_migrate::{Control, Differences, MergeRules};
 use serde::Serialize;
 
+pub use self::questions::{Answer, Question};
 use self::{
-    chats::Chats,
+    census::Census,
+    chats::{Chats, People},
+    identity::Constant,
     inside::Inside,
+    lists::List,
     rows::{Known, Messages, Row},
     sample::Sample,
 };
 use super::{MigrateError, MongoMigrator};
+use crate::{Mapping, codec::Codec};
 
 /// A configuration that fits what is there.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Suggestion {
     /// The text of a configuration file, with comments that say what each part was inferred from.
     pub toml: String,
+    /// What has to be answered in it before a migration begins.
+    pub questions: Vec<Question>,
 }
+
+impl Findings {
+    fn has_field(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field == name)
+    }
+}
+
+/// Reads parts of a configuration file as the program does, put together as one; or says why it refuses them.
+pub type Reading<'a> = &'a (dyn Fn(&[&str]) -> Result<(Mapping, MergeRules), String> + Sync);
 
 /// What was found.
 struct Findings {
@@ -35,12 +60,25 @@ struct Findings {
     others: usize,
     messages: Option<Messages>,
     rows: Vec<Row>,
+    lists: Vec<List>,
     inside: Inside,
+    constants: Vec<Constant>,
+    /// Fields other than the key with unique indexes.
+    unique: Vec<String>,
+    /// All fields of the sampled chats.
+    fields: Vec<String>,
+    /// Fields by which the server deletes chats, although they have another meaning.
+    expiring: Vec<String>,
 }
 
 impl MongoMigrator {
-    /// Samples every collection of the database.
-    pub async fn suggest(&self, control: &dyn Control) -> Result<Suggestion, MigrateError> {
+    /// Samples every collection of the database, counts what the chats have in their fields, and compares chats of the same
+    /// people. What it returns is read by `reading` first: it never suggests what the program refuses.
+    pub async fn suggest(
+        &self,
+        reading: Reading<'_>,
+        control: &dyn Control,
+    ) -> Result<Suggestion, MigrateError> {
         let names = self.collections().await?;
         let (mut samples, total) = (Vec::new(), names.len() as u64 * 2);
         for name in names {
@@ -48,17 +86,166 @@ impl MongoMigrator {
             samples.push(self.sample(&name).await?);
             control.advance("suggest", samples.len() as u64, total);
         }
-        let Some(chats) = Chats::among(&samples, self.chats_name()) else {
-            return Err(MigrateError::Refused(
-                "no collection looks like chats: none has an array of participants, as ids or as sub-documents \
-                 with one"
-                    .to_owned(),
-            ));
+        let looked = self.look(&samples, control).await?;
+        let (found, census, not) = self.find(&samples, looked, control).await?;
+        let toml = print::toml(&found);
+        let whose = format!("{} has its participants in {}", found.chats.collection, found.chats.whose());
+        reading(&[&toml]).map_err(|why| refused(&format!("{whose}; {why}")))?;
+        let differences = self.differences_by(&[&toml], reading, control).await?;
+        let mut questions = Vec::new();
+        if let Some(sample) = of_chats(&samples, &found.chats) {
+            questions.extend(identity::only(&census, sample, &found.constants, &differences));
+            let not: Vec<&str> = borrowed(&not);
+            questions.extend(self.context(&census, (sample, &samples), &found, &not, &differences).await?);
+        }
+        let is_accepted = |answer: &Answer| reading(&[&toml, &answer.toml]).is_ok();
+        for question in &mut questions {
+            question.answers.retain(is_accepted);
+        }
+        // What else differs, if these are answered as it is likely.
+        let likely = questions.iter().filter_map(|question| Some(question.answers.first()?.toml.as_str()));
+        let parts: Vec<&str> = [toml.as_str()].into_iter().chain(likely).collect();
+        let is_answered = parts.len() > 1 && reading(&parts).is_ok();
+        let rest =
+            if is_answered { self.differences_by(&parts, reading, control).await? } else { differences };
+        let asked: Vec<String> = questions.iter().flat_map(|question| question.fields.clone()).collect();
+        for one in rest.fields.iter().filter(|one| is_answered || !asked.contains(&one.field)) {
+            let mut question = rest::question(one, &census, &found.inside);
+            question.answers.retain(is_accepted);
+            questions.push(question);
+        }
+        let toml = print::with_questions(toml, &questions);
+        reading(&[&toml]).map_err(|why| refused(&why))?;
+        Ok(Suggestion { toml, questions })
+    }
+
+    /// What the chats have in them, and the collections to which nothing that they are about leads.
+    async fn find(
+        &self,
+        samples: &[Sample],
+        (chats, rows, mut messages): (Chats, Vec<Row>, Option<Messages>),
+        control: &dyn Control,
+    ) -> Result<(Findings, Census, Vec<String>), MigrateError> {
+        let Some(sample) = of_chats(samples, &chats) else { return Err(refused("the chats are gone")) };
+        let people = sample.documents.iter().flat_map(|document| chats.people(document)).map(Bson::String);
+        let users = self.holder(&people.collect::<Vec<_>>(), samples, &[&chats.collection]).await?;
+        let mut not = vec![chats.collection.clone()];
+        not.extend(users.map(|users| users.collection.clone()));
+
+        let mut taken = taken(&chats, &rows);
+        let mut lists = self.lists(sample, samples, &borrowed(&not), &borrowed(&taken)).await?;
+        taken.extend(lists.iter().map(|list| list.field.clone()));
+        if messages.is_none() {
+            messages = lists.iter_mut().find_map(|list| list.messages.take());
+        }
+        let inside = Inside::of(sample, &chats, &borrowed(&taken));
+        let meant: Vec<String> = taken.iter().chain(inside.fields.keys()).cloned().collect();
+        let census = self.census(sample, &chats, &borrowed(&meant), control).await?;
+        let unique = sample.unique.iter().filter_map(|index| match index.as_slice() {
+            [field] if field != "_id" && !meant.contains(field) => Some(field.clone()),
+            _ => None,
+        });
+        let expiring = sample.expiring.iter().filter(|field| taken.contains(*field));
+        let found = Findings {
+            count: sample.count,
+            sampled: sample.documents.len(),
+            others: samples.len() - 1,
+            messages,
+            rows,
+            lists,
+            inside,
+            constants: identity::constants(&census),
+            unique: unique.collect(),
+            fields: sample.fields().into_keys().map(str::to_owned).collect(),
+            expiring: expiring.cloned().collect(),
+            chats,
         };
+        Ok((found, census, not))
+    }
+
+    /// What chats of the same people differ in by this configuration.
+    async fn differences_by(
+        &self,
+        parts: &[&str],
+        reading: Reading<'_>,
+        control: &dyn Control,
+    ) -> Result<Differences, MigrateError> {
+        let (mapping, rules) = reading(parts).map_err(|why| refused(&why))?;
+        let codec = Codec::new(mapping).map_err(|error| refused(&error.to_string()))?;
+        let migrator = Self { codec, rules, ..self.clone() };
+        migrator.differences(control).await
+    }
+
+    /// Which collection has the chats, and what names them elsewhere.
+    async fn look(
+        &self,
+        samples: &[Sample],
+        control: &dyn Control,
+    ) -> Result<(Chats, Vec<Row>, Option<Messages>), MigrateError> {
+        for chats in Chats::among(samples, self.chats_name()) {
+            let Some(sample) = of_chats(samples, &chats) else { continue };
+            let (rows, messages) = self.named(samples, &chats, control).await?;
+            // Messages may have an array of people too: chats are named by something, or hold it.
+            let holds = |field: &str| sample::plain(field).contains("messag");
+            let has_list = sample
+                .fields()
+                .iter()
+                .any(|(field, values)| holds(field) && values.iter().any(|value| value.as_array().is_some()));
+            if messages.is_some() || has_list || !kinds::are_messages(&sample.documents) {
+                return Ok((chats, rows, messages));
+            }
+        }
+        let mut refusals = Vec::new();
+        for sample in samples {
+            let Some((one, other)) = pairs::of(sample) else { continue };
+            if kinds::are_messages(&sample.documents) {
+                refusals.push(format!(
+                    "{} holds messages, each from {one} to {other}, and nothing holds chats: is there one chat for each pair \
+                     of {one} and {other}? Only a collection with a document for each chat can be migrated",
+                    sample.collection
+                ));
+            } else if pairs::are_chats(sample) {
+                if let Some(copies) = pairs::copies(sample, &one, &other) {
+                    let joint = copies.joint.map_or_else(String::new, |joint| {
+                        format!(", and what both share is named by {joint}")
+                    });
+                    return Err(MigrateError::Refused(format!(
+                        "{} has two documents for most pairs, one with {one} and {other} and one with the two swapped{joint}: \
+                         is it one document for each owner? Such a collection cannot be migrated",
+                        sample.collection
+                    )));
+                }
+                let chats = Chats::of(sample, People::Fields(vec![one, other]));
+                let (rows, messages) = self.named(samples, &chats, control).await?;
+                return Ok((chats, rows, messages));
+            }
+        }
+        for sample in samples.iter().filter(|sample| kinds::are_messages(&sample.documents)) {
+            refusals.push(format!(
+                "{} holds messages, no chats: what somebody said, and who said it, stand in each document",
+                sample.collection
+            ));
+        }
+        let why = if refusals.is_empty() {
+            "none has an array of participants, as ids or as sub-documents with one, or two people in two fields".to_owned()
+        } else {
+            refusals.join("; ")
+        };
+        Err(MigrateError::Refused(format!("no collection looks like chats: {why}")))
+    }
+
+    /// What names the chats elsewhere, and which of that are the messages.
+    async fn named(
+        &self,
+        samples: &[Sample],
+        chats: &Chats,
+        control: &dyn Control,
+    ) -> Result<(Vec<Row>, Option<Messages>), MigrateError> {
         let (mut known, mut rows, mut messages) = (Known::new(), Vec::new(), None);
+        let total = samples.len() as u64 * 2;
         for (done, sample) in samples.iter().enumerate() {
             control.pace(0).await?;
-            for row in self.rows_of(sample, &chats, &mut known).await? {
+            for row in self.rows_of(sample, chats, &mut known).await? {
                 let score = row.as_messages(sample, &known);
                 if score.as_ref().map(|(score, _)| *score) > best(messages.as_ref()) {
                     messages = score;
@@ -69,38 +256,45 @@ impl MongoMigrator {
         }
         let messages = messages.map(|(_, messages)| messages);
         rows.retain(|row: &Row| !messages.as_ref().is_some_and(|messages| messages.are(row)));
-        Ok(Suggestion { toml: print::toml(&findings(&samples, chats, messages, rows)) })
+        Ok((rows, messages))
     }
+}
+
+fn of_chats<'a>(samples: &'a [Sample], chats: &Chats) -> Option<&'a Sample> {
+    samples.iter().find(|sample| sample.collection == chats.collection)
+}
+
+fn refused(why: &str) -> MigrateError {
+    MigrateError::Refused(format!(
+        "the layout that this database seems to have cannot be configured: {}",
+        why.trim_end()
+    ))
 }
 
 fn best(messages: Option<&(usize, Messages)>) -> Option<usize> {
     messages.map(|(score, _)| *score)
 }
 
-fn findings(samples: &[Sample], chats: Chats, messages: Option<Messages>, rows: Vec<Row>) -> Findings {
-    let sample = samples.iter().find(|sample| sample.collection == chats.collection);
-    let sample = sample.expect("the chats were found in one of the samples");
-    let mut taken: Vec<&str> = vec![&chats.participants];
-    taken.extend(chats.key.as_ref().map(|key| key.field.as_str()));
-    taken.extend(chats.public_id.as_ref().map(|id| id.field.as_str()));
-    let times = [&chats.created_at, &chats.updated_at, &chats.last_message_at];
-    taken.extend(times.into_iter().flatten().map(String::as_str));
+fn borrowed(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+/// The fields of chats that have a meaning.
+fn taken(chats: &Chats, rows: &[Row]) -> Vec<String> {
+    let mut taken: Vec<String> = chats.people_fields().into_iter().map(str::to_owned).collect();
+    let key = chats.key.as_ref().filter(|key| key.is_known()).map(|key| key.field.clone());
+    taken.push(key.unwrap_or_else(|| Mapping::default().fields.participants_key));
+    taken.extend(chats.public_id.as_ref().map(|id| id.field.clone()));
+    taken.extend(
+        [&chats.created_at, &chats.updated_at, &chats.last_message_at].into_iter().flatten().cloned(),
+    );
     let own = rows.iter().filter(|row| row.collection == chats.collection);
-    taken.extend(own.map(|row| row.field.as_str()));
-    let inside = Inside::of(sample, &chats, &taken);
-    Findings {
-        count: sample.count,
-        sampled: sample.documents.len(),
-        others: samples.len() - 1,
-        inside,
-        chats,
-        messages,
-        rows,
-    }
+    taken.extend(own.map(|row| row.field.clone()));
+    taken
 }
 
 impl Messages {
     fn are(&self, row: &Row) -> bool {
-        row.collection == self.collection && row.field == self.chat
+        row.collection == self.collection && Some(&row.field) == self.chat.as_ref()
     }
 }

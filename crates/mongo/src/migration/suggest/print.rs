@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Findings, chats::Key, rows::Row};
+use mongodb::bson::Bson;
+
+use super::{
+    Findings, Question,
+    chats::{Key, People},
+    rows::Row,
+};
 use crate::Mapping;
 
 /// A configuration that the program reads as it is.
@@ -19,11 +25,15 @@ pub(super) fn toml(found: &Findings) -> String {
     if let Some(messages) = &found.messages {
         text.value("messages", &messages.collection);
     }
-    let (object_ids, strings) = chats.forms;
-    text.comment(&format!("{object_ids} participants are ObjectIds, {strings} are strings."));
-    text.value("participants", if object_ids > strings { "object_id" } else { "string" });
-    if let Some(path) = &chats.path {
+    let forms: Vec<String> = chats.forms.iter().map(|(form, count)| format!("{count} {form}")).collect();
+    text.comment(&format!("How the sampled participants are written: {}.", forms.join(", ")));
+    text.value("participants", chats.forms.first().map_or("string", |(form, _)| form));
+    if let Some(path) = chats.path() {
         text.value("participant_path", path);
+    }
+    let has_references = found.messages.as_ref().is_some_and(|messages| messages.sender.ends_with("$id"));
+    if let Some(reference) = chats.reference.as_ref().filter(|_| has_references || chats.path().is_some()) {
+        text.value("participant_ref", reference);
     }
     if let Some(id) = &chats.public_id {
         text.comment("An id beside _id, different in each chat: leave it out if clients do not know it.");
@@ -31,14 +41,16 @@ pub(super) fn toml(found: &Findings) -> String {
         text.value("id_form", if id.is_uuid { "uuid" } else { "string" });
     }
     fields(&mut text, found);
+    constants(&mut text, found);
     references(&mut text, &found.rows);
     inside(&mut text, found);
+    warnings(&mut text, found);
     text.0
 }
 
 fn key_format(text: &mut Toml, key: Option<&Key>) {
     text.table("store");
-    let Some(key) = key else {
+    let Some(key) = key.filter(|key| key.is_known()) else {
         text.comment("No field has the key of the participants: \"joined\" if a backend will go on writing sort().join(\"_\").");
         return text.value("key_format", "escaped");
     };
@@ -46,9 +58,7 @@ fn key_format(text: &mut Toml, key: Option<&Key>) {
         "{} of the sampled chats have a key in {}: {} agree with \"escaped\", {} with \"joined\".",
         key.stored, key.field, key.escaped, key.joined
     ));
-    if key.escaped == 0 && key.joined == 0 {
-        text.comment("UNKNOWN FORMAT: they are corrected by a backfill, in this one.");
-    } else if key.escaped == key.joined {
+    if key.escaped == key.joined {
         text.comment(
             "Where both agree, no id has _ or %; \"joined\" if a backend goes on writing sort().join(\"_\").",
         );
@@ -59,9 +69,29 @@ fn key_format(text: &mut Toml, key: Option<&Key>) {
 fn fields(text: &mut Toml, found: &Findings) {
     let (chats, default) = (&found.chats, Mapping::default());
     text.table("mongodb.chat_fields");
-    text.value("participants", &chats.participants);
+    match &chats.people {
+        People::Array { field, .. } => text.value("participants", field),
+        People::Fields(fields) => {
+            let names: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
+            text.line(&format!("participants = [{}]", names.join(", ")));
+        }
+    }
     match &chats.key {
-        Some(key) => text.value("participants_key", &key.field),
+        Some(key) if key.is_known() => text.value("participants_key", &key.field),
+        Some(key) => {
+            text.comment(&format!(
+                "{} has the key of another backend, by a formula of its own: onechat's stands beside it.",
+                key.field
+            ));
+            text.value("participants_key", OWN_KEY);
+        }
+        None if found.has_field(&default.fields.participants_key) => {
+            text.comment(&format!(
+                "{} has other values than keys of onechat.",
+                default.fields.participants_key
+            ));
+            text.value("participants_key", OWN_KEY);
+        }
         None => text.inferred("participants_key", None, &default.fields.participants_key),
     }
     text.inferred("created_at", chats.created_at.as_ref(), &default.fields.created_at);
@@ -71,7 +101,10 @@ fn fields(text: &mut Toml, found: &Findings) {
         return text.comment("No collection looks like messages that name their chat.");
     };
     text.table("mongodb.message_fields");
-    text.value("chat", &messages.chat);
+    match &messages.chat {
+        Some(chat) => text.value("chat", chat),
+        None => text.comment("They do not name their chat: the chats list them."),
+    }
     text.comment("In nearly all sampled rows this is somebody of the chat.");
     text.value("sender", &messages.sender);
     text.inferred("text", messages.text.as_ref(), &default.message_fields.text);
@@ -120,13 +153,76 @@ fn inside(text: &mut Toml, found: &Findings) {
         }
         text.rules(&state.rules);
     }
-    if !found.inside.fields.is_empty() {
+    for list in &found.lists {
+        text.array("migrate.embedded");
+        text.comment(&format!("Ids of {}: united in the order of their rows' time.", list.ids_of));
+        text.value("field", &list.field);
+        text.value("ids_of", &list.ids_of);
+        if let Some(path) = list.path {
+            text.value("path", path);
+        }
+        if let Some(time) = &list.time {
+            text.value("time", time);
+        }
+    }
+    let varying = found.constants.iter().filter(|constant| constant.is_absent);
+    let mut rules: BTreeMap<&str, &str> =
+        found.inside.fields.iter().map(|(field, rule)| (field.as_str(), *rule)).collect();
+    rules.extend(varying.map(|constant| (constant.field.as_str(), "survivor")));
+    if !rules.is_empty() {
         text.table("migrate.fields");
-        for (field, rule) in &found.inside.fields {
+        for (field, rule) in rules {
             text.value(&key(field), rule);
         }
     }
 }
+
+/// What new chats have as all others do.
+fn constants(text: &mut Toml, found: &Findings) {
+    let common: Vec<_> = found.constants.iter().filter(|constant| constant.is_common).collect();
+    if common.is_empty() {
+        return;
+    }
+    text.table("mongodb.constants");
+    text.comment("The same in all chats that have it: new ones get it too.");
+    for constant in common {
+        text.line(&format!("{} = {}", key(&constant.field), value(&constant.value)));
+    }
+}
+
+/// What may surprise whoever creates or deletes chats.
+fn warnings(text: &mut Toml, found: &Findings) {
+    for field in &found.unique {
+        text.comment(&format!(
+            "{field} has a unique index, and onechat puts nothing there: without it, a second new chat may be refused."
+        ));
+    }
+    for field in &found.expiring {
+        text.comment(&format!(
+            "A TTL index on {field} deletes chats: take it away before a migration, whose account would miss them."
+        ));
+    }
+}
+
+/// The file with its questions, which come last.
+pub(super) fn with_questions(mut text: String, questions: &[Question]) -> String {
+    if questions.is_empty() {
+        return text;
+    }
+    let many = if questions.len() == 1 { "One question is" } else { "Some questions are" };
+    let _ = write!(
+        text,
+        "\n# {many} left to you, and no migration begins before they are answered. For each, write an answer into the\n\
+         # sections above, and take the question out.\n"
+    );
+    for question in questions {
+        question.print(&mut text);
+    }
+    text
+}
+
+/// The field of onechat's key where the usual one is another backend's.
+const OWN_KEY: &str = "onechatKey";
 
 struct Toml(String);
 
@@ -168,12 +264,22 @@ impl Toml {
     }
 }
 
-fn key(name: &str) -> String {
+/// The name of a field, as TOML takes it.
+pub(super) fn key(name: &str) -> String {
     let is_bare = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { quoted(name) }
 }
 
+/// A single value.
+pub(super) fn value(value: &Bson) -> String {
+    match value {
+        Bson::String(text) => quoted(text),
+        Bson::Double(number) => format!("{number:?}"),
+        other => other.to_string(),
+    }
+}
+
 /// A basic string of TOML is written as one of JSON, but for U+007F.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }

@@ -7,9 +7,9 @@ use mongodb::bson::{Bson, Document, doc};
 
 use super::{
     super::{MigrateError, MongoMigrator, commands::persist},
-    chats::{Chats, dated},
-    kinds::{rule_of, text_field},
-    sample::{Sample, at, id_text, is_most, leaves, plain},
+    chats::{Chats, timed},
+    kinds::{SENDERS, rule_of, text_field},
+    sample::{Sample, at, id_text, is_most, leaves, person_of, plain},
 };
 use crate::audit::ids::forms;
 
@@ -37,7 +37,8 @@ pub(super) struct Row {
 #[derive(Debug)]
 pub(super) struct Messages {
     pub(super) collection: String,
-    pub(super) chat: String,
+    /// The field that names the chat, if one does: else the chat lists them.
+    pub(super) chat: Option<String>,
     pub(super) sender: String,
     pub(super) text: Option<String>,
     pub(super) client_message_id: Option<String>,
@@ -128,7 +129,7 @@ impl Row {
             let Some(people) = self.people(row, known) else { continue };
             all += 1;
             for (name, value) in row {
-                let is_one = id_text(value).is_some_and(|id| people.contains(&id));
+                let is_one = person_of(value).is_some_and(|id| people.contains(&id));
                 *agreeing.entry(name).or_default() += usize::from(is_one);
             }
         }
@@ -180,27 +181,35 @@ impl Row {
             return None;
         }
         let senders = self.member_fields(sample, known);
-        let is_sender = |name: &&String| {
-            ["sender", "from", "author", "sentby", "createdby", "user", "by"]
-                .iter()
-                .any(|part| plain(name).contains(part))
-        };
+        let is_sender = |name: &&String| SENDERS.iter().any(|part| plain(name).contains(part));
         let sender = senders.iter().find(is_sender).or(senders.first())?.clone();
-        let text = text_field(&sample.fields(), &[&self.field, &sender])?;
-        let client = sample.fields().into_keys().find(|name| {
+        let messages = Messages::of(sample, Some(&self.field), &sender)?;
+        let named = if plain(&self.collection).contains("messag") { 1000 } else { 0 };
+        Some((named + self.matches, messages))
+    }
+}
+
+impl Messages {
+    /// The rows of a collection as messages by this field; of the chat that a field names, or of the one that lists them.
+    pub(super) fn of(sample: &Sample, chat: Option<&str>, sender: &str) -> Option<Self> {
+        let fields = sample.fields();
+        let text = text_field(&fields, &[chat.unwrap_or_default(), sender])?;
+        let client = fields.keys().find(|name| {
             let plain = plain(name);
             ["client", "nonce", "tempid", "localid", "idempot"].iter().any(|part| plain.contains(part))
         });
-        let messages = Messages {
-            collection: self.collection.clone(),
-            chat: self.field.clone(),
-            client_message_id: client.map(str::to_owned),
-            created_at: dated(sample, &["creat", "sent", "time", "date", "at"], &[]),
-            sender,
+        let path = fields.get(sender).and_then(|values| {
+            let inner = values.iter().find_map(|value| value.as_document())?;
+            ["$id", "_id", "id", "userId"].into_iter().find(|name| inner.contains_key(*name))
+        });
+        Some(Self {
+            collection: sample.collection.clone(),
+            chat: chat.map(str::to_owned),
+            client_message_id: client.map(|name| (*name).to_owned()),
+            created_at: timed(sample, &["creat", "sent", "time", "date", "at", "ts"]),
+            sender: path.map_or_else(|| sender.to_owned(), |path| format!("{sender}.{path}")),
             text: Some(text),
-        };
-        let named = if plain(&self.collection).contains("messag") { 1000 } else { 0 };
-        Some((named + self.matches, messages))
+        })
     }
 }
 

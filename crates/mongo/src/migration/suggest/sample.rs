@@ -26,6 +26,8 @@ pub(super) struct Sample {
     pub(super) documents: Vec<Document>,
     /// The fields of its unique indexes.
     pub(super) unique: Vec<Vec<String>>,
+    /// The fields by which the server deletes documents (TTL).
+    pub(super) expiring: Vec<String>,
 }
 
 impl Sample {
@@ -64,22 +66,30 @@ impl MongoMigrator {
             Ok(kept)
         });
         let documents = documents.await?;
-        Ok(Sample { collection: name.to_owned(), count, documents, unique: self.unique_of(name).await? })
+        let indexes = self.specifications(name).await?;
+        let fields = |index: &Document| -> Vec<String> {
+            index.get_document("key").map(|key| key.keys().cloned().collect()).unwrap_or_default()
+        };
+        let unique = indexes.iter().filter(|index| index.get_bool("unique").unwrap_or(false));
+        let expiring = indexes.iter().filter(|index| index.contains_key("expireAfterSeconds"));
+        Ok(Sample {
+            collection: name.to_owned(),
+            count,
+            documents,
+            unique: unique.map(fields).collect(),
+            expiring: expiring.flat_map(fields).collect(),
+        })
     }
 
-    async fn unique_of(&self, collection: &str) -> Result<Vec<Vec<String>>, MigrateError> {
+    async fn specifications(&self, collection: &str) -> Result<Vec<Document>, MigrateError> {
         let list = doc! { "listIndexes": collection };
-        let indexes: Vec<Document> = persist(|| async {
+        persist(|| async {
             match self.database.run_cursor_command(list.clone()).await {
                 Err(error) if code_of(&error) == Some(code::NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
                 other => other?.try_collect().await,
             }
         })
-        .await?;
-        let unique = indexes.iter().filter(|index| index.get_bool("unique").unwrap_or(false));
-        Ok(unique
-            .filter_map(|index| Some(index.get_document("key").ok()?.keys().cloned().collect()))
-            .collect())
+        .await
     }
 }
 
@@ -95,6 +105,38 @@ pub(super) fn id_text(value: &Bson) -> Option<String> {
             }))
         }
         _ => None,
+    }
+}
+
+/// Who a participant is, as text: an id of any form, or a whole number.
+pub(super) fn person_text(value: &Bson) -> Option<String> {
+    match value {
+        Bson::Int32(number) => Some(number.to_string()),
+        Bson::Int64(number) => Some(number.to_string()),
+        other => id_text(other),
+    }
+}
+
+/// The same for an id, a reference to one (`$id`), or a document with one.
+pub(super) fn person_of(value: &Bson) -> Option<String> {
+    match value {
+        Bson::Document(inner) => {
+            ["$id", "_id", "id", "userId"].iter().find_map(|name| person_text(inner.get(*name)?))
+        }
+        other => person_text(other),
+    }
+}
+
+/// Whether it is a point in time: a date, or the number of milliseconds or seconds of one in this century.
+pub(super) fn is_time(value: &Bson) -> bool {
+    const MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+    match value {
+        Bson::DateTime(_) | Bson::Timestamp(_) => true,
+        Bson::Int64(number) => MS.contains(number) || MS.contains(&number.saturating_mul(1000)),
+        Bson::Int32(number) => MS.contains(&(i64::from(*number) * 1000)),
+        #[expect(clippy::cast_precision_loss, reason = "the bounds are exact")]
+        Bson::Double(number) => (MS.start as f64..MS.end as f64).contains(number),
+        _ => false,
     }
 }
 

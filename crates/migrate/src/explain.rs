@@ -17,7 +17,7 @@ pub struct Explanation {
     /// Whose chats these are: the same set in each, in whatever order and form it is stored.
     pub participants: Vec<String>,
     /// The fields that say so.
-    pub participants_in: String,
+    pub participants_in: Vec<String>,
     /// What they are about; nothing if chats have no context, or these have none.
     pub context: Option<String>,
     /// The field that says so, if chats have contexts.
@@ -99,7 +99,8 @@ fn decider(rules: &MergeRules, field: &str) -> String {
         let form = if state.form == StateForm::Map { "map" } else { "array" };
         return format!("[[migrate.state]], a {form}, for each participant: {}", list.join(", "));
     }
-    if field == names.participants || Some(field) == names.context.as_deref() {
+    let holds = |path: &str| path.split('.').next() == Some(field);
+    if names.participants.iter().any(|path| holds(path)) || names.context.as_deref().is_some_and(holds) {
         return "it is the same identity, in another order or form; the surviving chat's is kept".to_owned();
     }
     if field == names.created_at {
@@ -140,7 +141,7 @@ impl FieldRule {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} chats are one chat, because", self.participants.join(", "), self.chats.len())?;
-        writeln!(f, "  their participants are the same set, by {}", self.participants_in)?;
+        writeln!(f, "  their participants are the same set, by {}", self.participants_in.join(" and "))?;
         match (&self.context_in, &self.context) {
             (None, _) => writeln!(f, "  chats have no context, by the configuration"),
             (Some(field), None) => writeln!(f, "  none of them has a context in {field}"),

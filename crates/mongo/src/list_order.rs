@@ -7,7 +7,10 @@
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc, oid::ObjectId};
 use onechat_core::{Chat, ChatCursor, Context, Page, PageSize, StoreError, Timestamp};
 
-use crate::codec::{Codec, age, date, field};
+use crate::{
+    TimeForm,
+    codec::{Codec, age, date, field},
+};
 
 /// The part of a list that begins after a cursor, of those chats that have the participant at one path.
 pub(crate) struct List<'a> {
@@ -78,8 +81,9 @@ impl<'a> List<'a> {
             None => with(doc! { by: { "$ne": Bson::Null } }),
             // Two scans that the server merges: however many chats stand at one moment, none is read in vain.
             Some((at, id)) => {
-                let earlier = doc! { by: { "$ne": Bson::Null, "$not": { "$gte": date(*at) } } };
-                let same = doc! { by: date(*at), id_field: below(id) };
+                let at = self.times().compared(*at);
+                let earlier = doc! { by: { "$ne": Bson::Null, "$not": { "$gte": at.clone() } } };
+                let same = doc! { by: at, id_field: below(id) };
                 doc! { "$or": [with(earlier), with(same)] }
             }
         };
@@ -109,6 +113,10 @@ impl<'a> List<'a> {
         })
     }
 
+    fn times(&self) -> TimeForm {
+        self.codec.mapping().fields.times
+    }
+
     /// Whether ids tell an age in the order in which an index holds them.
     fn has_ages(&self) -> bool {
         self.codec.id_field() == "_id"
@@ -117,7 +125,10 @@ impl<'a> List<'a> {
     /// An expression for the time that a chat stands at.
     pub(crate) fn position(&self) -> Document {
         let fields = &self.codec.mapping().fields;
-        let of = |name: &str| format!("${name}");
+        let of = |name: &str| match self.times() {
+            TimeForm::Date => Bson::String(format!("${name}")),
+            form => form.as_date(name).into(),
+        };
         let zero = doc! { "$toDate": 0_i64 };
         let from_id = if self.has_ages() {
             doc! { "$cond": [{ "$eq": [{ "$type": "$_id" }, "objectId"] }, { "$toDate": "$_id" }, zero] }
@@ -143,6 +154,14 @@ impl<'a> List<'a> {
         size: PageSize,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {
         let mut rows: Vec<Row> = rows.into_iter().map(|document| self.row(document)).collect();
+        if let Some((row, value)) = rows.iter().find_map(|row| Some((row, row.unread.as_ref()?))) {
+            let id = field(&row.document, "_id").map(|id| format!("{id:?}")).unwrap_or_default();
+            return Err(StoreError::Corrupt(format!(
+                "the chat with _id {id} has the time {value}, and times are {} here: no list is in order with it; if most chats \
+                 have it like that, `times` in [mongodb.chat_fields] says so",
+                self.times()
+            )));
+        }
         rows.sort_by(|one, other| (other.at_ms, &other.id).cmp(&(one.at_ms, &one.id)));
         // A chat whose first message comes between two reads is in both: the later of its places is the right one.
         let mut seen = std::collections::HashSet::new();
@@ -160,26 +179,20 @@ impl<'a> List<'a> {
     fn row(&self, document: RawDocumentBuf) -> Row {
         let fields = &self.codec.mapping().fields;
         let set = |name: &str| field(&document, name).filter(|value| *value != RawBsonRef::Null);
-        let at_ms = match set(&fields.last_message_at).or_else(|| set(&fields.created_at)) {
-            Some(RawBsonRef::DateTime(at)) => at.timestamp_millis(),
-            // Where the index has what is no date. The page that comes to it fails, as the chat is damaged.
-            Some(
-                RawBsonRef::Timestamp(_)
-                | RawBsonRef::RegularExpression(_)
-                | RawBsonRef::DbPointer(_)
-                | RawBsonRef::JavaScriptCode(_)
-                | RawBsonRef::JavaScriptCodeWithScope(_)
-                | RawBsonRef::MaxKey,
-            ) => i64::MAX,
-            Some(_) => i64::MIN,
+        let (mut at_ms, mut unread) = (0, None);
+        match set(&fields.last_message_at).or_else(|| set(&fields.created_at)) {
+            Some(value) => match self.times().read(value) {
+                Some(at) => at_ms = at.unix_ms(),
+                None => unread = Some(format!("{value:?}")),
+            },
             None if self.has_ages() => {
                 let id = field(&document, "_id").and_then(|id| Bson::try_from(id).ok());
-                id.map_or(0, |id| age(&id).unix_ms())
+                at_ms = id.map_or(0, |id| age(&id).unix_ms());
             }
-            None => 0,
-        };
+            None => {}
+        }
         let id = rank(field(&document, self.codec.id_field()));
-        Row { at_ms, id, document }
+        Row { at_ms, id, unread, document }
     }
 }
 
@@ -187,6 +200,8 @@ impl<'a> List<'a> {
 struct Row {
     at_ms: i64,
     id: (u8, Vec<u8>),
+    /// What stands where its time should be, if that has another form: the index has it out of order.
+    unread: Option<String>,
     document: RawDocumentBuf,
 }
 

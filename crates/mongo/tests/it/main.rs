@@ -33,6 +33,7 @@ mod states;
 mod suggest;
 mod support;
 mod sweeping;
+mod time_forms;
 mod times;
 mod undoing;
 mod undone_anyhow;

@@ -11,19 +11,19 @@ use futures_util::TryStreamExt as _;
 use mongodb::{
     Collection, Database,
     action::{Action as _, FindOne},
-    bson::{Document, RawBsonRef, RawDocumentBuf, doc},
+    bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc},
     error::Error,
     options::{Collation, Hint, ReadConcern},
 };
 use onechat_core::{
-    AliasError, Chat, ChatId, Message, MessageCursor, Page, PageSize, ParticipantsKey, StoreError,
+    AliasError, Chat, ChatId, Message, MessageCursor, Page, PageSize, ParticipantsKey, StoreError, Timestamp,
 };
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     attempt::{Deadline, once, until},
-    codec::{Codec, StoredChat, date, field, id_value, text_of},
+    codec::{Codec, StoredChat, age, field, id_value, text_of},
     connection::Connection,
     error::{Written, code, code_of, is_permanent, reason, sort_out},
     index::simple,
@@ -266,14 +266,15 @@ impl Collections {
         let fields = &self.codec.mapping().message_fields;
         let mut filter = doc! { &fields.chat: stored.document_id };
         if let Some(before) = before {
-            let (at, id) = (date(before.at), id_value(before.id.as_str()));
-            filter.insert(
-                "$or",
-                vec![
-                    doc! { &fields.created_at: { "$lt": at.clone() } },
-                    doc! { &fields.created_at: at, "_id": { "$lt": id } },
-                ],
-            );
+            let id = id_value(before.id.as_str());
+            let at = self.time_in_order(before.at, &id).await?;
+            let mut after = vec![doc! { &fields.created_at: at.clone(), "_id": { "$lt": id } }];
+            // Whatever its type: what has no time, or none of this form, comes after what has one.
+            if at != Bson::Null {
+                let field = format!("${}", fields.created_at);
+                after.push(doc! { "$expr": { "$lt": [field, { "$literal": at }] } });
+            }
+            filter.insert("$or", after);
         }
         let _place = self.place_for_pages(1).await;
         let deadline = self.deadline();
@@ -298,6 +299,25 @@ impl Collections {
             return Ok(Page { items: messages, next });
         }
         Ok(Page::from_one_more(messages, size, MessageCursor::after))
+    }
+
+    /// The time of a message as the index has it. One that shows the age of its id may have none of the right form.
+    async fn time_in_order(&self, at: Timestamp, id: &Bson) -> Result<Bson, StoreError> {
+        let fields = &self.codec.mapping().message_fields;
+        let time = fields.times.compared(at);
+        if at != age(id) {
+            return Ok(time);
+        }
+        let deadline = self.deadline();
+        let this = doc! { "_id": id };
+        let stored = until(deadline, &self.metrics, || async {
+            let find = self.messages.find_one(this.clone()).projection(doc! { &fields.created_at: 1 });
+            find.max_time(deadline.server_time()).await
+        })
+        .await?;
+        let Some(stored) = stored else { return Ok(time) };
+        let value = field(&stored, &fields.created_at).and_then(|value| Bson::try_from(value).ok());
+        Ok(value.unwrap_or(Bson::Null))
     }
 
     /// Whether a primary answers and can see a majority.

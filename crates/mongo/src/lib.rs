@@ -33,6 +33,7 @@ mod unreachable;
 
 pub use audit::MongoAudit;
 pub use clients::closing_clients;
+pub use codec::TimeForm;
 pub use connection::drop_database;
 pub use error::{IndexError, OpenError};
 pub use filter::{Filter, FilterError};

@@ -4,10 +4,19 @@
 //! holds the first of three that is there, so the list is made of three parts that indexes hold in order. Nothing is
 //! stored for it: rows of other programs stand where they belong, whatever they were written by.
 
-use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc, oid::ObjectId};
+use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocumentBuf, doc, oid::ObjectId};
 use onechat_core::{Chat, ChatCursor, Context, Page, PageSize, StoreError, Timestamp};
 
-use crate::codec::{Codec, age, date, field};
+use crate::{
+    TimeForm,
+    codec::{Codec, age, date, field},
+};
+
+/// Chats with a time of another form than the mapping says are listed after all others, in the order of their times: this
+/// much earlier, which also tells a cursor of one of them from others.
+const OTHER_FORM_MS: i64 = 100_000_000_000_000;
+/// What is earlier has another form: all others are after the year 1000 before Christ.
+const LEAST_IN_FORM: i64 = -OTHER_FORM_MS / 2 - 40_000_000_000_000;
 
 /// The part of a list that begins after a cursor, of those chats that have the participant at one path.
 pub(crate) struct List<'a> {
@@ -78,8 +87,9 @@ impl<'a> List<'a> {
             None => with(doc! { by: { "$ne": Bson::Null } }),
             // Two scans that the server merges: however many chats stand at one moment, none is read in vain.
             Some((at, id)) => {
-                let earlier = doc! { by: { "$ne": Bson::Null, "$not": { "$gte": date(*at) } } };
-                let same = doc! { by: date(*at), id_field: below(id) };
+                let at = self.times().compared(*at);
+                let earlier = doc! { by: { "$ne": Bson::Null, "$not": { "$gte": at.clone() } } };
+                let same = doc! { by: at, id_field: below(id) };
                 doc! { "$or": [with(earlier), with(same)] }
             }
         };
@@ -109,6 +119,10 @@ impl<'a> List<'a> {
         })
     }
 
+    fn times(&self) -> TimeForm {
+        self.codec.mapping().fields.times
+    }
+
     /// Whether ids tell an age in the order in which an index holds them.
     fn has_ages(&self) -> bool {
         self.codec.id_field() == "_id"
@@ -117,7 +131,17 @@ impl<'a> List<'a> {
     /// An expression for the time that a chat stands at.
     pub(crate) fn position(&self) -> Document {
         let fields = &self.codec.mapping().fields;
-        let of = |name: &str| format!("${name}");
+        let of = |name: &str| {
+            let value = format!("${name}");
+            match self.times() {
+                TimeForm::Date => Bson::String(value),
+                // What is no time of this form is below all dates.
+                form => {
+                    let date = doc! { "$ifNull": [form.as_date(name), 0] };
+                    doc! { "$cond": [{ "$gt": [value, Bson::Null] }, date, Bson::Null] }.into()
+                }
+            }
+        };
         let zero = doc! { "$toDate": 0_i64 };
         let from_id = if self.has_ages() {
             doc! { "$cond": [{ "$eq": [{ "$type": "$_id" }, "objectId"] }, { "$toDate": "$_id" }, zero] }
@@ -136,17 +160,45 @@ impl<'a> List<'a> {
         ] })
     }
 
-    /// The page that these rows begin with, of which there is one more if there is another page.
+    /// The page that these rows begin with, of which there is one more if there is another page. Nothing if one of them
+    /// has a time of another form: no index has it in order.
     pub(crate) fn page(
         &self,
         rows: Vec<RawDocumentBuf>,
         size: PageSize,
+    ) -> Result<Option<Page<Chat, ChatCursor>>, StoreError> {
+        let rows: Vec<Row> = rows.into_iter().map(|document| self.row(document)).collect();
+        if rows.iter().any(|row| row.at_ms < LEAST_IN_FORM) {
+            return Ok(None);
+        }
+        self.first_of(rows, size).map(Some)
+    }
+
+    /// Keeps of all rows the first after the cursor, as many as a page and one more has.
+    pub(crate) fn keep(&self, kept: &mut Vec<Row>, document: RawDocumentBuf, size: PageSize) {
+        let row = self.row(document);
+        let after = self.after.as_ref().map(|(at, id)| {
+            let id = RawBson::try_from(id.clone()).unwrap_or(RawBson::MinKey);
+            (at.unix_ms(), rank(Some(id.as_raw_bson_ref())))
+        });
+        if after.is_none_or(|(at_ms, id)| (row.at_ms, &row.id) < (at_ms, &id)) {
+            kept.push(row);
+        }
+        // Each chat may be there once for each field of participants.
+        let most = 2 * (size.get() + 1);
+        if kept.len() > 2 * most {
+            sort(kept);
+            kept.truncate(size.get() + 1);
+        }
+    }
+
+    /// The page that these rows, in any order, begin with.
+    pub(crate) fn first_of(
+        &self,
+        mut rows: Vec<Row>,
+        size: PageSize,
     ) -> Result<Page<Chat, ChatCursor>, StoreError> {
-        let mut rows: Vec<Row> = rows.into_iter().map(|document| self.row(document)).collect();
-        rows.sort_by(|one, other| (other.at_ms, &other.id).cmp(&(one.at_ms, &one.id)));
-        // A chat whose first message comes between two reads is in both: the later of its places is the right one.
-        let mut seen = std::collections::HashSet::new();
-        rows.retain(|row| seen.insert(row.id.clone()));
+        sort(&mut rows);
         let more = rows.len() > size.get();
         rows.truncate(size.get());
         let chats = rows.iter().map(|row| Ok(self.codec.chat(&row.document)?.chat));
@@ -161,17 +213,13 @@ impl<'a> List<'a> {
         let fields = &self.codec.mapping().fields;
         let set = |name: &str| field(&document, name).filter(|value| *value != RawBsonRef::Null);
         let at_ms = match set(&fields.last_message_at).or_else(|| set(&fields.created_at)) {
-            Some(RawBsonRef::DateTime(at)) => at.timestamp_millis(),
-            // Where the index has what is no date. The page that comes to it fails, as the chat is damaged.
-            Some(
-                RawBsonRef::Timestamp(_)
-                | RawBsonRef::RegularExpression(_)
-                | RawBsonRef::DbPointer(_)
-                | RawBsonRef::JavaScriptCode(_)
-                | RawBsonRef::JavaScriptCodeWithScope(_)
-                | RawBsonRef::MaxKey,
-            ) => i64::MAX,
-            Some(_) => i64::MIN,
+            Some(value) => match self.times().read(value) {
+                Some(at) => at.unix_ms(),
+                // A chat in which no time can be read is damaged, and so is the page that comes to it.
+                None => {
+                    self.times().read_any(value).map_or(-2 * OTHER_FORM_MS, |at| at.unix_ms() - OTHER_FORM_MS)
+                }
+            },
             None if self.has_ages() => {
                 let id = field(&document, "_id").and_then(|id| Bson::try_from(id).ok());
                 id.map_or(0, |id| age(&id).unix_ms())
@@ -184,10 +232,17 @@ impl<'a> List<'a> {
 }
 
 /// A chat of the list with what its place depends on.
-struct Row {
+pub(crate) struct Row {
     at_ms: i64,
     id: (u8, Vec<u8>),
     document: RawDocumentBuf,
+}
+
+/// Latest first. A chat whose first message comes between two reads is there twice: the later of its places is the right one.
+fn sort(rows: &mut Vec<Row>) {
+    rows.sort_by(|one, other| (other.at_ms, &other.id).cmp(&(one.at_ms, &one.id)));
+    let mut seen = std::collections::HashSet::new();
+    rows.retain(|row| seen.insert(row.id.clone()));
 }
 
 /// Ids of a part.

@@ -43,13 +43,40 @@ impl Collections {
         let deadline = self.deadline();
         if let Some(indexes) = guard.list_indexes() {
             if let Some(rows) = self.all_indexed(&lists, size, &indexes, deadline).await? {
-                return lists[0].page(rows, size);
+                return match lists[0].page(rows, size)? {
+                    Some(page) => Ok(page),
+                    None => self.sorted_here(&lists, size, deadline).await,
+                };
             }
             // An index that was named is not there.
             let _ = guard.check().await;
         }
         let rows = lists.iter().map(|list| self.computed(list, size, deadline));
-        lists[0].page(try_join_all(rows).await?.concat(), size)
+        match lists[0].page(try_join_all(rows).await?.concat(), size)? {
+            Some(page) => Ok(page),
+            None => self.sorted_here(&lists, size, deadline).await,
+        }
+    }
+
+    /// The page if times have several forms, which no server has in order: all chats of the participant are read.
+    async fn sorted_here(
+        &self,
+        lists: &[List<'_>],
+        size: PageSize,
+        deadline: Deadline,
+    ) -> Result<Page<Chat, ChatCursor>, StoreError> {
+        let rows = until(deadline, &self.metrics, || async {
+            let mut kept = Vec::new();
+            for list in lists {
+                let find = self.chats.find(self.codec.visible(list.rows.clone())).projection(self.parts());
+                let mut rows = find.collation(simple()).max_time(deadline.server_time()).await?;
+                while rows.advance().await? {
+                    list.keep(&mut kept, rows.current().to_owned(), size);
+                }
+            }
+            Ok(kept)
+        });
+        lists[0].first_of(rows.await?, size)
     }
 
     /// At least as many of the next chats as a page and one more has, of all lists; nothing if an index is gone.

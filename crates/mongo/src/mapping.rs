@@ -7,7 +7,7 @@ use onechat_migrate::{UuidOrder, number_in};
 use serde_json::{Map, Value};
 
 use crate::{
-    Filter,
+    Filter, TimeForm,
     codec::{object_id, uuid, uuid_of_old},
 };
 
@@ -77,12 +77,14 @@ pub struct ChatFields {
     pub context: Option<String>,
     /// The key of both.
     pub participants_key: String,
-    /// When it was created, a date.
+    /// When it was created.
     pub created_at: String,
-    /// When it last changed, a date.
+    /// When it last changed.
     pub updated_at: String,
-    /// When its newest message was sent, a date; absent before the first one.
+    /// When its newest message was sent; absent before the first one.
     pub last_message_at: String,
+    /// How these times are written. Not [`TimeForm::Timestamp`].
+    pub times: TimeForm,
 }
 
 impl Default for ChatFields {
@@ -94,6 +96,7 @@ impl Default for ChatFields {
             created_at: "createdAt".to_owned(),
             updated_at: "updatedAt".to_owned(),
             last_message_at: "lastMessageAt".to_owned(),
+            times: TimeForm::Date,
         }
     }
 }
@@ -109,8 +112,10 @@ pub struct MessageFields {
     pub text: String,
     /// The sender's own id of it. Messages of others may have none.
     pub client_message_id: String,
-    /// When it was accepted, a date.
+    /// When it was accepted.
     pub created_at: String,
+    /// How this time is written.
+    pub times: TimeForm,
 }
 
 impl Default for MessageFields {
@@ -121,6 +126,7 @@ impl Default for MessageFields {
             text: "text".to_owned(),
             client_message_id: "clientMessageId".to_owned(),
             created_at: "createdAt".to_owned(),
+            times: TimeForm::Date,
         }
     }
 }

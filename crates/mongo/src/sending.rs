@@ -2,11 +2,11 @@
 //! something new, a merge that the chat has changed, and the sender whether the chat was merged away.
 
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use onechat_core::{Message, NewMessage, Sent, StoreError};
+use onechat_core::{Message, NewMessage, Sent, StoreError, Timestamp};
 
 use crate::{
     attempt::{Deadline, Pauses, until},
-    codec::{StoredChat, date, id_value},
+    codec::{StoredChat, id_value},
     collections::{Collections, MOST_HOPS},
     error::{Written, code, code_of},
     guard::Guard,
@@ -194,7 +194,7 @@ impl Collections {
     /// stays, unless it is earlier than the message.
     async fn touch(&self, chat: &StoredChat, sent: &Sent, deadline: Deadline) -> Result<bool, StoreError> {
         let this = doc! { "_id": chat.document_id.clone() };
-        let raise = [self.raise(&date(sent.message.created_at), sent.created)];
+        let raise = [self.raise(sent.message.created_at, sent.created)];
         let raised = until(deadline, &self.metrics, || async {
             self.chats.update_one(this.clone(), raise.to_vec()).await.map(Some).or_else(|error| {
                 // A rule of the collection forbids it, for what is stored in the chat: the message is stored all the same.
@@ -205,21 +205,20 @@ impl Collections {
         Ok(raised.await?.is_none_or(|raised| raised.matched_count > 0))
     }
 
-    /// The stage that raises the times of a chat to this one, or by a millisecond if they are there already. What is no
-    /// date is replaced.
-    fn raise(&self, at: &Bson, is_new: bool) -> Document {
+    /// The stage that raises the times of a chat to this one, or by the least that their form tells apart if they are there
+    /// already. What has another form is replaced.
+    fn raise(&self, at: Timestamp, is_new: bool) -> Document {
         let fields = &self.codec.mapping().fields;
-        let of = |name: &str| format!("${name}");
-        let is_date = |name: &str| doc! { "$eq": [{ "$type": of(name) }, "date"] };
-        let after = |name: &str| doc! { "$cond": [is_date(name), { "$add": [of(name), 1] }, Bson::Null] };
+        let (times, at) = (fields.times, fields.times.written(at));
         let (active, updated) = (&fields.last_message_at, &fields.updated_at);
         // Null counts for nothing.
-        let mut activity = doc! { "$max": [at, after(active), after(&fields.created_at)] };
+        let mut activity = doc! { "$max": [&at, times.after(active), times.after(&fields.created_at)] };
         if !is_new {
-            activity = doc! { "$cond": [is_date(active), { "$max": [at, of(active)] }, activity] };
+            let is_time = doc! { "$ne": [times.as_date(active), Bson::Null] };
+            activity = doc! { "$cond": [is_time, { "$max": [&at, format!("${active}")] }, activity] };
         }
         // A chat without this time shows the one of its creation.
-        let updates = doc! { "$max": [at, after(updated), after(&fields.created_at)] };
+        let updates = doc! { "$max": [at, times.after(updated), times.after(&fields.created_at)] };
         doc! { "$set": { active: activity, updated: updates } }
     }
 

@@ -8,7 +8,7 @@ use onechat_core::{
     ChatIdentity, StoreError,
     ports::{FindingKind, Findings},
 };
-use onechat_migrate::Reference;
+use onechat_migrate::{Reference, time_of};
 
 use super::{
     MongoAudit, Told,
@@ -48,7 +48,7 @@ impl MongoAudit {
         join: &mut Join,
     ) -> io::Result<()> {
         let fields = &self.codec.mapping().fields;
-        let active = field(document, &fields.last_message_at).and_then(RawBsonRef::as_datetime);
+        let active = field(document, &fields.last_message_at).and_then(time_of);
         let identity = identity.map(text).unwrap_or_default();
         let item = Seen::packed(&id_of(document), active, true, &identity);
         join.add(field(document, "_id").unwrap_or(RawBsonRef::Null), CHAT, &item)?;
@@ -75,7 +75,7 @@ impl MongoAudit {
         while pass.advance().await? {
             let message = pass.document();
             let chat = field(message, &fields.chat).unwrap_or(RawBsonRef::Null);
-            let at = field(message, &fields.created_at).and_then(RawBsonRef::as_datetime);
+            let at = field(message, &fields.created_at).and_then(time_of);
             let sender = field_at(message, &fields.sender).unwrap_or(RawBsonRef::Null);
             let sender = self.codec.name_of(sender).unwrap_or_else(|| format!("{sender:?}"));
             let client = field(message, &fields.client_message_id).and_then(RawBsonRef::as_str);

@@ -11,6 +11,7 @@ use onechat_core::{
     StoreError,
     ports::{FindingKind, Findings},
 };
+use onechat_migrate::time_of;
 
 use super::{
     MongoAudit,
@@ -148,7 +149,7 @@ impl<'a> Suspects<'a> {
                 let chat = chats
                     .iter()
                     .find(|chat| field(chat, "_id").is_some_and(|id| name_of(id) == name(&behind.id)));
-                let at = chat.and_then(|chat| field(chat, field_name)).and_then(RawBsonRef::as_datetime);
+                let at = chat.and_then(|chat| field(chat, field_name)).and_then(time_of);
                 // One that is gone was merged meanwhile.
                 chat.is_some() && at.is_none_or(|at| at.timestamp_millis() < behind.newest)
             });

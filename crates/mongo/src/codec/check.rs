@@ -1,7 +1,7 @@
 //! Which mappings make sense.
 
 use super::root;
-use crate::{IdMapping, Mapping, OpenError, Order};
+use crate::{IdMapping, Mapping, OpenError, Order, TimeForm};
 
 pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
     let fields = &mapping.fields;
@@ -44,6 +44,11 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
     }
     if mapping.chats == mapping.messages {
         return Err(OpenError::Mapping("chats and messages are in one collection".to_owned()));
+    }
+    if fields.times == TimeForm::Timestamp {
+        return Err(OpenError::Mapping(
+            "chats have times as timestamps, which no server can raise: only messages can".to_owned(),
+        ));
     }
     let key = fields.participants_key.as_str();
     if mapping.only.as_ref().is_some_and(|only| only.fields().contains(key)) {

@@ -2,10 +2,10 @@
 
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc};
 use onechat_core::{
-    ChatId, ClientMessageId, Message, MessageId, MessageText, NewMessage, Participant, StoreError, Timestamp,
+    ChatId, ClientMessageId, Message, MessageId, MessageText, NewMessage, Participant, StoreError,
 };
 
-use super::{Codec, age, date, field, field_at, id_value, set_at, text_of};
+use super::{Codec, age, field, field_at, id_value, set_at, text_of};
 
 impl Codec {
     /// The document of a new message in the chat whose document has the id `chat`.
@@ -18,7 +18,7 @@ impl Codec {
         set_at(&mut document, &fields.sender, sender, collection);
         document.insert(&fields.text, message.text.as_str());
         document.insert(&fields.client_message_id, message.client_message_id.as_str());
-        document.insert(&fields.created_at, date(message.now));
+        document.insert(&fields.created_at, fields.times.written(message.now));
         document.insert("__v", 0);
         Ok(document)
     }
@@ -34,10 +34,8 @@ impl Codec {
         let sender = sender.and_then(|id| Participant::new(id).ok());
         let client = field(document, &fields.client_message_id).and_then(text_of);
         let client = client.and_then(|client| ClientMessageId::new(client).ok());
-        let at = match field(document, &fields.created_at) {
-            Some(RawBsonRef::DateTime(at)) => Timestamp::from_unix_ms(at.timestamp_millis()),
-            _ => Some(age(&document_id)),
-        };
+        // Pages are in the order of the index, in which a time of another form has no place in time.
+        let at = field(document, &fields.created_at).and_then(|at| fields.times.read(at));
         let text = field(document, &fields.text).and_then(RawBsonRef::as_str).unwrap_or_default();
         Ok(Message {
             chat: chat.clone(),
@@ -47,7 +45,7 @@ impl Codec {
                 Some(client) => client,
                 None => ClientMessageId::new(id.clone()).map_err(|_| damaged("an id that is too long"))?,
             },
-            created_at: at.ok_or_else(|| damaged("an impossible date"))?,
+            created_at: at.unwrap_or_else(|| age(&document_id)),
             id: MessageId::new(id).map_err(|error| damaged(&error.to_string()))?,
         })
     }

@@ -4,12 +4,14 @@
 mod check;
 mod identity;
 mod messages;
+mod times;
 mod values;
 
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc, oid::ObjectId};
-use onechat_core::{Chat, ChatId, ParticipantsKey, StoreError, Timestamp};
+use onechat_core::{Chat, ChatId, ParticipantsKey, StoreError};
 use onechat_migrate::UuidOrder;
 
+pub use times::TimeForm;
 pub(crate) use values::{
     age, date, field, field_at, forms_of, id_value, object_id, root, text_of, uuid, uuid_of_old,
 };
@@ -131,8 +133,8 @@ impl Codec {
         };
         self.identify(&mut document, &chat.identity)?;
         document.insert(&fields.participants_key, chat.participants_key.as_str());
-        document.insert(&fields.created_at, date(chat.created_at));
-        document.insert(&fields.updated_at, date(chat.updated_at));
+        document.insert(&fields.created_at, fields.times.written(chat.created_at));
+        document.insert(&fields.updated_at, fields.times.written(chat.updated_at));
         document.insert("__v", 0);
         document.extend(self.constants.clone());
         Ok(document)
@@ -148,10 +150,10 @@ impl Codec {
         let key = field(document, &fields.participants_key).and_then(RawBsonRef::as_str);
         let time = |name: &str| match field(document, name) {
             None | Some(RawBsonRef::Null) => Ok(None),
-            Some(RawBsonRef::DateTime(at)) => Timestamp::from_unix_ms(at.timestamp_millis())
-                .map(Some)
-                .ok_or_else(|| damaged(&format!("an impossible date in {name}"))),
-            Some(_) => Err(damaged(&format!("no date in {name}"))),
+            Some(value) => match fields.times.read_any(value) {
+                Some(at) => Ok(Some(at)),
+                None => Err(damaged(&format!("no time in {name}"))),
+            },
         };
         let created_at = time(&fields.created_at)?.unwrap_or_else(|| age(&document_id));
         let chat = Chat {

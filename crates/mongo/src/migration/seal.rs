@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc};
 use onechat_core::{ChatIdentity, ParticipantsKey};
-use onechat_migrate::Control;
+use onechat_migrate::{Control, time_of};
 
 use super::{
     Lease, MigrateError, MongoMigrator, RunId,
@@ -161,7 +161,7 @@ impl MongoMigrator {
             let key = field(chat, key_field).and_then(RawBsonRef::as_str);
             let id = field(chat, "_id").and_then(|id| Bson::try_from(id).ok());
             let (Some(key), Some(id)) = (key, id) else { continue };
-            let date = field(chat, &fields.created_at).and_then(RawBsonRef::as_datetime);
+            let date = field(chat, &fields.created_at).and_then(time_of);
             let date = date.or_else(|| id.as_object_id().map(|id| id.timestamp()));
             let age = (date.map_or(0, mongodb::bson::DateTime::timestamp_millis), shown(&id));
             let identity = self.codec.identity(chat).ok();

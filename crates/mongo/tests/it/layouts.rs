@@ -166,6 +166,7 @@ async fn names_and_constants_are_as_configured() {
             created_at: name("created"),
             updated_at: name("changed"),
             last_message_at: name("activeAt"),
+            ..ChatFields::default()
         },
         message_fields: MessageFields {
             chat: name("room"),
@@ -173,6 +174,7 @@ async fn names_and_constants_are_as_configured() {
             text: name("body"),
             client_message_id: name("nonce"),
             created_at: name("at"),
+            ..MessageFields::default()
         },
         constants: json!({ "kind": "direct", "settings": { "muted": false }, "tags": [1, 2.5, null] })
             .as_object()

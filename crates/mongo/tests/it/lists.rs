@@ -217,9 +217,9 @@ async fn a_page_of_ten_thousand_chats_reads_no_more_than_a_page() {
 }
 
 #[tokio::test]
-async fn what_is_no_date_makes_the_list_fail_and_does_not_vanish() {
+async fn what_is_no_time_makes_the_list_fail_and_does_not_vanish() {
     for field in ["lastMessageAt", "createdAt"] {
-        for value in [Bson::from("2024-01-01"), Bson::Int64(AT_MS), Bson::Boolean(true), Bson::MaxKey] {
+        for value in [Bson::from("some day"), Bson::Boolean(true), Bson::MaxKey] {
             let place = Place::fresh().await;
             let store = place.store().await;
             fill(&place, 16).await;

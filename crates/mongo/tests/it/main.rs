@@ -32,6 +32,7 @@ mod sealing;
 mod states;
 mod support;
 mod sweeping;
+mod time_forms;
 mod times;
 mod undoing;
 mod undone_anyhow;

@@ -2,13 +2,15 @@
 
 use anyhow::{Context as _, bail, ensure};
 use onechat_mongo::{
-    ChatFields, Filter, IdMapping, Mapping, MessageFields, Order, PublicIdForm, UuidOrder, ValueForm,
+    ChatFields, Filter, IdMapping, Mapping, MessageFields, Order, PublicIdForm, TimeForm, UuidOrder,
+    ValueForm,
 };
 use serde_json::Map;
 use toml::{Table, Value};
 
 use super::mongo_settings::{
-    ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, OneOrMore, OrderOfFields, ValueAs,
+    ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, OneOrMore, OrderOfFields, TimesAs,
+    ValueAs,
 };
 
 /// Fields with a meaning of their own: the document's id, and the version that Mongoose keeps.
@@ -101,6 +103,7 @@ fn chat_fields(given: ChatFieldSettings) -> ChatFields {
         created_at: given.created_at.unwrap_or(default.created_at),
         updated_at: given.updated_at.unwrap_or(default.updated_at),
         last_message_at: given.last_message_at.unwrap_or(default.last_message_at),
+        times: given.times.map_or(default.times, times),
     }
 }
 
@@ -112,6 +115,27 @@ fn message_fields(given: MessageFieldSettings) -> MessageFields {
         text: given.text.unwrap_or(default.text),
         client_message_id: given.client_message_id.unwrap_or(default.client_message_id),
         created_at: given.created_at.unwrap_or(default.created_at),
+        times: given.times.map_or(default.times, times),
+    }
+}
+
+fn times(given: TimesAs) -> TimeForm {
+    match given {
+        TimesAs::Date => TimeForm::Date,
+        TimesAs::Milliseconds => TimeForm::Milliseconds,
+        TimesAs::Seconds => TimeForm::Seconds,
+        TimesAs::Text => TimeForm::Text,
+        TimesAs::Timestamp => TimeForm::Timestamp,
+    }
+}
+
+fn times_name(form: TimeForm) -> &'static str {
+    match form {
+        TimeForm::Date => "date",
+        TimeForm::Milliseconds => "milliseconds",
+        TimeForm::Seconds => "seconds",
+        TimeForm::Text => "text",
+        TimeForm::Timestamp => "timestamp",
     }
 }
 
@@ -164,6 +188,10 @@ fn check(mapping: &Mapping) -> anyhow::Result<()> {
         mapping.fields.context.is_some() || mapping.context_form == ValueForm::default(),
         "context says how contexts are written: name their field too, with context in [mongodb.chat_fields]"
     );
+    ensure!(
+        mapping.fields.times != TimeForm::Timestamp,
+        "chat_fields.times is \"timestamp\", which no server can raise: only message_fields.times can be that"
+    );
     let key = mapping.fields.participants_key.as_str();
     ensure!(
         mapping.only.as_ref().is_none_or(|only| !only.fields().contains(key)),
@@ -214,8 +242,15 @@ fn check_forms(mapping: &Mapping) -> anyhow::Result<()> {
 
 /// Every field of a chat with the setting that names it.
 fn chat_field_names(mapping: &Mapping) -> Vec<(String, &str)> {
-    let ChatFields { participants, context, participants_key, created_at, updated_at, last_message_at } =
-        &mapping.fields;
+    let ChatFields {
+        participants,
+        context,
+        participants_key,
+        created_at,
+        updated_at,
+        last_message_at,
+        times: _,
+    } = &mapping.fields;
     let mut names = Vec::new();
     if let IdMapping::Field { name, .. } = &mapping.id {
         names.push(("id_field".to_owned(), name.as_str()));
@@ -234,7 +269,7 @@ fn chat_field_names(mapping: &Mapping) -> Vec<(String, &str)> {
 }
 
 fn message_field_names(fields: &MessageFields) -> Vec<(String, &str)> {
-    let MessageFields { chat, sender, text, client_message_id, created_at } = fields;
+    let MessageFields { chat, sender, text, client_message_id, created_at, times: _ } = fields;
     let fields = [
         ("chat", chat),
         ("sender", sender),
@@ -344,6 +379,13 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
             }
         }
     }
+    for (table, form) in
+        [("chat_fields", mapping.fields.times), ("message_fields", mapping.message_fields.times)]
+    {
+        if let Some(Value::Table(fields)) = section.get_mut(table).filter(|_| form != TimeForm::default()) {
+            fields.insert("times".to_owned(), text(times_name(form)));
+        }
+    }
     if !mapping.constants.is_empty() {
         let constants = Table::try_from(&mapping.constants).context("the constants cannot be printed")?;
         section.insert("constants".into(), Value::Table(constants));
@@ -387,6 +429,7 @@ mod tests {
             chat = "conversation"
             sender = "from"
             text = "body"
+            times = "seconds"
             client_message_id = "clientId"
             created_at = "at"
             [constants]
@@ -432,6 +475,8 @@ mod tests {
             ("constants.__v = 1", "constants.__v is \"__v\""),
             ("constants.since = 2026-01-01", "constants.since"),
             ("constants.a.b = nan", "constants.a"),
+            ("chat_fields.times = 'timestamp'", "chat_fields.times is"),
+            ("message_fields.times = 'iso'", "unknown variant"),
             ("only = '{'", "only is {: it is no Extended JSON"),
             ("only = '[]'", "only is []: it is no document"),
             ("visible = '{\"$where\": \"true\"}'", "visible is"),

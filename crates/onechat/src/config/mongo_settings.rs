@@ -35,6 +35,7 @@ pub(crate) struct ChatFieldSettings {
     pub(super) created_at: Option<String>,
     pub(super) updated_at: Option<String>,
     pub(super) last_message_at: Option<String>,
+    pub(super) times: Option<TimesAs>,
 }
 
 /// `[mongodb.message_fields]`.
@@ -46,6 +47,18 @@ pub(crate) struct MessageFieldSettings {
     pub(super) text: Option<String>,
     pub(super) client_message_id: Option<String>,
     pub(super) created_at: Option<String>,
+    pub(super) times: Option<TimesAs>,
+}
+
+/// How times are written in documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TimesAs {
+    Date,
+    Milliseconds,
+    Seconds,
+    Text,
+    Timestamp,
 }
 
 /// How participants, or contexts, are written in documents.

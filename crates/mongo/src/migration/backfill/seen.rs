@@ -6,6 +6,7 @@ use mongodb::{
     options::Hint,
 };
 use onechat_core::{ChatIdentity, ParticipantsKey};
+use onechat_migrate::time_of;
 
 use super::{
     super::{
@@ -115,7 +116,7 @@ impl MongoMigrator {
 
     pub(super) fn age(&self, document: &RawDocument) -> Age {
         let created = field(document, &self.codec.mapping().fields.created_at);
-        let created = created.and_then(RawBsonRef::as_datetime).map(DateTime::timestamp_millis);
+        let created = created.and_then(time_of).map(DateTime::timestamp_millis);
         let id = field(document, "_id").and_then(RawBsonRef::as_object_id);
         let from_id = id.map(|id| id.timestamp().timestamp_millis());
         (created.or(from_id).unwrap_or_default(), id_of(document))

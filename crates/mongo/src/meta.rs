@@ -43,6 +43,12 @@ pub(crate) struct Noted {
     is_settled: bool,
 }
 
+impl Noted {
+    pub(crate) fn key_format(&self) -> KeyFormat {
+        self.terms.key_format
+    }
+}
+
 impl Terms {
     pub(crate) fn new(key_format: KeyFormat, mapping: &Mapping) -> Self {
         let only = mapping.only.as_ref().map(ToString::to_string);

@@ -9,6 +9,7 @@ mod backfill;
 mod contexts;
 mod enforcing;
 mod explained;
+mod formulas;
 mod ghost;
 mod guarding;
 mod herd;

@@ -170,6 +170,7 @@ impl Steps for Migration<'_> {
             operator.clear();
             anyhow::bail!(question);
         }
+        self.session.ensure_keys_are_ours().await?;
         let protection = operator.reading(migrator.protection()).await?;
         let report = operator.reading(audit::audit_with(store, operator)).await?;
         operator.clear();

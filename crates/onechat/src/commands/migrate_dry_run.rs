@@ -10,6 +10,7 @@ pub(super) async fn run(session: &Session, require_key: bool) -> anyhow::Result<
     if let Some(question) = session.read(migrator.question_of_outside_keys()).await? {
         anyhow::bail!(question);
     }
+    session.ensure_keys_are_ours().await?;
     let protection = session.read(migrator.protection()).await?;
     let audit = operator.reading(audit::audit_with(store, operator)).await?;
     let backfill = session.read(Box::pin(migrator.backfill(None, None, true, operator))).await?;

@@ -12,7 +12,7 @@ use crate::{
 /// How many examples an operator is shown.
 const EXAMPLES: usize = 3;
 /// A field that no other program writes.
-pub(super) const OWN_FIELD: &str = "onechatKey";
+const OWN_FIELD: &str = "onechatKey";
 
 impl MongoMigrator {
     /// What an operator has to be asked before any key is changed: another program finds its chats by keys of its own

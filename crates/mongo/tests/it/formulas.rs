@@ -7,8 +7,10 @@ use mongodb::{
     options::IndexOptions,
 };
 use onechat_core::{OutcomeKind, ResolveError, StoreError, ports::ChatStore};
-use onechat_migrate::Uncontrolled;
-use onechat_mongo::MigrateError;
+use onechat_migrate::{MergeRules, Uncontrolled};
+use onechat_mongo::{
+    ChatFields, Mapping, MigrateError, MongoChatStore, MongoMigrator, MongoOptions, OpenError, RunKind,
+};
 
 use crate::support::{Place, World, chat_of};
 
@@ -32,7 +34,7 @@ async fn all(place: &Place) -> Vec<Document> {
 async fn refusals(place: &Place) -> Vec<String> {
     let migrator = place.migrator().await;
     let lease = migrator.lease("test").await.unwrap();
-    let run = migrator.begin_run(&lease, onechat_mongo::RunKind::Migrate).await.unwrap();
+    let run = migrator.begin_run(&lease, RunKind::Migrate).await.unwrap();
     let control = &Uncontrolled;
     let refused = [
         migrator.guard_on(&lease, false, control).await.map(drop),
@@ -147,4 +149,51 @@ async fn a_server_finds_a_chat_with_another_programs_key_and_leaves_it_that() {
     assert_eq!(after[..12], chats[..12]);
     let keys: Vec<&str> = after[12..].iter().map(|chat| chat.get_str("participantsKey").unwrap()).collect();
     assert_eq!(keys, ["u12_v12", "u13_v13"]);
+}
+
+/// The fleet has its keys in one field, an old backend has others in another one, with a unique index. A server that was
+/// not told of the first would find none of the chats, and create each a second time.
+#[tokio::test]
+async fn once_keys_count_a_server_that_looks_for_them_elsewhere_does_not_start() {
+    let place = Place::fresh().await;
+    let options = IndexOptions::builder().unique(true).sparse(true).build();
+    let index = IndexModel::builder().keys(doc! { "participantsKey": 1 }).options(options).build();
+    place.chats().create_index(index).await.unwrap();
+    place.chats().insert_many((0..5).map(|n| chat(n, Some(pair(n).join(":"))))).await.unwrap();
+    // Before that, the field may still change.
+    drop(place.store().await);
+    let fields = ChatFields { participants_key: "onechatKey".to_owned(), ..ChatFields::default() };
+    let own = MongoOptions { mapping: Mapping { fields, ..Mapping::default() }, ..MongoOptions::default() };
+    let migrator = place.migrator_with(&own).await;
+    let lease = migrator.lease("test").await.unwrap();
+    migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
+    let run = migrator.begin_run(&lease, RunKind::Backfill).await.unwrap();
+    migrator.backfill(Some(&lease), Some(&run), false, &Uncontrolled).await.unwrap();
+    assert!(migrator.enforce(Some(&lease), false, &Uncontrolled).await.unwrap().is_unique);
+    place.store_with(own.clone()).await;
+
+    let refused = MongoChatStore::connect(&place.url, MongoOptions::default()).await.err();
+    assert!(
+        matches!(&refused, Some(OpenError::KeyField { stored, .. }) if stored == "onechatKey"),
+        "{refused:?}"
+    );
+    let refused =
+        MongoMigrator::connect(&place.url, &MongoOptions::default(), MergeRules::default()).await.err();
+    assert!(matches!(&refused, Some(OpenError::KeyField { .. })), "{refused:?}");
+    // With the guarantee the field may change again.
+    migrator.rollback(&lease).await.unwrap();
+    place.store().await;
+}
+
+/// Notes of older versions do not say which field.
+#[tokio::test]
+async fn a_note_without_the_field_gets_that_of_the_next_server() {
+    let place = Place::fresh().await;
+    drop(place.store().await);
+    let notes = place.database.collection::<Document>("onechat_meta");
+    let old = doc! { "$unset": { "keyField": "" }, "$set": { "state": "enforced" } };
+    notes.update_one(doc! { "_id": "chats" }, old).await.unwrap();
+    drop(place.store().await);
+    let note = notes.find_one(doc! { "_id": "chats" }).await.unwrap().unwrap();
+    assert_eq!((note.get_str("keyField"), note.get_str("state")), (Ok("participantsKey"), Ok("enforced")));
 }

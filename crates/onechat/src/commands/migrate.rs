@@ -178,6 +178,7 @@ impl Steps for Migration<'_> {
             audit::print(&report)?;
             say("")?;
         }
+        audit::ensure_chats_are_readable(&report)?;
         self.audit = Some(report);
         let mut look = Look::of_the_protection(protection.state, protection.is_unique);
         // What is left matters only where there may be nothing: to count it takes as long as the audit.

@@ -1,4 +1,5 @@
-//! An old backend has keys of its own formula and finds its chats by them: no command changes one.
+//! Collections that stop a migration before its first change: an old backend finds its chats by keys of its own formula,
+//! or the participants cannot be read.
 
 use std::{fs, path::Path};
 
@@ -125,17 +126,31 @@ async fn no_command_changes_a_key_of_another_formula_and_the_old_backend_finds_i
     }
 }
 
+/// Nothing of it would be keyed or merged, and "done" would be a lie.
 #[tokio::test]
-async fn suggest_names_a_field_of_onechats_own_and_the_program_takes_it() {
-    let old = OldBackend::new(|people| people.join("_")).await;
-    let ids = old.open_all().await;
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("onechat.toml");
-    let suggested = old.run(None, &["audit", "--suggest"]);
-    let toml = String::from_utf8(suggested.stdout).unwrap();
-    assert!(toml.contains("participants_key = \"onechatKey\""), "{toml}");
-    fs::write(&config, toml).unwrap();
-    let output = old.run(Some(&config), &["migrate", "--yes"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert_eq!(old.open_all().await, ids);
+async fn a_collection_whose_participants_cannot_be_read_stops_a_migration() {
+    let pairs: [fn(usize) -> bson::Document; 3] = [
+        |n| doc! { "participants": format!("u{n},v{n}") },
+        |n| doc! { "participants": [[format!("u{n}"), format!("v{n}")]] },
+        |n| doc! { "participants": [{ "sender": format!("u{n}"), "receiver": format!("v{n}") }] },
+    ];
+    for (which, pair) in pairs.into_iter().enumerate() {
+        let store = shared_standalone().await.uri(&fresh_database("it"));
+        let database = connect(&store).await.unwrap();
+        // A few that can be read do not make the configuration fit.
+        let readable = (0..3).map(|n| doc! { "participants": ["ann", format!("bob{n}")] });
+        let chats: Vec<bson::Document> = (0..9).map(pair).chain(readable).collect();
+        database.collection::<bson::Document>("chats").insert_many(chats).await.unwrap();
+        let old = OldBackend { store, database, formula: |_| String::new() };
+        let before = old.hash().await;
+        for arguments in [&["migrate", "--yes"][..], &["migrate", "--dry-run"]] {
+            let output = old.run(None, arguments);
+            let text = text(&output);
+            assert_eq!(output.status.code(), Some(2), "{which} {arguments:?}: {text}");
+            for part in ["9 of 12 chats have no participants that can be read (chat ", "audit --suggest"] {
+                assert!(text.contains(part), "{which} {arguments:?}: {part:?} is missing in {text}");
+            }
+        }
+        assert_eq!(old.hash().await, before, "{which}: something was written");
+    }
 }

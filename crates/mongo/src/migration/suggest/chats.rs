@@ -1,9 +1,7 @@
 //! Which collection has the chats, and what is what in them.
 
-use mongodb::bson::{Bson, Document, RawDocumentBuf, spec::BinarySubtype};
+use mongodb::bson::{Bson, Document, spec::BinarySubtype};
 use onechat_core::{KeyFormat, ParticipantSet, ParticipantsKey};
-
-use crate::{Mapping, codec::field as raw_field, formula::KeyTally};
 
 use super::sample::{Sample, at, id_text, is_most, plain};
 
@@ -42,8 +40,6 @@ pub(super) struct Chats {
     /// How many participants are ObjectIds, and how many are strings.
     pub(super) forms: (usize, usize),
     pub(super) key: Option<Key>,
-    /// The field in which another program has keys of its own formula.
-    pub(super) others_key: Option<String>,
     pub(super) public_id: Option<PublicId>,
     pub(super) created_at: Option<String>,
     pub(super) updated_at: Option<String>,
@@ -63,13 +59,6 @@ pub(super) struct Key {
 pub(super) struct PublicId {
     pub(super) field: String,
     pub(super) is_uuid: bool,
-}
-
-impl Key {
-    /// The format that more of them follow.
-    pub(super) fn format(&self) -> KeyFormat {
-        if self.joined > self.escaped { KeyFormat::Joined } else { KeyFormat::Escaped }
-    }
 }
 
 impl Chats {
@@ -98,7 +87,6 @@ impl Chats {
             path,
             forms: (0, 0),
             key: None,
-            others_key: None,
             public_id: None,
             created_at: dated(sample, &["creat", "insert", "started"], &[]),
             updated_at: dated(sample, &["updat", "modif", "chang"], &[]),
@@ -109,10 +97,6 @@ impl Chats {
         let object_ids = members.iter().filter(|member| member.as_object_id().is_some()).count();
         chats.forms = (object_ids, members.len() - object_ids);
         chats.key = chats.find_key(sample);
-        chats.others_key = chats.find_others_key(sample);
-        if chats.others_key.is_some() {
-            chats.key = None;
-        }
         chats.public_id = chats.find_public_id(sample);
         chats
     }
@@ -156,24 +140,6 @@ impl Chats {
             }
         }
         best.map(|(_, key)| key)
-    }
-
-    /// The field that would be that of the key, if its values follow another formula: a migration would stop at that.
-    fn find_others_key(&self, sample: &Sample) -> Option<String> {
-        let (field, format) = match &self.key {
-            Some(key) => (key.field.clone(), key.format()),
-            None => (Mapping::default().fields.participants_key, KeyFormat::Escaped),
-        };
-        let mut tally = KeyTally::new(format);
-        for document in &sample.documents {
-            let people = self.people(document);
-            let Ok(set) = ParticipantSet::parse(people.clone()) else { continue };
-            let Ok(raw) = RawDocumentBuf::try_from(document) else { continue };
-            if let Some(key) = raw_field(&raw, &field) {
-                tally.add(&set.into(), &people, key);
-            }
-        }
-        tally.other_formula().map(|_| field)
     }
 
     /// A field whose values are ids, each different, and that is called so.

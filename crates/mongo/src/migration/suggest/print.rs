@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{super::formula::OWN_FIELD, Findings, chats::Key, rows::Row};
+use super::{Findings, chats::Key, rows::Row};
 use crate::Mapping;
 
 /// A configuration that the program reads as it is.
@@ -46,27 +46,23 @@ fn key_format(text: &mut Toml, key: Option<&Key>) {
         "{} of the sampled chats have a key in {}: {} agree with \"escaped\", {} with \"joined\".",
         key.stored, key.field, key.escaped, key.joined
     ));
-    if key.escaped == key.joined {
+    if key.escaped == 0 && key.joined == 0 {
+        text.comment("UNKNOWN FORMAT: they are corrected by a backfill, in this one.");
+    } else if key.escaped == key.joined {
         text.comment(
             "Where both agree, no id has _ or %; \"joined\" if a backend goes on writing sort().join(\"_\").",
         );
     }
-    text.value("key_format", key.format().name());
+    text.value("key_format", if key.joined > key.escaped { "joined" } else { "escaped" });
 }
 
 fn fields(text: &mut Toml, found: &Findings) {
     let (chats, default) = (&found.chats, Mapping::default());
     text.table("mongodb.chat_fields");
     text.value("participants", &chats.participants);
-    match (&chats.key, &chats.others_key) {
-        (Some(key), _) => text.value("participants_key", &key.field),
-        (None, Some(field)) => {
-            text.comment(&format!(
-                "Another program has keys of its own in {field}, and finds its chats by them: onechat needs its own field."
-            ));
-            text.value("participants_key", OWN_FIELD);
-        }
-        (None, None) => text.inferred("participants_key", None, &default.fields.participants_key),
+    match &chats.key {
+        Some(key) => text.value("participants_key", &key.field),
+        None => text.inferred("participants_key", None, &default.fields.participants_key),
     }
     text.inferred("created_at", chats.created_at.as_ref(), &default.fields.created_at);
     text.inferred("updated_at", chats.updated_at.as_ref(), &default.fields.updated_at);

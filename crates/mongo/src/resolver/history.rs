@@ -61,7 +61,7 @@ impl Resolver {
             for (wanted, adopts) in open {
                 match found.remove(wanted) {
                     Some(Ok(chat)) if adopts && !chat.is_keyed && chat.is_adoptable => {
-                        orphans.push((wanted, chat))
+                        orphans.push((wanted, chat));
                     }
                     Some(answer) => {
                         settled.insert(wanted.clone(), answer.map(|found| found.chat));

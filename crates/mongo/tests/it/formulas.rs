@@ -27,14 +27,22 @@ fn chat(n: usize, key: Option<String>) -> Document {
 }
 
 async fn all(place: &Place) -> Vec<Document> {
-    place.chats().find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap().try_collect().await.unwrap()
+    place
+        .chats()
+        .find(doc! {})
+        .sort(doc! { "_id": 1 })
+        .await
+        .expect("a server that runs")
+        .try_collect()
+        .await
+        .expect("a server that runs")
 }
 
 /// What every step that changes keys says.
 async fn refusals(place: &Place) -> Vec<String> {
     let migrator = place.migrator().await;
-    let lease = migrator.lease("test").await.unwrap();
-    let run = migrator.begin_run(&lease, RunKind::Migrate).await.unwrap();
+    let lease = migrator.lease("test").await.expect("a server that runs");
+    let run = migrator.begin_run(&lease, RunKind::Migrate).await.expect("a server that runs");
     let control = &Uncontrolled;
     let refused = [
         migrator.guard_on(&lease, false, control).await.map(drop),
@@ -43,7 +51,7 @@ async fn refusals(place: &Place) -> Vec<String> {
         migrator.merge(&lease, &run, control).await.map(drop),
         migrator.apply(&lease, &run, &mut std::iter::empty(), control).await.map(drop),
     ];
-    lease.release().await.unwrap();
+    lease.release().await.expect("a server that runs");
     let why = |refused| match refused {
         Err(MigrateError::Refused(why)) => why,
         other => panic!("it was not refused: {other:?}"),
@@ -139,10 +147,10 @@ async fn a_server_finds_a_chat_with_another_programs_key_and_leaves_it_that() {
     migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
     let (stores, world) = ([place.store().await, place.store().await], World::default());
     for store in stores.iter().chain(&stores) {
-        for n in 9..14 {
+        for (n, chat) in chats.iter().enumerate().skip(9) {
             let people = pair(n);
             let outcome = store.create_or_get(world.proposal(&people.each_ref().map(String::as_str))).await;
-            assert_eq!(outcome.unwrap().chat.id.as_str(), chats[n].get_object_id("_id").unwrap().to_hex());
+            assert_eq!(outcome.unwrap().chat.id.as_str(), chat.get_object_id("_id").unwrap().to_hex());
         }
     }
     let after = all(&place).await;

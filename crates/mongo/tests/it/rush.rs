@@ -86,12 +86,15 @@ fn kind(outcome: &Answer) -> OutcomeKind {
 async fn keys_looked_for(place: &Place) -> usize {
     let profile = place.database.collection::<Document>("system.profile");
     let finds = doc! { "op": "query", "command.find": "chats" };
-    let mut cursor = profile.find(finds).await.unwrap();
+    let mut cursor = profile.find(finds).await.expect("it answers");
     let mut keys = 0;
-    while cursor.advance().await.unwrap() {
-        let find = cursor.deserialize_current().unwrap();
-        let filter = find.get_document("command").and_then(|command| command.get_document("filter")).unwrap();
-        let key = filter.get_document("participantsKey").unwrap();
+    while cursor.advance().await.expect("it answers") {
+        let find = cursor.deserialize_current().expect("it answers");
+        let filter = find
+            .get_document("command")
+            .and_then(|command| command.get_document("filter"))
+            .expect("it answers");
+        let key = filter.get_document("participantsKey").expect("it answers");
         keys += key.get_array("$in").map_or(1, Vec::len);
     }
     keys

@@ -21,10 +21,13 @@ struct OldBackend {
 impl OldBackend {
     async fn new(formula: fn(&[String; 2]) -> String) -> Self {
         let store = shared_standalone().await.uri(&fresh_database("it"));
-        let database = connect(&store).await.unwrap();
+        let database = connect(&store).await.expect("a server that runs");
         let index =
             doc! { "key": { "participantsKey": 1 }, "name": "theirs", "unique": true, "sparse": true };
-        database.run_command(doc! { "createIndexes": "chats", "indexes": [index] }).await.unwrap();
+        database
+            .run_command(doc! { "createIndexes": "chats", "indexes": [index] })
+            .await
+            .expect("a server that runs");
         Self { store, database, formula }
     }
 
@@ -34,8 +37,13 @@ impl OldBackend {
             "findAndModify": "chats", "query": { "participantsKey": key }, "upsert": true, "new": true,
             "update": { "$setOnInsert": { "participants": people.to_vec(), "__v": 0 } },
         };
-        let reply = self.database.run_command(open).await.unwrap();
-        reply.get_document("value").unwrap().get("_id").unwrap().clone()
+        let reply = self.database.run_command(open).await.expect("a server that runs");
+        reply
+            .get_document("value")
+            .expect("a server that runs")
+            .get("_id")
+            .expect("a server that runs")
+            .clone()
     }
 
     async fn open_all(&self) -> Vec<Bson> {
@@ -53,8 +61,8 @@ impl OldBackend {
 
     /// Changes with any write to the database.
     async fn hash(&self) -> String {
-        let reply = self.database.run_command(doc! { "dbHash": 1 }).await.unwrap();
-        reply.get_str("md5").unwrap().to_owned()
+        let reply = self.database.run_command(doc! { "dbHash": 1 }).await.expect("a server that runs");
+        reply.get_str("md5").expect("a server that runs").to_owned()
     }
 
     fn run(&self, config: Option<&Path>, arguments: &[&str]) -> std::process::Output {
@@ -63,7 +71,7 @@ impl OldBackend {
         if let Some(config) = config {
             command.arg("--config").arg(config);
         }
-        command.output().unwrap()
+        command.output().expect("a server that runs")
     }
 }
 

@@ -43,6 +43,20 @@ pub enum OpenError {
         /// The format that was asked for.
         configured: KeyFormat,
     },
+    /// The keys that count are in another field than the configuration names.
+    #[error(
+        "the keys in {collection} are in the field {stored}, and the configuration names {configured}: set \
+         `participants_key` of [mongodb.chat_fields] to {stored}, or take the guarantee back with that \
+         (`onechat rollback`) and migrate anew"
+    )]
+    KeyField {
+        /// The collection of chats.
+        collection: String,
+        /// The field with the keys.
+        stored: String,
+        /// The field that was asked for.
+        configured: String,
+    },
     /// The chats in the collection were given their keys by other contexts than the configuration names.
     #[error(
         "the keys in {collection} were made with {}, and the configuration has {}: \

@@ -18,19 +18,23 @@ use mongodb::{
     error::Error,
     options::ReadConcern,
 };
-use onechat_core::{Chat, ChatIdentity, ParticipantsKey, StoreError, Timestamp};
+use onechat_core::{Chat, ChatIdentity, KeyFormat, ParticipantsKey, StoreError, Timestamp};
 
 use crate::{
     attempt::{Deadline, once, until},
     codec::field,
     collections::Collections,
     error::{Written, code, code_of, is_permanent, number, reason, sort_out},
+    formula::{is_no_key, is_of_somebody},
     index::simple,
 };
 
 /// The most sets, and about the most participants, that one find asks for.
 const MOST_SETS: usize = 100;
 const MOST_PARTICIPANTS: usize = 1000;
+
+/// Keys that a program like ours may have written.
+const FORMATS: [KeyFormat; 2] = [KeyFormat::Escaped, KeyFormat::Joined];
 
 /// A set that somebody asks for, with its key. Two sets may have the same key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +55,9 @@ pub(crate) struct Historic {
     pub(crate) chat: Arc<Chat>,
     /// Whether it has its key: somebody gave it to it since it was looked for by that.
     pub(crate) is_keyed: bool,
+    /// Whether it can be given its key. One that another program may have made by its own formula is not overwritten: that
+    /// program finds the chat by it.
+    pub(crate) is_adoptable: bool,
     document_id: Bson,
     /// Its key and its identity as they are stored: only while they are, it is adopted.
     key: Option<Bson>,
@@ -167,6 +174,9 @@ impl Collections {
         Ok(Historic {
             chat: Arc::new(stored.chat),
             is_keyed,
+            is_adoptable: key.is_none_or(|key| {
+                is_no_key(key) || FORMATS.iter().any(|format| is_of_somebody(key, *format))
+            }),
             document_id: stored.document_id,
             key: value(self.codec.key_field()),
             identity_as_stored: self.codec.identity_as_stored(document),

@@ -10,6 +10,7 @@ mod collections;
 mod connection;
 mod error;
 mod filter;
+mod formula;
 mod gatherer;
 mod guard;
 mod historic;

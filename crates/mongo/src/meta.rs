@@ -19,6 +19,9 @@ pub(crate) const META: &str = "onechat_meta";
 /// The field of the state.
 const STATE: &str = "state";
 
+/// The field of the key's field. Notes of older versions have none.
+const KEY_FIELD: &str = "keyField";
+
 /// The field of the context's field.
 const CONTEXT: &str = "contextField";
 
@@ -30,6 +33,9 @@ const ONLY: &str = "only";
 pub(crate) struct Terms {
     /// How keys are written.
     pub(crate) key_format: KeyFormat,
+    /// The field with the keys, if it is known. Who looks for them in another field finds none, and creates every chat
+    /// a second time.
+    pub(crate) key_field: Option<String>,
     /// The field with what a chat is about, if chats have contexts.
     pub(crate) context: Option<String>,
     /// Which chats have keys, if not all.
@@ -43,10 +49,17 @@ pub(crate) struct Noted {
     is_settled: bool,
 }
 
+impl Noted {
+    pub(crate) fn key_format(&self) -> KeyFormat {
+        self.terms.key_format
+    }
+}
+
 impl Terms {
     pub(crate) fn new(key_format: KeyFormat, mapping: &Mapping) -> Self {
         let only = mapping.only.as_ref().map(ToString::to_string);
-        Self { key_format, context: mapping.fields.context.clone(), only }
+        let key_field = Some(mapping.fields.participants_key.clone());
+        Self { key_format, key_field, context: mapping.fields.context.clone(), only }
     }
 }
 
@@ -56,6 +69,7 @@ pub(crate) async fn agree(database: &Database, chats: &str, configured: &Terms) 
     let unavailable = |error: &mongodb::error::Error| OpenError::Unavailable(reason(error));
     if noted(database, chats).await?.is_none() {
         let mut note = doc! { "_id": chats, "keyFormat": configured.key_format.name() };
+        note.extend(configured.key_field.iter().map(|field| (KEY_FIELD.to_owned(), field.into())));
         note.extend(configured.context.iter().map(|field| (CONTEXT.to_owned(), field.into())));
         note.extend(configured.only.iter().map(|filter| (ONLY.to_owned(), filter.into())));
         match notes.insert_one(note).await {
@@ -70,8 +84,15 @@ pub(crate) async fn agree(database: &Database, chats: &str, configured: &Terms) 
     if stored.terms == *configured {
         return Ok(());
     }
+    if let Some(field) = &configured.key_field {
+        let unknown = doc! { "_id": chats, KEY_FIELD: { "$exists": false } };
+        let known = doc! { "$set": { KEY_FIELD: field } };
+        notes.update_one(unknown, known).await.map_err(|error| unavailable(&error))?;
+    }
     let (mut set, mut unset) = (Document::new(), Document::new());
-    for (name, value) in [(CONTEXT, &configured.context), (ONLY, &configured.only)] {
+    let fields =
+        [(KEY_FIELD, &configured.key_field), (CONTEXT, &configured.context), (ONLY, &configured.only)];
+    for (name, value) in fields {
         match value {
             Some(value) => set.insert(name, value),
             None => unset.insert(name, ""),
@@ -109,7 +130,7 @@ pub(crate) async fn noted(database: &Database, chats: &str) -> Result<Option<Not
     let text = |name: &str| note.get_str(name).ok().map(str::to_owned);
     let state = note.get_str(STATE).ok();
     Ok(Some(Noted {
-        terms: Terms { key_format, context: text(CONTEXT), only: text(ONLY) },
+        terms: Terms { key_format, key_field: text(KEY_FIELD), context: text(CONTEXT), only: text(ONLY) },
         is_settled: state.is_some_and(|state| state != CollectionState::Unmigrated.name()),
     }))
 }
@@ -120,6 +141,13 @@ pub(crate) fn compare(chats: &str, noted: &Noted, configured: &Terms) -> Result<
     if stored.key_format != configured.key_format {
         let (stored, configured) = (stored.key_format, configured.key_format);
         return Err(OpenError::KeyFormat { collection, stored, configured });
+    }
+    if noted.is_settled
+        && let (Some(stored), Some(configured)) = (&stored.key_field, &configured.key_field)
+        && stored != configured
+    {
+        let (stored, configured) = (stored.clone(), configured.clone());
+        return Err(OpenError::KeyField { collection, stored, configured });
     }
     if noted.is_settled && stored.context != configured.context {
         let (stored, configured) = (stored.context.clone(), configured.context.clone());

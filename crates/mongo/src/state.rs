@@ -9,6 +9,7 @@ use onechat_migrate::CollectionState;
 use crate::{
     IndexError, MongoIndexes,
     error::{code, code_of, unavailable},
+    formula::other_formula,
     guard::PERIOD,
     index::{IndexStatus, simple},
     meta,
@@ -73,6 +74,14 @@ impl MongoIndexes {
         if key.found.is_none() {
             let is_guarded = key.guarding.is_some();
             return Ok(if is_guarded { CollectionState::Guarded } else { CollectionState::Unmigrated });
+        }
+        // Another program's index on keys of its own formula keeps no duplicates of ours out.
+        let noted = meta::noted(&self.database, &self.codec.mapping().chats).await;
+        let noted = noted.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let format = noted.map(|noted| noted.key_format()).unwrap_or_default();
+        let formula = other_formula(&self.database, &self.codec, format).await;
+        if formula.map_err(|error| unavailable(&error))?.is_some() {
+            return Ok(CollectionState::Unmigrated);
         }
         let keyless = doc! { self.codec.key_field(): { "$not": { "$gt": "" } } };
         let find = chats.find_one(keyless).projection(doc! { "_id": 1 }).collation(simple());

@@ -181,13 +181,13 @@ impl Need {
             ),
             Self::StateElsewhere => Verdict::Right("rows_of_all_kinds_follow_to_the_living_chat"),
             Self::UniqueOfItsOwn => Verdict::Right("another_unique_index_that_fires_is_named"),
-            Self::PeopleElsewhere
-            | Self::NoChatDocument
-            | Self::OwnerCopies
-            | Self::OddMessages
-            | Self::OneChatAPerson
-            | Self::TextIds
-            | Self::NumberIds => Verdict::Open,
+            Self::NoChatDocument | Self::OwnerCopies => {
+                Verdict::Refused("a_collection_that_holds_no_chats_is_refused")
+            }
+            Self::PeopleElsewhere => {
+                Verdict::Refused("a_collection_whose_participants_cannot_be_read_stops_a_migration")
+            }
+            Self::OddMessages | Self::OneChatAPerson | Self::TextIds | Self::NumberIds => Verdict::Open,
         }
     }
 }

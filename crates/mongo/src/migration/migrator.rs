@@ -1,5 +1,7 @@
 //! What all steps need: the database, how it is laid out, and the rules.
 
+use std::sync::{Arc, OnceLock};
+
 use mongodb::Database;
 use onechat_core::KeyFormat;
 use onechat_migrate::MergeRules;
@@ -17,6 +19,8 @@ pub struct MongoMigrator {
     pub(super) is_replicated: bool,
     /// Whether a document outside `only` gives up its key when a chat inside needs it.
     pub(super) takes_outside_keys: bool,
+    /// Set once it was seen that the keys follow no other formula than ours.
+    pub(super) keys_are_ours: Arc<OnceLock<()>>,
 }
 
 impl MongoMigrator {
@@ -37,6 +41,7 @@ impl MongoMigrator {
             rules,
             is_replicated: connection.is_replicated,
             takes_outside_keys: false,
+            keys_are_ours: Arc::default(),
         })
     }
 

@@ -6,6 +6,7 @@ mod backfill;
 mod commands;
 mod enforce;
 mod error;
+mod formula;
 mod journal;
 mod lag;
 mod lease;

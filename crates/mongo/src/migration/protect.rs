@@ -59,6 +59,7 @@ impl MongoMigrator {
         control: &dyn Control,
     ) -> Result<ProtectionStatus, MigrateError> {
         self.ensure_outside_keys_may_be_taken().await?;
+        self.ensure_keys_are_ours().await?;
         self.agree().await?;
         let indexes = self.indexes();
         indexes.create_where_empty().await.map_err(of_index)?;

@@ -60,7 +60,9 @@ impl Resolver {
             let mut orphans = Vec::new();
             for (wanted, adopts) in open {
                 match found.remove(wanted) {
-                    Some(Ok(chat)) if adopts && !chat.is_keyed => orphans.push((wanted, chat)),
+                    Some(Ok(chat)) if adopts && !chat.is_keyed && chat.is_adoptable => {
+                        orphans.push((wanted, chat));
+                    }
                     Some(answer) => {
                         settled.insert(wanted.clone(), answer.map(|found| found.chat));
                     }

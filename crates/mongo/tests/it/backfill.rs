@@ -185,8 +185,8 @@ async fn of_different_sets_with_one_joined_key_the_oldest_keeps_it() {
     assert!(!keys["1"].contains_key("participantsKey"), "it is gone, and not null");
 }
 
-/// Collections of all sorts of chats, by a seed.
-fn anything(seed: u64, chats: i32) -> Vec<Document> {
+/// Collections of all sorts of chats, by a seed; of those with a key, most have their own.
+fn anything(seed: u64, chats: i32, format: KeyFormat) -> Vec<Document> {
     let mut state = seed;
     let mut below = move |limit: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -198,13 +198,14 @@ fn anything(seed: u64, chats: i32) -> Vec<Document> {
     for n in 0..chats {
         let members: Vec<&str> = (0..=below(3)).map(|_| name(below(8))).collect();
         let id = if below(2) == 0 { Bson::from(n) } else { Bson::from(format!("id{n}")) };
-        let key = match below(6) {
+        let key = match below(12) {
             0 => None,
             1 => Some(Bson::Null),
             2 => Some("".into()),
             3 => Some(members.join("_").into()),
             4 => Some(ParticipantsKey::new(&chat_of(&members), KeyFormat::Joined).as_str().into()),
-            _ => Some(name(below(8)).into()),
+            5 => Some(name(below(8)).into()),
+            _ => Some(ParticipantsKey::new(&chat_of(&members), format).as_str().into()),
         };
         let mut chat = chat(id, &members, key);
         // A fraction is nobody.
@@ -228,7 +229,7 @@ async fn a_dry_run_foretells_what_the_real_one_counts_and_a_second_one_changes_n
     for (seed, chats) in [(0, 200), (1, 200), (2, 200), (3, 200), (4, 200), (5, 2500)] {
         for options in [MongoOptions::default(), joined()] {
             let place = Place::fresh().await;
-            place.chats().insert_many(anything(seed, chats)).await.unwrap();
+            place.chats().insert_many(anything(seed, chats, options.key_format)).await.unwrap();
             let wanted = forecast(&place, &options).await;
             let report = backfill(&place, &options, &Uncontrolled).await.unwrap();
             assert_eq!(counts(&report), counts(&wanted), "{seed} {options:?}");

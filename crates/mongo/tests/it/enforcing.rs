@@ -93,7 +93,7 @@ async fn what_would_be_forbidden_or_hidden_is_in_the_way() {
 async fn more_duplicates_than_one_page_are_counted() {
     const KEYS: usize = 1500;
     let chats: Vec<Document> = (0..2 * KEYS)
-        .map(|n| doc! { "participants": ["a", n.to_string()], "participantsKey": format!("{}_a", n / 2) })
+        .map(|n| doc! { "participants": ["a", (n / 2).to_string()], "participantsKey": format!("{}_a", n / 2) })
         .collect();
     let (_place, migrator, _lease) =
         guarded(shared_standalone().await, &chats, &MongoOptions::default()).await;

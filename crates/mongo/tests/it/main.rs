@@ -10,6 +10,7 @@ mod contexts;
 mod enforcing;
 mod explained;
 mod forms;
+mod formulas;
 mod ghost;
 mod guarding;
 mod herd;

@@ -245,7 +245,8 @@ impl OldChat {
             0 => {}
             1 => drop(document.insert("participantsKey", Bson::Null)),
             2 => drop(document.insert("participantsKey", "")),
-            3 => drop(document.insert("participantsKey", format!("wrong-{id}"))),
+            // As from before somebody left: not by a formula of another program, which a migration would leave alone.
+            3 => drop(document.insert("participantsKey", format!("{id}_zoe"))),
             _ => drop(document.insert("participantsKey", KEYS[self.set])),
         }
         for (name, value) in &self.extra {

@@ -1,7 +1,7 @@
 //! `audit`: what is stored, checked against the invariants.
 
 use anyhow::bail;
-use onechat_core::ports::{AuditReport, Clock as _, Progress};
+use onechat_core::ports::{AuditReport, Clock as _, FindingKind, Progress};
 use onechat_mongo::MongoAudit;
 use onechat_sqlite::SqliteAudit;
 use serde_json::Value;
@@ -19,6 +19,9 @@ use crate::{
     output::say,
     progress::Bar,
 };
+
+/// How many unreadable chats are named.
+const EXAMPLES: usize = 3;
 
 pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
     let Audit { sources, suggest, json, only, baseline, accept, by, note, store } = arguments;
@@ -80,6 +83,27 @@ pub(super) async fn audit_with(store: &StoreConfig, progress: &dyn Progress) -> 
         StoreUrl::Mongo(url) => Box::new(MongoAudit::connect(url.expose(), &store.mongo_options()).await?),
     };
     Ok(audit.audit(progress).await?)
+}
+
+/// Most chats can be read. Otherwise the configuration names other fields or forms than the collection has, and a
+/// migration would leave nearly everything as it is and call that done.
+pub(super) fn ensure_chats_are_readable(report: &AuditReport) -> anyhow::Result<()> {
+    let kinds = [FindingKind::MalformedParticipants, FindingKind::MalformedContext];
+    let findings = || report.findings.iter().filter(|finding| kinds.contains(&finding.kind));
+    let unreadable: u64 = findings().map(|finding| finding.count).sum();
+    if 2 * unreadable <= report.chats {
+        return Ok(());
+    }
+    let examples: Vec<&str> =
+        findings().flat_map(|finding| &finding.rows).take(EXAMPLES).map(String::as_str).collect();
+    bail!(
+        "{unreadable} of {} chats have no participants that can be read ({}). The configuration does not fit the \
+         collection: `participants` in [mongodb] and [mongodb.chat_fields] says how and where they are written, and \
+         `onechat audit --suggest` prints a configuration inferred from the data; documents that are no chats of the \
+         people in them can be left out by `only` in [mongodb]. Nothing was changed.",
+        report.chats,
+        examples.join("; ")
+    )
 }
 
 /// The whole report, with nothing accepted.

@@ -12,6 +12,7 @@ journal; `onechat merge undo --run` takes it back.";
 pub(super) async fn run(arguments: Backfill) -> anyhow::Result<Exit> {
     let Backfill { place, change, flags } = arguments;
     let session = Session::open_answered(place, flags, None).await?;
+    session.ensure_keys_are_ours().await?;
     let (migrator, operator) = (&session.migrator, &session.operator);
     let report = if change.dry_run {
         session.read(Box::pin(migrator.backfill(None, None, true, operator))).await?

@@ -31,6 +31,7 @@ pub(super) async fn run(action: GuardAction) -> anyhow::Result<Exit> {
 async fn on(arguments: GuardOn) -> anyhow::Result<Exit> {
     let GuardOn { place, change, require_key, flags } = arguments;
     let session = Session::open_answered(place, flags, None).await?;
+    session.ensure_keys_are_ours().await?;
     if change.dry_run {
         let status = session.read(session.migrator.protection()).await?;
         session

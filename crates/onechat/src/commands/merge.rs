@@ -71,6 +71,7 @@ fn head(session: &Session) -> PlanHead {
 async fn apply(arguments: MergeApply) -> anyhow::Result<Exit> {
     let MergeApply { place, change, survivor, plan, flags } = arguments;
     let session = Session::open_answered(place, flags, survivor.survivor).await?;
+    session.ensure_keys_are_ours().await?;
     let file = plan.as_deref().map(|path| checked(&session, path)).transpose()?;
     if change.dry_run {
         return would(&session, file).await;

@@ -204,6 +204,7 @@ impl Steps for Migration<'_> {
             operator.clear();
             anyhow::bail!(question);
         }
+        self.session.ensure_keys_are_ours().await?;
         let protection = operator.reading(migrator.protection()).await?;
         let report = operator.reading(audit::audit_with(store, operator)).await?;
         operator.clear();
@@ -211,6 +212,7 @@ impl Steps for Migration<'_> {
             audit::print(&report)?;
             say("")?;
         }
+        audit::ensure_chats_are_readable(&report)?;
         self.audit = Some(report);
         let mut look = Look::of_the_protection(protection.state, protection.is_unique);
         // What is left matters only where there may be nothing: to count it takes as long as the audit.

@@ -97,6 +97,14 @@ impl Session {
         result
     }
 
+    /// Every command that changes keys, or lets servers change them, begins with this: they are not another program's.
+    pub(super) async fn ensure_keys_are_ours(&self) -> anyhow::Result<()> {
+        match self.read(self.migrator.question_of_other_formula()).await? {
+            Some(question) => bail!(question),
+            None => Ok(()),
+        }
+    }
+
     /// Takes the lease, for a command that others will read of.
     pub(super) async fn lease(&self, command: &str) -> anyhow::Result<Lease> {
         self.operator.reading(self.migrator.lease(command)).await

@@ -13,6 +13,7 @@ to ended chats are pointed to the surviving ones, until the command is stopped. 
 pub(super) async fn run(arguments: Watch) -> anyhow::Result<Exit> {
     let Watch { place, change, survivor, flags } = arguments;
     let session = Session::open_answered(place, flags, survivor.survivor).await?;
+    session.ensure_keys_are_ours().await?;
     if change.dry_run {
         return would(&session).await;
     }

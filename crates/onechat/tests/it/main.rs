@@ -27,6 +27,7 @@ mod newcomer;
 mod non_readers;
 mod old_data;
 mod one_server;
+mod own_formula;
 mod peer;
 #[path = "../../../../xtask/src/peers.rs"]
 mod peers;

@@ -256,6 +256,7 @@ impl MongoMigrator {
         control: &dyn Control,
     ) -> Result<MergeReport, MigrateError> {
         self.ensure_outside_keys_may_be_taken().await?;
+        self.ensure_keys_are_ours().await?;
         self.seal(lease, run, control).await?;
         self.finish_interrupted(lease, control).await?;
         let work = self.work(lease, run, control).await?;
@@ -293,6 +294,7 @@ impl MongoMigrator {
         control: &dyn Control,
     ) -> Result<MergeReport, MigrateError> {
         self.ensure_outside_keys_may_be_taken().await?;
+        self.ensure_keys_are_ours().await?;
         self.seal(lease, run, control).await?;
         self.finish_interrupted(lease, control).await?;
         let work = self.work(lease, run, control).await?;

@@ -88,7 +88,7 @@ impl MongoMigrator {
     /// Fills and corrects keys. With `dry_run` reads only. What it changes is in the journal.
     ///
     /// Refused on a collection where nothing keeps duplicates out: every key that is given would make the index that
-    /// has to come harder to build.
+    /// has to come harder to build. Refused, as its dry run, where the keys follow another formula than ours.
     pub async fn backfill(
         &self,
         lease: Option<&Lease>,
@@ -96,6 +96,7 @@ impl MongoMigrator {
         dry_run: bool,
         control: &dyn Control,
     ) -> Result<BackfillReport, MigrateError> {
+        self.ensure_keys_are_ours().await?;
         if dry_run {
             return self.forecast(control).await;
         }

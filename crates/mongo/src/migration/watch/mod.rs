@@ -61,6 +61,7 @@ impl MongoMigrator {
                     .to_owned(),
             ));
         }
+        self.ensure_keys_are_ours().await?;
         let mut watch = Watch { migrator: self, lease, run, control, report: WatchReport::default() };
         watch.run().await?;
         Ok(watch.report)

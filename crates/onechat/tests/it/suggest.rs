@@ -338,12 +338,14 @@ async fn what_is_said_of_participants_and_constants_and_times_in_numbers_need_no
     };
     let all: Vec<Document> = (1..=2)
         .map(|number| {
-            let mut chat = doc! { "_id": id(number), "createdAt": at(number.into()) };
+            let mut chat =
+                doc! { "_id": id(number), "createdAt": ms(number.into()), "updatedAt": ms(number.into()) };
             chat.extend(more(number));
             chat
         })
         .chain((3..=6).map(|number| {
-            let mut chat = doc! { "_id": id(number), "createdAt": at(number.into()) };
+            let mut chat =
+                doc! { "_id": id(number), "createdAt": ms(number.into()), "updatedAt": ms(number.into()) };
             chat.extend(more(1));
             chat.insert("people", vec![person(number, 0, false), person(number + 1, 0, false)]);
             chat.remove("state");

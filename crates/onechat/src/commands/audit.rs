@@ -23,7 +23,7 @@ use crate::{
 pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
     let Audit { sources, suggest, json, only, baseline, accept, by, note, store } = arguments;
     if suggest {
-        return suggestion(Place { sources, json, store }).await;
+        return Box::pin(suggestion(Place { sources, json, store })).await;
     }
     if let Some(kind) = only.iter().find(|kind| accept && kind.ends_the_audit()) {
         bail!("{} cannot be accepted: nothing else is examined while it is so", kind.code());

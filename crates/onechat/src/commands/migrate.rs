@@ -84,7 +84,7 @@ async fn explained(session: &Session) -> anyhow::Result<Exit> {
         if let Some(only) = &session.store.mongodb.mapping.only {
             say(format_args!("Only documents that this filter selects are compared: {only}\n"))?;
         }
-        explanations.iter().try_for_each(|one| say(one))?;
+        explanations.iter().try_for_each(say)?;
         say(words::plan(&summary))?;
         if !summary.unexplained.is_empty() {
             say(format_args!("\n{}", summary.unexplained))?;

@@ -443,7 +443,7 @@ async fn a_collection_that_holds_no_chats_is_refused() {
     };
     let between = |number: u8| said(number, doc! { "receiver": who(number % 3 + 1) });
     let owned = |number: u8| {
-        let (one, other) = if number % 2 == 0 { (number, number + 1) } else { (number, number - 1) };
+        let (one, other) = if number.is_multiple_of(2) { (number, number + 1) } else { (number, number - 1) };
         doc! { "_id": id(number), "owner": who(one), "partner": who(other), "chatId": format!("c{}", number / 2) }
     };
     let cases: [(&str, Vec<Document>, &[&str]); 5] = [

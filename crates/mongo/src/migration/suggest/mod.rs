@@ -89,7 +89,12 @@ impl MongoMigrator {
         let looked = self.look(&samples, control).await?;
         let (found, census, not) = self.find(&samples, looked, control).await?;
         let toml = print::toml(&found);
-        let whose = format!("{} has its participants in {}", found.chats.collection, found.chats.whose());
+        let mut whose = format!("{} has its participants in {}", found.chats.collection, found.chats.whose());
+        let subjects: Vec<&str> =
+            census.fields.keys().map(String::as_str).filter(|field| words::is_subject(field)).collect();
+        if !subjects.is_empty() {
+            whose = format!("{whose}, and its chats may be about {}", subjects.join(" or "));
+        }
         reading(&[&toml]).map_err(|why| refused(&format!("{whose}; {why}")))?;
         let differences = self.differences_by(&[&toml], reading, control).await?;
         let mut questions = Vec::new();

@@ -308,6 +308,19 @@ async fn rooms_with_names_are_a_question_whose_first_answer_leaves_them_all_alon
 }
 
 #[tokio::test]
+async fn where_only_a_name_tells_groups_the_first_answer_takes_those_without() {
+    let more = |number: u8| {
+        if number == 2 {
+            doc! { "title": "Trip" }
+        } else {
+            doc! {}
+        }
+    };
+    let collections = vec![("chats", chats("members", more)), ("messages", messages()), ("users", users())];
+    asks(collections, "chats", &["title"], &[4], &[2]).await;
+}
+
+#[tokio::test]
 async fn what_is_said_of_participants_and_constants_and_times_in_numbers_need_no_question() {
     let ms = |seconds: i64| Bson::Int64(at(seconds).timestamp_millis());
     let person = |number: u8, unread: i32, archived: bool| {
@@ -325,12 +338,14 @@ async fn what_is_said_of_participants_and_constants_and_times_in_numbers_need_no
     };
     let all: Vec<Document> = (1..=2)
         .map(|number| {
-            let mut chat = doc! { "_id": id(number), "createdAt": at(number.into()) };
+            let mut chat =
+                doc! { "_id": id(number), "createdAt": ms(number.into()), "updatedAt": ms(number.into()) };
             chat.extend(more(number));
             chat
         })
         .chain((3..=6).map(|number| {
-            let mut chat = doc! { "_id": id(number), "createdAt": at(number.into()) };
+            let mut chat =
+                doc! { "_id": id(number), "createdAt": ms(number.into()), "updatedAt": ms(number.into()) };
             chat.extend(more(1));
             chat.insert("people", vec![person(number, 0, false), person(number + 1, 0, false)]);
             chat.remove("state");

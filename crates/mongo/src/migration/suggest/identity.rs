@@ -115,7 +115,9 @@ pub(super) fn only(
                 .collect();
             different.sort_unstable();
             different.dedup();
-            different.len() > 1 || (conditions.is_empty() && values.known.len() > 1)
+            // Where nothing else tells, one name among chats without is enough.
+            let is_alone = conditions.is_empty() && values.absent.all > 0 && !values.known.is_empty();
+            different.len() > 1 || is_alone || (conditions.is_empty() && values.known.len() > 1)
         })
         .map(|(field, values)| Condition { field, tells: Tells::Names, test: Test::IsNull, values })
         .collect();

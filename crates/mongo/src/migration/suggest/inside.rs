@@ -33,8 +33,8 @@ pub(super) struct State {
 pub(super) struct Inside {
     pub(super) embedded: Vec<Embedded>,
     pub(super) state: Vec<State>,
-    /// State for which nothing suggests a rule.
-    pub(super) unruled: Vec<State>,
+    /// State for which nothing suggests a rule, and whether its values are numbers.
+    pub(super) unruled: Vec<(State, bool)>,
     pub(super) fields: BTreeMap<String, &'static str>,
 }
 
@@ -53,7 +53,12 @@ impl Inside {
                 }
                 // Without any rule it is a question.
                 if state.rules.is_empty() {
-                    inside.unruled.push(state);
+                    let inner =
+                        values.iter().filter_map(|value| value.as_document()).flat_map(Document::values);
+                    let are_numbers = inner
+                        .into_iter()
+                        .all(|v| matches!(v, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_)));
+                    inside.unruled.push((state, are_numbers));
                 } else {
                     inside.state.push(state);
                 }
@@ -112,7 +117,7 @@ fn is_telling(field: &str, rule: &str) -> bool {
         "max" => {
             ["last", "latest", "newest", "recent", "updat", "activ"].iter().any(|part| name.contains(part))
         }
-        "min" => name.contains("first"),
+        "min" => ["first", "creat", "start", "join", "since"].iter().any(|part| name.contains(part)),
         _ => true,
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn rule_of(field: &str, values: &[&Bson]) -> Option<&'static str> {
 }
 
 /// What counts are called.
-const COUNTS: [&str; 5] = ["count", "total", "numberof", "unread", "badge"];
+const COUNTS: [&str; 6] = ["count", "total", "numberof", "unread", "unseen", "badge"];
 /// What numbers that are times are called.
 const TIMES: [&str; 11] =
     ["time", "date", "last", "seen", "read", "activ", "latest", "creat", "updat", "since", "join"];

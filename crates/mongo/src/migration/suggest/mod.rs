@@ -89,7 +89,12 @@ impl MongoMigrator {
         let looked = self.look(&samples, control).await?;
         let (found, census, not) = self.find(&samples, looked, control).await?;
         let toml = print::toml(&found);
-        let whose = format!("{} has its participants in {}", found.chats.collection, found.chats.whose());
+        let mut whose = format!("{} has its participants in {}", found.chats.collection, found.chats.whose());
+        let subjects: Vec<&str> =
+            census.fields.keys().map(String::as_str).filter(|field| words::is_subject(field)).collect();
+        if !subjects.is_empty() {
+            whose = format!("{whose}, and its chats may be about {}", subjects.join(" or "));
+        }
         reading(&[&toml]).map_err(|why| refused(&format!("{whose}; {why}")))?;
         let differences = self.differences_by(&[&toml], reading, control).await?;
         let mut questions = Vec::new();
@@ -267,7 +272,7 @@ fn of_chats<'a>(samples: &'a [Sample], chats: &Chats) -> Option<&'a Sample> {
 fn refused(why: &str) -> MigrateError {
     MigrateError::Refused(format!(
         "the layout that this database seems to have cannot be configured: {}",
-        why.trim_end()
+        why.trim_end().replace('\n', " ")
     ))
 }
 
@@ -285,9 +290,14 @@ fn taken(chats: &Chats, rows: &[Row]) -> Vec<String> {
     let key = chats.key.as_ref().filter(|key| key.is_known()).map(|key| key.field.clone());
     taken.push(key.unwrap_or_else(|| Mapping::default().fields.participants_key));
     taken.extend(chats.public_id.as_ref().map(|id| id.field.clone()));
-    taken.extend(
-        [&chats.created_at, &chats.updated_at, &chats.last_message_at].into_iter().flatten().cloned(),
-    );
+    // Where nothing else is found, the usual names have these meanings.
+    let usual = Mapping::default().fields;
+    let times = [
+        (&chats.created_at, usual.created_at),
+        (&chats.updated_at, usual.updated_at),
+        (&chats.last_message_at, usual.last_message_at),
+    ];
+    taken.extend(times.into_iter().map(|(found, usual)| found.clone().unwrap_or(usual)));
     let own = rows.iter().filter(|row| row.collection == chats.collection);
     taken.extend(own.map(|row| row.field.clone()));
     taken

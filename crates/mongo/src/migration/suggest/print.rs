@@ -209,11 +209,12 @@ pub(super) fn with_questions(mut text: String, questions: &[Question]) -> String
     if questions.is_empty() {
         return text;
     }
-    let many = if questions.len() == 1 { "One question is" } else { "Some questions are" };
+    let (what, they) =
+        if questions.len() == 1 { ("One question is", "it is") } else { ("Some questions are", "they are") };
     let _ = write!(
         text,
-        "\n# {many} left to you, and no migration begins before they are answered. For each, write an answer into the\n\
-         # sections above, and take the question out.\n"
+        "\n# {what} left to you, and no migration begins before {they} answered: write one of the answers into the sections\n\
+         # above, and take the question out.\n"
     );
     for question in questions {
         question.print(&mut text);

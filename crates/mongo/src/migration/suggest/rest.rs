@@ -15,7 +15,11 @@ use super::{
 };
 
 pub(super) fn question(one: &Unexplained, census: &Census, inside: &Inside) -> Question {
-    let mut facts = vec![format!("It differs in {} group(s) of chats of the same people:", one.groups)];
+    let mut facts = vec![format!(
+        "It differs in {} {} of chats of the same people:",
+        one.groups,
+        if one.groups == 1 { "group" } else { "groups" }
+    )];
     for example in &one.examples {
         let values: Vec<String> =
             example.iter().map(|(owner, value)| format!("{value} in {owner}")).collect();
@@ -53,7 +57,7 @@ fn rules_of(one: &Unexplained) -> String {
     let rules = one.rules();
     let likeliest = if hides(&one.field) {
         "all"
-    } else if is_beginner(&one.field) {
+    } else if is_beginner(&one.field) || rules == "newest, survivor" {
         "survivor"
     } else {
         return rules.to_owned();
@@ -67,8 +71,12 @@ fn first(rules: &str) -> &str {
 }
 
 fn of_chat(path: &str, one: &Unexplained, census: &Census, inside: &Inside) -> Vec<Answer> {
-    if let Some(state) = inside.unruled.iter().find(|state| state.field == path) {
-        let rules = "max, sum, min, newest, all, survivor";
+    if let Some((state, are_numbers)) = inside.unruled.iter().find(|(state, _)| state.field == path) {
+        let rules = match (are_numbers, hides(path)) {
+            (_, true) => "all, max, min, newest, survivor",
+            (true, false) => "sum, max, min, newest, survivor",
+            (false, false) => "survivor, newest, all, max, min",
+        };
         return vec![of_state(path, state.participant.as_deref(), "", rules, &mut BTreeMap::new(), false)];
     }
     let rules = rules_of(one);

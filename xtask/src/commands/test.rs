@@ -22,7 +22,7 @@ const STEPS: &[Step] = &[
     Step { name: "documentation", run: documentation },
     Step { name: "crate graph", run: graph },
     Step { name: "generated files", run: generated },
-    Step { name: "tests", run: || shell::run(&["cargo", "test", "--workspace", "--locked"], &[]) },
+    Step { name: "tests", run: tests },
 ];
 
 /// What the tests do in a short form, at length: hundreds of kills and failovers, and a large migration under load.
@@ -83,6 +83,13 @@ fn mongodb() -> anyhow::Result<()> {
 fn lints() -> anyhow::Result<()> {
     let command = ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     shell::run(&command, &[])
+}
+
+/// Most of their time tests wait: for elections, for processes to end, for a disk. So more of them run at once than
+/// there are processors.
+fn tests() -> anyhow::Result<()> {
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from) * 2;
+    shell::run(&["cargo", "test", "--workspace", "--locked"], &[("RUST_TEST_THREADS", &at_once.to_string())])
 }
 
 fn documentation() -> anyhow::Result<()> {

@@ -129,7 +129,7 @@ impl MongoIndexes {
         Self { database, codec }
     }
 
-    /// What there is, and what is missing; as [`needed`] has it.
+    /// What there is, and what is missing; as `needed` has it.
     pub async fn status(&self) -> Result<Vec<IndexStatus>, StoreError> {
         let mut statuses = Vec::new();
         let (chats, messages) = (self.listed(true).await?, self.listed(false).await?);

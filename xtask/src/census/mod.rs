@@ -75,7 +75,8 @@ const HEAD: &str = "\
 How 170 public models keep chats in MongoDB, and what onechat makes of each when its operator answers the questions of
 [the migration guide](guide-migration.md). Each row has the facts of one model, and a verdict that rules compute from them:
 
-- **right**: migrated, served, and undone to the byte, by a configuration; tests show each of its ways;
+- **right**: migrated, and undone to the byte, by a configuration; tests show each of its ways. Where servers write less
+  than the old backend did, the table below says so;
 - **refused**: `migrate` stops before any change and says why;
 - **open**: no test shows what happens. Do not migrate such a collection.
 

@@ -114,7 +114,9 @@ impl Need {
             Self::Array => "an array of people",
             Self::SubDocuments => "people in sub-documents",
             Self::TwoFields => "a field for each of two people",
-            Self::TwoFieldsInContext => "a field for each of two people, and a context",
+            Self::TwoFieldsInContext => {
+                "a field for each of two people, and a context (servers create no chats where the fields are roles)"
+            }
             Self::NoChatDocument => "sender and receiver in messages, and no chats",
             Self::OwnerCopies => "a document for each owner of a chat",
             Self::PeopleElsewhere => "people in no field of the chat",
@@ -130,7 +132,7 @@ impl Need {
             Self::HiddenPerPerson => "a mark that hides a chat for one person",
             Self::OwnMessages => "messages in a collection of their own",
             Self::EmbeddedMessages => "messages inside the chat",
-            Self::ListOfIds => "a list of the messages' ids in the chat",
+            Self::ListOfIds => "a list of the messages' ids in the chat (servers do not add to it)",
             Self::OddMessages => "messages kept in another way",
             Self::Pointers => "a pointer to, or a copy of, the newest message",
             Self::PointersPerPerson => "a newest message for each person",

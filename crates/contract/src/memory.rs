@@ -261,6 +261,7 @@ impl Audit for MemoryStore {
         let count = |n: usize| n as u64;
         Ok(AuditReport {
             chats: count(state.chats.len()),
+            outside: 0,
             messages: count(state.messages.len()),
             aliases: count(state.aliases.len()),
             findings: Vec::new(),

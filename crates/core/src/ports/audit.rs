@@ -25,6 +25,8 @@ pub trait Progress: Send + Sync {
 pub struct AuditReport {
     /// How many chats were examined.
     pub chats: u64,
+    /// How many documents the configuration leaves out. They are not among the chats.
+    pub outside: u64,
     /// How many messages were examined.
     pub messages: u64,
     /// How many aliases were examined.
@@ -242,6 +244,9 @@ finding_kinds! {
     /// A row of another collection that names a chat that does not exist.
     DanglingReference = "dangling_reference", I4, Warning,
         "Nobody finds what the rows belong to. If their chat was merged, `onechat migrate` points them to the chat that lives on; others were left behind when it was deleted.";
+    /// A message whose sender cannot be read.
+    MalformedSender = "malformed_sender", I4, Error,
+        "No server can show the messages: pages with them fail. If most messages are so, `sender` of [mongodb.message_fields] names the wrong field, or lacks the rest of a path such as `user._id`; else correct the senders.";
     /// A message whose sender is not a participant of its chat.
     ForeignSender = "foreign_sender", I4, Error,
         "Find out how the messages came into the chat: their senders are not in it.";

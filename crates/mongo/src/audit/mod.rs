@@ -67,20 +67,21 @@ impl MongoAudit {
         self.check_protection(&mut findings).await?;
         let mut told = Told { progress, before: 0, total: self.documents().await? };
         let mut join = Join::new();
-        let messages = self.read_messages(&mut join, &mut told).await?;
+        let messages = self.read_messages(&mut join, &mut told, &mut findings).await?;
         self.read_references(&mut join, &mut told).await?;
-        let chats = self.read_chats(&mut join, &mut told, &mut findings).await?;
+        let (chats, outside) = self.read_chats(&mut join, &mut told, &mut findings).await?;
         self.report_rows(join, &mut findings).await?;
         let aliases = self.aliases(&mut findings).await.map_err(|error| unavailable(&error))?;
-        Ok(AuditReport { chats, messages, aliases, findings: findings.into_sorted() })
+        Ok(AuditReport { chats, outside, messages, aliases, findings: findings.into_sorted() })
     }
 
+    /// How many chats there are, and how many documents outside.
     async fn read_chats(
         &self,
         join: &mut Join,
         told: &mut Told<'_>,
         findings: &mut Findings,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<(u64, u64), StoreError> {
         let fields = &self.codec.mapping().fields;
         let mut projection = self.codec.identity_and_key();
         projection.extend(doc! { &fields.last_message_at: 1, self.codec.id_field(): 1 });
@@ -103,8 +104,8 @@ impl MongoAudit {
             findings.add(FindingKind::TwofoldNames, || in_words(&[number]));
         }
         groupings.report(findings).map_err(|error| spill_failed(&error))?;
-        self.read_outside(projection, join, told, findings).await?;
-        Ok(pass.done())
+        let outside = self.read_outside(projection, join, told, findings).await?;
+        Ok((pass.done(), outside))
     }
 
     /// Reads the documents that are no business of ours: rows may name them all the same.
@@ -114,8 +115,8 @@ impl MongoAudit {
         join: &mut Join,
         told: &mut Told<'_>,
         findings: &mut Findings,
-    ) -> Result<(), StoreError> {
-        let Some(outside) = self.codec.outside(doc! {}) else { return Ok(()) };
+    ) -> Result<u64, StoreError> {
+        let Some(outside) = self.codec.outside(doc! {}) else { return Ok(0) };
         let chats = &self.codec.mapping().chats;
         let mut pass = Pass::over_some(&self.database, chats, outside, projection).await?;
         while pass.advance().await? {
@@ -125,7 +126,7 @@ impl MongoAudit {
             told.hear(&pass);
         }
         told.end(&pass);
-        Ok(())
+        Ok(pass.done())
     }
 
     /// How many documents will be read, about.

@@ -29,6 +29,9 @@ const PUBLIC_ID: u8 = b'p';
 const MESSAGE: u8 = b'm';
 const REFERENCE: u8 = b'r';
 
+/// Stands for a sender that cannot be read. Nobody has this name.
+const UNREADABLE: &str = "";
+
 impl Join {
     pub(super) fn new() -> Self {
         Self(Spill::new())
@@ -66,6 +69,7 @@ impl MongoAudit {
         &self,
         join: &mut Join,
         told: &mut Told<'_>,
+        findings: &mut Findings,
     ) -> Result<u64, StoreError> {
         let (mapping, fields) = (self.codec.mapping(), &self.codec.mapping().message_fields);
         let projection = doc! {
@@ -77,7 +81,13 @@ impl MongoAudit {
             let chat = field(message, &fields.chat).unwrap_or(RawBsonRef::Null);
             let at = field(message, &fields.created_at).and_then(time_of);
             let sender = field_at(message, &fields.sender).unwrap_or(RawBsonRef::Null);
-            let sender = self.codec.name_of(sender).unwrap_or_else(|| format!("{sender:?}"));
+            let sender =
+                self.codec.name_of(sender).filter(|sender| !sender.is_empty()).unwrap_or_else(|| {
+                    findings.add(FindingKind::MalformedSender, || {
+                        format!("{sender:?} in chat {}", shown(&unpacked(&packed(chat))))
+                    });
+                    UNREADABLE.to_owned()
+                });
             let client = field(message, &fields.client_message_id).and_then(RawBsonRef::as_str);
             let item = Seen::packed(&packed(chat), at, client.is_some_and(|id| !id.is_empty()), &sender);
             join.add(chat, MESSAGE, &item).map_err(|error| spill_failed(&error))?;
@@ -158,7 +168,7 @@ impl MongoAudit {
         // One without a set is reported as malformed.
         let Some(of) = identity(chat.text.as_bytes()) else { return };
         let senders: BTreeSet<&str> = messages.iter().map(|message| message.text).collect();
-        for sender in senders {
+        for sender in senders.into_iter().filter(|sender| *sender != UNREADABLE) {
             if !of.participants.members().iter().any(|member| member.as_str() == sender) {
                 findings.add(FindingKind::ForeignSender, || format!("{sender} in chat {}", shown(&id)));
             }

@@ -85,14 +85,14 @@ pub(super) async fn audit_with(store: &StoreConfig, progress: &dyn Progress) -> 
     Ok(audit.audit(progress).await?)
 }
 
-/// Most chats can be read. Otherwise the configuration names other fields or forms than the collection has, and a
+/// Most chats and messages can be read. Otherwise the configuration names other fields or forms than the collection has, and a
 /// migration would leave nearly everything as it is and call that done.
-pub(super) fn ensure_chats_are_readable(report: &AuditReport) -> anyhow::Result<()> {
+pub(super) fn ensure_readable(report: &AuditReport) -> anyhow::Result<()> {
     let kinds = [FindingKind::MalformedParticipants, FindingKind::MalformedContext];
     let findings = || report.findings.iter().filter(|finding| kinds.contains(&finding.kind));
     let unreadable: u64 = findings().map(|finding| finding.count).sum();
     if 2 * unreadable <= report.chats {
-        return Ok(());
+        return ensure_senders_are_readable(report);
     }
     let examples: Vec<&str> =
         findings().flat_map(|finding| &finding.rows).take(EXAMPLES).map(String::as_str).collect();
@@ -103,6 +103,20 @@ pub(super) fn ensure_chats_are_readable(report: &AuditReport) -> anyhow::Result<
          people in them can be left out by `only` in [mongodb]. Nothing was changed.",
         report.chats,
         examples.join("; ")
+    )
+}
+
+/// The same for who sent the messages: afterwards no server could show them.
+fn ensure_senders_are_readable(report: &AuditReport) -> anyhow::Result<()> {
+    let finding = report.findings.iter().find(|finding| finding.kind == FindingKind::MalformedSender);
+    let Some(finding) = finding.filter(|finding| 2 * finding.count > report.messages) else { return Ok(()) };
+    bail!(
+        "{} of {} messages have no sender that can be read ({}). The configuration does not fit the collection: \
+         `sender` in [mongodb.message_fields] says where it is, as a path such as `user._id` if need be, and \
+         `onechat audit --suggest` prints a configuration inferred from the data. Nothing was changed.",
+        finding.count,
+        report.messages,
+        finding.rows.iter().take(EXAMPLES).map(String::as_str).collect::<Vec<_>>().join("; ")
     )
 }
 

@@ -63,6 +63,7 @@ impl<'a> Judged<'a> {
         let mut json = json!({
             "clean": self.is_clean(),
             "chats": self.report.chats,
+            "outside": self.report.outside,
             "messages": self.report.messages,
             "aliases": self.report.aliases,
             "findings": findings.collect::<Vec<_>>(),
@@ -77,8 +78,12 @@ impl<'a> Judged<'a> {
         let only: Vec<&str> = self.only.iter().map(|kind| kind.code()).collect();
         let accepted: Vec<_> = self.findings.iter().filter_map(accepted_of).collect();
         say(format_args!(
-            "audited {}, {}, {}: {}{}",
+            "audited {}{}, {}, {}: {}{}",
             count(self.report.chats, "chat", "chats"),
+            match self.report.outside {
+                0 => String::new(),
+                outside => format!(" ({} outside `only`)", count(outside, "document", "documents")),
+            },
             count(self.report.messages, "message", "messages"),
             count(self.report.aliases, "alias", "aliases"),
             match (self.is_clean(), accepted.is_empty()) {

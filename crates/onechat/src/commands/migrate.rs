@@ -179,7 +179,15 @@ impl Migration<'_> {
             ),
         };
         if !self.session.json {
-            return say(words);
+            say(words)?;
+            // True of nothing at all: what it is not said of has to be seen.
+            if let Some(audit) = self.audit.as_ref().filter(|audit| audit.chats == 0 && audit.outside > 0) {
+                let outside = words::count(audit.outside, "document", "documents");
+                say(format_args!(
+                    "No chat is inside `only`, which leaves out {outside}: see that this is meant."
+                ))?;
+            }
+            return Ok(());
         }
         let did = &self.did;
         let mut result = json!({"outcome": name, "passes": arrival.passes, "audit": self.audit.as_ref().map(audit::to_json)});
@@ -212,7 +220,7 @@ impl Steps for Migration<'_> {
             audit::print(&report)?;
             say("")?;
         }
-        audit::ensure_chats_are_readable(&report)?;
+        audit::ensure_readable(&report)?;
         self.audit = Some(report);
         let mut look = Look::of_the_protection(protection.state, protection.is_unique);
         // What is left matters only where there may be nothing: to count it takes as long as the audit.

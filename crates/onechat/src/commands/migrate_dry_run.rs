@@ -13,7 +13,7 @@ pub(super) async fn run(session: &Session, require_key: bool) -> anyhow::Result<
     session.ensure_keys_are_ours().await?;
     let protection = session.read(migrator.protection()).await?;
     let audit = operator.reading(audit::audit_with(store, operator)).await?;
-    audit::ensure_chats_are_readable(&audit)?;
+    audit::ensure_readable(&audit)?;
     let backfill = session.read(Box::pin(migrator.backfill(None, None, true, operator))).await?;
     let plan = session.read(migrator.plan(operator, &mut |_| Ok(()))).await?;
     let strays = session.read(migrator.unswept(operator)).await?;

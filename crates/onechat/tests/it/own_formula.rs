@@ -162,3 +162,28 @@ async fn a_collection_whose_participants_cannot_be_read_stops_a_migration() {
         assert_eq!(old.hash().await, before, "{which}: something was written");
     }
 }
+
+/// Afterwards no server could show the messages.
+#[tokio::test]
+async fn a_collection_whose_senders_cannot_be_read_stops_a_migration() {
+    let store = shared_standalone().await.uri(&fresh_database("it"));
+    let database = connect(&store).await.unwrap();
+    let chats = (0..3).map(|n| doc! { "_id": format!("c{n}"), "participants": ["ann", format!("bob{n}")] });
+    database.collection::<bson::Document>("chats").insert_many(chats).await.unwrap();
+    let by = |sender: bson::Bson| doc! { "chatId": "c0", "sender": sender, "text": "hello" };
+    let messages = [by(doc! { "_id": "ann" }.into()), by(doc! { "_id": "bob0" }.into()), by("ann".into())];
+    database.collection::<bson::Document>("messages").insert_many(messages).await.unwrap();
+    let old = OldBackend { store, database, formula: |_| String::new() };
+    let before = old.hash().await;
+    for arguments in [&["migrate", "--yes"][..], &["migrate", "--dry-run"]] {
+        let output = old.run(None, arguments);
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        for part in ["2 of 3 messages have no sender that can be read", "user._id"] {
+            assert!(text.contains(part), "{arguments:?}: {part:?} is missing in {text}");
+        }
+    }
+    assert_eq!(old.hash().await, before, "something was written");
+    let audit = text(&old.run(None, &["audit"]));
+    assert!(audit.contains("malformed_sender (error, I4): 2 times"), "{audit}");
+}

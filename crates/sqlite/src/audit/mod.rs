@@ -90,6 +90,7 @@ impl AuditedFile {
         };
         let mut report = AuditReport {
             chats: count("chats")?,
+            outside: 0,
             messages: count("messages")?,
             aliases: count("aliases")?,
             findings: Vec::new(),

@@ -66,7 +66,7 @@ pub struct FieldNames {
     pub participant_path: Option<String>,
     /// What a chat is about, if chats have contexts: in a group it is the same, in whatever form. A path.
     pub context: Option<String>,
-    /// How UUIDs of old are written, if there are any among participants.
+    /// The order of bytes of legacy UUIDs, if there are any among participants.
     pub uuids: Option<UuidOrder>,
     /// The key.
     pub participants_key: String,

@@ -2,7 +2,7 @@
 
 use bson::{RawBsonRef, spec::BinarySubtype};
 
-/// In which order drivers of old wrote the bytes of a UUID (binary, subtype 3). The value itself does not tell.
+/// The order of bytes in which a legacy driver writes a UUID (binary, subtype 3). The value itself does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UuidOrder {
     /// Both halves from the last byte to the first.
@@ -50,7 +50,7 @@ pub fn text_of(value: RawBsonRef<'_>) -> Option<String> {
 }
 
 /// Who somebody is, or what a chat is about, as the text that stands for it outside: what [`text_of`] reads, whole numbers,
-/// and UUIDs of old if their order is known.
+/// and legacy UUIDs if their order is known.
 #[must_use]
 pub fn name_of(value: RawBsonRef<'_>, uuids: Option<UuidOrder>) -> Option<String> {
     match value {
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uuid_of_old_is_read_in_the_order_of_its_driver_and_not_at_all_without() {
+    fn a_legacy_uuid_is_read_in_the_order_of_its_driver_and_not_at_all_without() {
         let text = "00112233-4455-6677-8899-aabbccddeeff";
         let orders = [
             (UuidOrder::Java, "7766554433221100ffeeddccbbaa9988"),

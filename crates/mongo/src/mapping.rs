@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Filter, TimeForm,
-    codec::{object_id, uuid, uuid_of_old},
+    codec::{legacy_uuid, object_id, uuid},
 };
 
 /// Names and forms of what is stored. The default is what a Mongoose model with `timestamps` has.
@@ -132,7 +132,7 @@ impl Default for MessageFields {
 }
 
 impl Mapping {
-    /// How UUIDs of old are written, if there are any among participants and contexts.
+    /// The order of bytes of legacy UUIDs, if there are any among participants and contexts.
     #[must_use]
     pub fn uuids(&self) -> Option<UuidOrder> {
         self.participant_form.uuids().or(self.context_form.uuids())
@@ -160,8 +160,8 @@ pub enum ValueForm {
     ObjectId,
     /// As BSON's UUID (binary, subtype 4). What is not a UUID in lower case has no chats here.
     Uuid,
-    /// As drivers of old wrote UUIDs (binary, subtype 3), in this order of bytes.
-    UuidOfOld(UuidOrder),
+    /// As a legacy UUID (binary, subtype 3), in this order of bytes.
+    LegacyUuid(UuidOrder),
     /// As a number of 32 bit. What is not a whole number in this range has no chats here.
     Int32,
     /// As a number of 64 bit.
@@ -177,7 +177,7 @@ impl ValueForm {
             Self::Text => Some(Bson::String(text.to_owned())),
             Self::ObjectId => object_id(text).map(Bson::ObjectId),
             Self::Uuid => uuid(text).map(Bson::Binary),
-            Self::UuidOfOld(order) => uuid_of_old(text, order).map(Bson::Binary),
+            Self::LegacyUuid(order) => legacy_uuid(text, order).map(Bson::Binary),
             Self::Int32 => number_in(text).and_then(|number| number.try_into().ok()).map(Bson::Int32),
             Self::Int64 => number_in(text).map(Bson::Int64),
             #[expect(clippy::cast_precision_loss, reason = "no number is taken that loses any")]
@@ -187,7 +187,7 @@ impl ValueForm {
         }
     }
 
-    /// Whether both can be read in one collection: UUIDs of old do not tell their order.
+    /// Whether both can be read in one collection: a legacy UUID does not tell its order.
     #[must_use]
     pub fn is_read_with(self, other: Self) -> bool {
         match (self.uuids(), other.uuids()) {
@@ -198,7 +198,7 @@ impl ValueForm {
 
     pub(crate) fn uuids(self) -> Option<UuidOrder> {
         match self {
-            Self::UuidOfOld(order) => Some(order),
+            Self::LegacyUuid(order) => Some(order),
             _ => None,
         }
     }
@@ -209,7 +209,7 @@ impl fmt::Display for ValueForm {
         f.write_str(match self {
             Self::Text => "strings",
             Self::ObjectId => "ObjectIds",
-            Self::Uuid | Self::UuidOfOld(_) => "UUIDs",
+            Self::Uuid | Self::LegacyUuid(_) => "UUIDs",
             Self::Int32 => "whole numbers of 32 bit",
             Self::Int64 => "whole numbers",
             Self::Double => "whole numbers up to 2^53",

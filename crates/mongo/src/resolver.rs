@@ -4,12 +4,11 @@
 //! Each set is in one batch at a time, and those who ask for it meanwhile form the next group: however many callers
 //! race for a new chat, they cost a find, an insert and a find. The unique index decides between servers. While a
 //! collection has chats without their key, what the key does not find is looked for by participants before.
-//!
-//! Where chat after chat has turned out to be new (an import, a launch), a find that finds nothing is a third of the
-//! database's work: then only a sample of the batch is looked for, and the unique index answers for the rest.
 
 mod history;
 mod outside;
+mod rush;
+mod settle;
 
 use std::{
     collections::VecDeque,
@@ -25,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    attempt::{Deadline, Pauses, until},
+    attempt::{Deadline, until},
     collections::{Collections, Found},
     error::{Written, code, code_of},
     gatherer::Gatherer,
@@ -42,10 +41,6 @@ const MOST_KEYS: usize = 1000;
 /// The largest insert, in chats and in the bytes of their keys, which are about half of a document.
 const MOST_CHATS: usize = 500;
 const MOST_KEY_BYTES: usize = 4 << 20;
-/// After how many keys in a row without a chat the next ones are expected to be new.
-const EXPECTS_NEW_AFTER: usize = 200;
-/// How often a chat is looked for that another unique index than ours seems to hold.
-const LOOKS_AFTER_REFUSAL: usize = 5;
 
 /// The chat under the key, if any, and whether it was missing before.
 type Answer = Result<Option<(Arc<Chat>, bool)>, StoreError>;
@@ -164,47 +159,6 @@ impl Resolver {
             missing.extend(self.look_for(rest, deadline).await);
         }
         self.begin_inserts(missing);
-    }
-
-    /// What to look for, and what is expected to be new. The sample tells at once when chats are found again, or the
-    /// index is lost.
-    fn sample(&self, mut batch: Vec<Group>) -> (Vec<Group>, Vec<Group>) {
-        if !self.expects_new() {
-            return (batch, Vec::new());
-        }
-        let rest = batch.split_off(1);
-        let (expected_new, asked): (Vec<_>, Vec<_>) =
-            rest.into_iter().partition(|(_, group)| group.iter().all(|waiter| waiter.proposal.is_some()));
-        batch.extend(asked);
-        (batch, expected_new)
-    }
-
-    /// Whether an insert without a look before is right, and likely to succeed.
-    fn expects_new(&self) -> bool {
-        self.state().new_in_a_row >= EXPECTS_NEW_AFTER
-            && !self.guard.has_history()
-            && !self.guard.looks_by_participants_only()
-            && self.guard.refuses_chats().is_ok()
-    }
-
-    /// Chats to insert without a look, and what has to be looked for after all.
-    fn create_unlooked(&self, groups: Vec<Group>, deadline: Deadline) -> (Vec<Missing>, Vec<Group>) {
-        if groups.is_empty() || !self.expects_new() {
-            return (Vec::new(), groups);
-        }
-        let (mut missing, mut rest) = (Vec::new(), Vec::new());
-        for (wanted, waiters) in groups {
-            let proposal = waiters.first().and_then(|waiter| waiter.proposal.as_ref());
-            match proposal.map(|proposal| self.proposed(&wanted, proposal)) {
-                Some(Ok((chat, document))) => {
-                    let chat = Arc::new(chat);
-                    missing.push(Missing { wanted, chat, document, waiters, deadline, looked_for: false });
-                }
-                // What cannot be created may be there.
-                _ => rest.push((wanted, waiters)),
-            }
-        }
-        (missing, rest)
     }
 
     /// Answers what is there, and returns what is to be inserted.
@@ -392,113 +346,6 @@ impl Resolver {
         open
     }
 
-    /// Finds out about chats whose insert has settled nothing: somebody else's may be there, or ours after all.
-    async fn settle(self: Arc<Self>, mut open: Vec<(Missing, Written)>) {
-        let (mut pauses, mut looks) = (Pauses::default(), 0);
-        while !open.is_empty() {
-            looks += 1;
-            open = self.look_again(open, looks).await;
-            if open.is_empty() {
-                return;
-            }
-            self.make_way(&mut open).await;
-            let Some(deadline) = open.iter().map(|(missing, _)| missing.deadline).min_by_key(|by| by.at())
-            else {
-                return;
-            };
-            pauses.pause(deadline).await;
-            // What may not have been written is written again, under the same id; the others are looked for.
-            let (unknown, rest): (Vec<_>, Vec<_>) =
-                open.into_iter().partition(|(_, written)| matches!(written, Written::Unknown(_)));
-            open = rest;
-            let unknown: Vec<Missing> = unknown.into_iter().map(|(missing, _)| missing).collect();
-            open.extend(match (unknown.is_empty(), self.guard.refuses_chats()) {
-                (true, _) => Vec::new(),
-                (false, Ok(())) => self.insert(unknown).await,
-                (false, Err(error)) => {
-                    for missing in unknown {
-                        self.answer(&missing.wanted, missing.waiters, &Err(error.clone()));
-                    }
-                    Vec::new()
-                }
-            });
-        }
-    }
-
-    /// Answers what a majority read finds, and what has no more time. Returns the rest.
-    async fn look_again(
-        self: &Arc<Self>,
-        open: Vec<(Missing, Written)>,
-        looks: usize,
-    ) -> Vec<(Missing, Written)> {
-        let keys: Vec<_> = open.iter().map(|(missing, _)| &missing.wanted.key).collect();
-        let deadline = open[0].0.deadline;
-        self.metrics.refetches.inc();
-        let found = match self.find(&keys, deadline).await {
-            Ok(found) => found,
-            Err(error) => {
-                for (missing, _) in open {
-                    self.answer(&missing.wanted, missing.waiters, &Err(error.clone()));
-                }
-                return Vec::new();
-            }
-        };
-        let mut rest = Vec::new();
-        for (missing, written) in open {
-            if let Some(chat) = found.get(&missing.wanted.key) {
-                let is_ours = chat.as_ref().is_ok_and(|chat| chat.id == missing.chat.id);
-                let was_missing = is_ours || missing.looked_for;
-                if chat.is_ok() && !is_ours && was_missing {
-                    self.metrics.lost_races.inc();
-                }
-                let answer = chat.clone().map(|chat| Some((chat, was_missing)));
-                self.answer(&missing.wanted, missing.waiters, &answer);
-                continue;
-            }
-            match self.verdict(&missing, &written, looks) {
-                Some(error) => self.answer(&missing.wanted, missing.waiters, &Err(error)),
-                None => rest.push((missing, written)),
-            }
-        }
-        rest
-    }
-
-    /// Whether there is no point, or no time, in looking once more.
-    fn verdict(&self, missing: &Missing, written: &Written, looks: usize) -> Option<StoreError> {
-        let late = missing.deadline.has_passed();
-        let refused = looks >= LOOKS_AFTER_REFUSAL || late;
-        let why = match written {
-            Written::Refused(why) => return refused.then(|| StoreError::Refused(why.clone())),
-            Written::Duplicate(fields) if !self.is_ours(fields) => {
-                return refused.then(|| self.in_the_way(fields));
-            }
-            Written::Duplicate(_) => {
-                self.metrics.majority_waits.inc();
-                "somebody else's chat is not on a majority of the members yet"
-            }
-            Written::Unknown(why) => why,
-            Written::Stored => "it was stored",
-        };
-        if late {
-            self.metrics.deadline_misses.inc();
-        }
-        late.then(|| StoreError::Unavailable(why.to_owned()))
-    }
-
-    fn in_the_way(&self, fields: &[String]) -> StoreError {
-        let name = self.guard.name_of(fields).unwrap_or_else(|| "unknown".to_owned());
-        let collection = &self.collections.codec().mapping().chats;
-        let fields = fields.join(", ");
-        StoreError::Refused(format!(
-            "the unique index {name} of {collection}, on {fields}, holds the values of the chat already"
-        ))
-    }
-
-    /// Whether these are the fields of the index on the key. Or of `_id`: then an earlier try of ours is there.
-    fn is_ours(&self, fields: &[String]) -> bool {
-        matches!(fields, [field] if field == self.collections.codec().key_field() || field == "_id")
-    }
-
     fn tell(&self, waiters: Vec<Waiter>, answer: &Answer) {
         let count = waiters.len();
         self.state().waiting -= count;
@@ -537,10 +384,6 @@ impl State {
         let begins = self.lookups.has_work() && self.lookups_under_way < LOOKUPS;
         self.lookups_under_way += usize::from(begins);
         begins
-    }
-
-    fn note_lookup(&mut self, keys: usize, all_new: bool) {
-        self.new_in_a_row = if all_new { self.new_in_a_row.saturating_add(keys) } else { 0 };
     }
 
     fn begins_insert(&mut self) -> bool {

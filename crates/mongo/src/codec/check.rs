@@ -90,7 +90,7 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
     }
     if !mapping.participant_form.is_read_with(mapping.context_form) {
         return Err(OpenError::Mapping(
-            "UUIDs of old are in one order in participants and in another one in contexts".to_owned(),
+            "legacy UUIDs have one order of bytes in participants and another one in contexts".to_owned(),
         ));
     }
     Ok(())

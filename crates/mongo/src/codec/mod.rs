@@ -13,7 +13,7 @@ use onechat_migrate::UuidOrder;
 
 pub use times::TimeForm;
 pub(crate) use values::{
-    age, date, field, field_at, forms_of, id_value, object_id, root, text_of, uuid, uuid_of_old,
+    age, date, field, field_at, forms_of, id_value, legacy_uuid, object_id, root, text_of, uuid,
 };
 use values::{forms_of_name, nested, set_at, to_bson};
 

@@ -32,7 +32,7 @@ pub(crate) fn forms_of(text: &str) -> Vec<Bson> {
 pub(super) fn forms_of_name(text: &str, uuids: Option<UuidOrder>) -> Vec<Bson> {
     let mut forms = forms_of(text);
     forms.extend(onechat_migrate::number_in(text).map(Bson::Int64));
-    forms.extend(uuids.and_then(|order| uuid_of_old(text, order)).map(Bson::Binary));
+    forms.extend(uuids.and_then(|order| legacy_uuid(text, order)).map(Bson::Binary));
     forms
 }
 
@@ -83,8 +83,8 @@ pub(crate) fn uuid(text: &str) -> Option<Binary> {
     Some(Binary { subtype: BinarySubtype::Uuid, bytes: uuid_bytes(text)?.to_vec() })
 }
 
-/// The same as drivers of old wrote it.
-pub(crate) fn uuid_of_old(text: &str, order: UuidOrder) -> Option<Binary> {
+/// The same as a legacy driver writes it (subtype 3).
+pub(crate) fn legacy_uuid(text: &str, order: UuidOrder) -> Option<Binary> {
     let bytes = order.turned(uuid_bytes(text)?).to_vec();
     Some(Binary { subtype: BinarySubtype::UuidOld, bytes })
 }

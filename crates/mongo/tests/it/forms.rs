@@ -34,7 +34,7 @@ fn id(text: &str) -> Bson {
     ObjectId::parse_str(text).expect("it is one").into()
 }
 
-/// The bytes of a UUID with its digits in another order, as drivers of old have them.
+/// The bytes of a UUID with its digits in another order, as legacy drivers write them.
 fn uuid(text: &str, order: [usize; 16]) -> Bson {
     let digits = text.replace('-', "");
     let bytes: Vec<u8> =
@@ -53,7 +53,7 @@ fn sender(message: &Document) -> Option<&Bson> {
 fn ways() -> Vec<Way> {
     let numbers = ["7", "42", "9"];
     let plain = |form_of, people, written| Way { mapping: form(form_of), people, form: written, sender };
-    let of_old = |order| ValueForm::UuidOfOld(order);
+    let legacy = |order| ValueForm::LegacyUuid(order);
     let references = Mapping {
         participant_form: ValueForm::ObjectId,
         participant_path: Some("$id".to_owned()),
@@ -70,13 +70,13 @@ fn ways() -> Vec<Way> {
         plain(ValueForm::Int32, numbers, |text| Bson::Int32(text.parse().expect("a number"))),
         plain(ValueForm::Int64, numbers, |text| Bson::Int64(text.parse().expect("a number"))),
         plain(ValueForm::Double, numbers, |text| Bson::Double(text.parse().expect("a number"))),
-        plain(of_old(UuidOrder::Java), UUIDS, |text| {
+        plain(legacy(UuidOrder::Java), UUIDS, |text| {
             uuid(text, [7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8])
         }),
-        plain(of_old(UuidOrder::CSharp), UUIDS, |text| {
+        plain(legacy(UuidOrder::CSharp), UUIDS, |text| {
             uuid(text, [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15])
         }),
-        plain(of_old(UuidOrder::Python), UUIDS, |text| {
+        plain(legacy(UuidOrder::Python), UUIDS, |text| {
             uuid(text, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])
         }),
         Way {

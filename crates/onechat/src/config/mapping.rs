@@ -47,9 +47,9 @@ fn form(given: ValueAs) -> ValueForm {
         ValueAs::String => ValueForm::Text,
         ValueAs::ObjectId => ValueForm::ObjectId,
         ValueAs::Uuid => ValueForm::Uuid,
-        ValueAs::UuidLegacyJava => ValueForm::UuidOfOld(UuidOrder::Java),
-        ValueAs::UuidLegacyCsharp => ValueForm::UuidOfOld(UuidOrder::CSharp),
-        ValueAs::UuidLegacyPython => ValueForm::UuidOfOld(UuidOrder::Python),
+        ValueAs::UuidLegacyJava => ValueForm::LegacyUuid(UuidOrder::Java),
+        ValueAs::UuidLegacyCsharp => ValueForm::LegacyUuid(UuidOrder::CSharp),
+        ValueAs::UuidLegacyPython => ValueForm::LegacyUuid(UuidOrder::Python),
         ValueAs::Int32 => ValueForm::Int32,
         ValueAs::Int64 => ValueForm::Int64,
         ValueAs::Double => ValueForm::Double,
@@ -61,9 +61,9 @@ fn form_name(form: ValueForm) -> &'static str {
         ValueForm::Text => "string",
         ValueForm::ObjectId => "object_id",
         ValueForm::Uuid => "uuid",
-        ValueForm::UuidOfOld(UuidOrder::Java) => "uuid_legacy_java",
-        ValueForm::UuidOfOld(UuidOrder::CSharp) => "uuid_legacy_csharp",
-        ValueForm::UuidOfOld(UuidOrder::Python) => "uuid_legacy_python",
+        ValueForm::LegacyUuid(UuidOrder::Java) => "uuid_legacy_java",
+        ValueForm::LegacyUuid(UuidOrder::CSharp) => "uuid_legacy_csharp",
+        ValueForm::LegacyUuid(UuidOrder::Python) => "uuid_legacy_python",
         ValueForm::Int32 => "int32",
         ValueForm::Int64 => "int64",
         ValueForm::Double => "double",
@@ -394,109 +394,4 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(section: &str) -> anyhow::Result<Mapping> {
-        resolve(toml::from_str(section)?)
-    }
-
-    #[test]
-    fn nothing_said_is_the_default() {
-        assert_eq!(parsed("").unwrap(), Mapping::default());
-    }
-
-    #[test]
-    fn every_setting_arrives_and_is_printed_as_it_was() {
-        let section = r#"
-            chats = "conversations"
-            messages = "notes"
-            participants = "object_id"
-            context = "uuid"
-            participant_path = "user.id"
-            id_field = "conversationId"
-            id_form = "uuid"
-            only = '{"type":"direct"}'
-            visible = '{"archived":{"$ne":true}}'
-            [chat_fields]
-            participants = "members"
-            context = "listing"
-            participants_key = "key"
-            created_at = "created"
-            updated_at = "updated"
-            last_message_at = "last"
-            [message_fields]
-            chat = "conversation"
-            sender = "from"
-            text = "body"
-            times = "seconds"
-            client_message_id = "clientId"
-            created_at = "at"
-            [constants]
-            type = "direct"
-            archived = false
-            weight = 1.5
-            settings = { muted = [], level = 3 }
-        "#;
-        let mapping = parsed(section).unwrap();
-        assert_eq!((mapping.chats.as_str(), mapping.messages.as_str()), ("conversations", "notes"));
-        assert_eq!(mapping.fields.participants_key, "key");
-        assert_eq!(mapping.message_fields.created_at, "at");
-        assert_eq!(mapping.participant_form, ValueForm::ObjectId);
-        assert_eq!(
-            (mapping.fields.context.as_deref(), mapping.context_form),
-            (Some("listing"), ValueForm::Uuid)
-        );
-        assert_eq!(mapping.id, IdMapping::Field { name: "conversationId".into(), form: PublicIdForm::Uuid });
-        assert_eq!(mapping.constants["settings"]["level"], 3);
-        let printed = to_toml(&mapping).unwrap();
-        assert_eq!(printed, section.parse::<Table>().unwrap());
-        assert_eq!(parsed(&printed.to_string()).unwrap(), mapping);
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused_by_the_name_of_its_setting() {
-        let cases = [
-            ("id_form = 'uuid'", "set id_field too"),
-            ("id_field = '_id'", "id_field is \"_id\""),
-            ("id_field = ''", "id_field is empty"),
-            ("id_field = 'createdAt'", "id_field and chat_fields.created_at are both \"createdAt\""),
-            ("chats = ''", "chats is empty"),
-            ("chats = 'a$b'", "not take as the name of a collection"),
-            ("messages = 'chats'", "a collection each"),
-            ("participant_path = '$ref'", "participant_path is \"$ref\""),
-            ("participant_path = '$id'", "participant_ref has to name the collection"),
-            ("participant_path = 'user.'", "participant_path is \"user.\""),
-            ("chat_fields.participants_key = 'a.b'", "chat_fields.participants_key is \"a.b\""),
-            ("chat_fields.updated_at = 'createdAt'", "chat_fields.created_at and chat_fields.updated_at"),
-            ("message_fields.sender = '$from'", "message_fields.sender is \"$from\""),
-            ("message_fields.text = 'sender'", "message_fields.sender and message_fields.text"),
-            ("constants.participants = []", "chat_fields.participants and constants.participants"),
-            ("constants.__v = 1", "constants.__v is \"__v\""),
-            ("constants.since = 2026-01-01", "constants.since"),
-            ("constants.a.b = nan", "constants.a"),
-            ("chat_fields.times = 'timestamp'", "chat_fields.times is"),
-            ("message_fields.times = 'iso'", "unknown variant"),
-            ("only = '{'", "only is {: it is no Extended JSON"),
-            ("only = '[]'", "only is []: it is no document"),
-            ("visible = '{\"$where\": \"true\"}'", "visible is"),
-            ("visible = '{\"$or\": [{\"$expr\": true}]}'", "$expr cannot be used here"),
-            ("only = '{\"participantsKey\": null}'", "only is about \"participantsKey\""),
-            ("fields = {}", "unknown field `fields`"),
-            ("participants = 'text'", "unknown variant `text`"),
-            ("context = 'object_id'", "name their field too"),
-            ("participant_ref = 'users'", "there is none"),
-            ("message_fields.sender = 'from.$id'", "participant_ref has to name the collection"),
-            ("message_fields.sender = 'text.by'", "message_fields.sender and message_fields.text are both"),
-            ("chat_fields.participants = []", "chat_fields.participants is empty"),
-            ("chat_fields.participants = ['a', 'a']", "both \"a\""),
-            ("order = 'sorted'", "two or more chat_fields.participants"),
-            ("order = 'roles'\nchat_fields.participants = ['a', 'b']", "requests do not say yet"),
-            ("chat_fields.context = 'createdAt'", "chat_fields.context and chat_fields.created_at"),
-        ];
-        for (section, reason) in cases {
-            let error = format!("{:#}", parsed(section).unwrap_err());
-            assert!(error.contains(reason), "{section}: {error}");
-        }
-    }
-}
+mod tests;

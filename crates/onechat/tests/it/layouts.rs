@@ -8,7 +8,7 @@ use onechat_legacy::{Database, connect};
 use onechat_mongod::{fresh_database, shared_replica_set, shared_standalone};
 use serde_json::Value;
 
-use crate::server::{onechat, text};
+use crate::server::{all_of, onechat, text};
 
 const BEGIN_MS: i64 = 1_700_000_000_000;
 
@@ -56,13 +56,7 @@ impl Layout {
     }
 
     async fn all(&self, collection: &str) -> Vec<Document> {
-        let collection = self.database.collection::<Document>(collection);
-        let mut cursor = collection.find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
-        let mut found = Vec::new();
-        while cursor.advance().await.unwrap() {
-            found.push(cursor.deserialize_current().unwrap());
-        }
-        found
+        all_of(&self.database, collection).await
     }
 }
 

@@ -7,7 +7,11 @@ use onechat_legacy::{Database, Shape, Strictness, connect, differences};
 use onechat_mongod::{Deployment, fresh_database, shared_replica_set, shared_standalone};
 use serde_json::{Value, json};
 
-use crate::{mongo::on, old_data::OldData, server::text};
+use crate::{
+    mongo::on,
+    old_data::OldData,
+    server::{all_of, text},
+};
 
 /// A database with two chats of ann and bob, one without a key of ann and carol, and messages in all of them.
 struct Old {
@@ -61,13 +65,7 @@ impl Old {
 
     /// All documents of a collection, in the order of `_id`.
     async fn all(&self, collection: &str) -> Vec<Document> {
-        let mut found = Vec::new();
-        let collection = self.database.collection::<Document>(collection);
-        let mut cursor = collection.find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
-        while cursor.advance().await.unwrap() {
-            found.push(cursor.deserialize_current().unwrap());
-        }
-        found
+        all_of(&self.database, collection).await
     }
 }
 

@@ -213,3 +213,14 @@ impl User {
         }
     }
 }
+
+/// All documents of a collection, by `_id`.
+pub(crate) async fn all_of(database: &onechat_legacy::Database, collection: &str) -> Vec<bson::Document> {
+    let collection = database.collection::<bson::Document>(collection);
+    let mut cursor = collection.find(bson::Document::new()).sort(bson::doc! { "_id": 1 }).await.unwrap();
+    let mut found = Vec::new();
+    while cursor.advance().await.unwrap() {
+        found.push(cursor.deserialize_current().unwrap());
+    }
+    found
+}

@@ -84,7 +84,7 @@ fn question(found: &[Candidate<'_>], differences: &Differences) -> Question {
     let mut answers: Vec<Answer> = found.iter().map(about).collect();
     let rules: Vec<String> = names.iter().map(|name| format!("{} = \"survivor\"\n", key(name))).collect();
     answers.push(Answer {
-        when: "Neither: the same people have one chat, whatever stands there.".to_owned(),
+        when: "Neither matters: the same people have one chat.".to_owned(),
         toml: format!("[migrate.fields]\n{}", rules.concat()),
     });
     Question {

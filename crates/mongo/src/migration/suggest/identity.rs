@@ -282,7 +282,7 @@ fn question(
         text
     });
     let everything = Answer {
-        when: "The same people have one chat, whatever stands there: all these chats of theirs are merged."
+        when: "The value does not matter: the same people have one chat, and all of these chats are merged."
             .to_owned(),
         toml: format!("[migrate.fields]\n{rules}"),
     };

@@ -78,7 +78,7 @@ impl Inside {
                 }
             }
         }
-        // What the server deletes by is only so if it is so in all: a lasting chat goes on to last.
+        // A TTL index deletes by this field. The rule `all` keeps a lasting chat from taking over an expiry.
         for field in sample.expiring.iter().filter(|field| !taken.contains(&field.as_str())) {
             inside.fields.insert(field.clone(), "all");
         }

@@ -451,4 +451,11 @@ async fn named_rooms_are_left_as_they_are() {
     let collections = [("chatrooms", rooms), ("messages", messages)];
     let after = migrated("12-named-rooms", &collections).await;
     assert_eq!(after, [collections[0].1.clone(), collections[1].1.clone()]);
+
+    let store = shared_standalone().await.uri(&fresh_database("it"));
+    let layout = Layout::new(store, "12-named-rooms", &collections).await;
+    let mut command = onechat();
+    command.env("ONECHAT_STORE", &layout.store).args(["migrate", "--yes", "--config", &layout.config]);
+    let said = text(&command.output().unwrap());
+    assert!(said.contains("No chat is inside `only`, which leaves out 2 documents"), "{said}");
 }

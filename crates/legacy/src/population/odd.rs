@@ -62,7 +62,7 @@ fn malformed_chat(writing: &Writing, chance: &mut Chance, nth: u64) -> Document 
         2 => Some(Bson::Int32(2)),
         3 => Some(Bson::Array(Vec::new())),
         4 => Some(Bson::Document(doc! { "a": "somebody", "b": "somebody else" })),
-        5 => Some(Bson::Array(vec![somebody, Bson::Int32(7)])),
+        5 => Some(Bson::Array(vec![somebody, Bson::Double(7.5)])),
         6 => Some(Bson::Array(vec![somebody, Bson::String(String::new())])),
         _ => Some(Bson::String("somebody".to_owned())),
     };

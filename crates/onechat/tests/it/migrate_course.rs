@@ -183,7 +183,8 @@ async fn what_a_later_run_has_built_on_waits_until_that_is_undone() {
 }
 
 async fn all_of_it_is_given_back(deployment: &Deployment) {
-    let shape = Shape::of(600, 90, 3_000, 11);
+    // One of each kind of malformed chats.
+    let shape = Shape { malformed: 8, ..Shape::of(600, 90, 3_000, 11) };
     let (ours, as_it_was) =
         (OldData::on(deployment, shape.clone()).await, OldData::on(deployment, shape).await);
     ours.succeed(&["migrate", "--yes"]);

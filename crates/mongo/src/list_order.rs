@@ -21,8 +21,9 @@ const LEAST_IN_FORM: i64 = -OTHER_FORM_MS / 2 - 40_000_000_000_000;
 /// The part of a list that begins after a cursor, of those chats that have the participant at one path.
 pub(crate) struct List<'a> {
     pub(crate) codec: &'a Codec,
-    /// What all chats of the list match.
-    pub(crate) rows: Document,
+    /// What the chats of the list match: one of these, each for a form in which the participant may be stored. An index
+    /// has the chats of one form in order, and the server merges them.
+    rows: Vec<Document>,
     after: Option<(Timestamp, Bson)>,
 }
 
@@ -36,17 +37,42 @@ impl<'a> List<'a> {
     pub(crate) fn new(
         codec: &'a Codec,
         path: &str,
-        member: Bson,
+        forms: &[Bson],
         context: Option<&Context>,
         after: Option<&ChatCursor>,
     ) -> Self {
-        let mut rows = doc! { path: member };
-        if context.is_some() {
-            rows.extend(codec.has_context(context));
-        }
+        let context = if context.is_some() { codec.has_context(context) } else { Document::new() };
+        let rows = forms.iter().map(|form| {
+            let mut rows = doc! { path: form };
+            rows.extend(context.clone());
+            rows
+        });
+        let rows = rows.collect();
         // No chat has an id that cannot be written.
         let id = |after: &ChatCursor| codec.id(&after.id).unwrap_or(Bson::MinKey);
         Self { codec, rows, after: after.map(|after| (after.at, id(after))) }
+    }
+
+    /// All chats of the list, whatever the cursor.
+    pub(crate) fn all(&self) -> Document {
+        self.with(&[Document::new()])
+    }
+
+    /// The chats of the list that match one of these conditions.
+    fn with(&self, conditions: &[Document]) -> Document {
+        let branches = self.rows.iter().flat_map(|rows| {
+            conditions.iter().map(|conditions| {
+                let mut branch = rows.clone();
+                branch.extend(conditions.clone());
+                branch
+            })
+        });
+        let mut branches: Vec<Document> = branches.collect();
+        if branches.len() == 1 {
+            branches.swap_remove(0)
+        } else {
+            doc! { "$or": branches }
+        }
     }
 
     /// Chats with a time of their newest message.
@@ -64,36 +90,34 @@ impl<'a> List<'a> {
     pub(crate) fn undated(&self) -> Option<Part> {
         let fields = &self.codec.mapping().fields;
         let id_field = self.codec.id_field();
-        let mut filter = self.rows.clone();
-        filter.extend(doc! { &fields.last_message_at: Bson::Null, &fields.created_at: Bson::Null });
+        let mut conditions = doc! { &fields.last_message_at: Bson::Null, &fields.created_at: Bson::Null };
         match self.after.as_ref().map_or(Ids::All, |(at, id)| self.undated_after(*at, id)) {
             Ids::All => {}
-            Ids::Below(id) => drop(filter.insert(id_field, below(&id))),
+            Ids::Below(id) => drop(conditions.insert(id_field, below(&id))),
             Ids::None => return None,
         }
-        Some(Part { filter, sort: doc! { id_field: -1 } })
+        Some(Part { filter: self.with(&[conditions]), sort: doc! { id_field: -1 } })
     }
 
     /// Chats with something in this field, which may be no date: they must not be left out silently.
     fn dated(&self, by: &str, also: &Document) -> Part {
         let id_field = self.codec.id_field();
-        let with = |conditions: Document| {
-            let mut filter = self.rows.clone();
-            filter.extend(also.clone());
-            filter.extend(conditions);
-            filter
+        let and_also = |mut conditions: Document| {
+            conditions.extend(also.clone());
+            conditions
         };
-        let filter = match &self.after {
-            None => with(doc! { by: { "$ne": Bson::Null } }),
+        let conditions = match &self.after {
+            None => vec![doc! { by: { "$ne": Bson::Null } }],
             // Two scans that the server merges: however many chats stand at one moment, none is read in vain.
             Some((at, id)) => {
                 let at = self.times().compared(*at);
                 let earlier = doc! { by: { "$ne": Bson::Null, "$not": { "$gte": at.clone() } } };
                 let same = doc! { by: at, id_field: below(id) };
-                doc! { "$or": [with(earlier), with(same)] }
+                vec![earlier, same]
             }
         };
-        Part { filter, sort: doc! { by: -1, id_field: -1 } }
+        let conditions: Vec<Document> = conditions.into_iter().map(and_also).collect();
+        Part { filter: self.with(&conditions), sort: doc! { by: -1, id_field: -1 } }
     }
 
     /// Which ids the chats without dates have that come after the position.

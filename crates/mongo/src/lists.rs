@@ -34,12 +34,12 @@ impl Collections {
         if context.is_some() && self.codec.mapping().fields.context.is_none() {
             return Ok(none);
         }
-        let Some(member) = self.codec.participant(participant) else { return Ok(none) };
+        let forms = self.codec.forms_of_name(participant.as_str());
         let paths = self.codec.participants_paths().iter();
         // Of each it may read three parts of a page.
         let _place = self.place_for_pages(3 * paths.len()).await;
         let lists: Vec<List<'_>> =
-            paths.map(|path| List::new(&self.codec, path, member.clone(), context, after)).collect();
+            paths.map(|path| List::new(&self.codec, path, &forms, context, after)).collect();
         let deadline = self.deadline();
         if let Some(indexes) = guard.list_indexes() {
             if let Some(rows) = self.all_indexed(&lists, size, &indexes, deadline).await? {
@@ -68,7 +68,7 @@ impl Collections {
         let rows = until(deadline, &self.metrics, || async {
             let mut kept = Vec::new();
             for list in lists {
-                let find = self.chats.find(self.codec.visible(list.rows.clone())).projection(self.parts());
+                let find = self.chats.find(self.codec.visible(list.all())).projection(self.parts());
                 let mut rows = find.collation(simple()).max_time(deadline.server_time()).await?;
                 while rows.advance().await? {
                     list.keep(&mut kept, rows.current().to_owned(), size);
@@ -149,7 +149,7 @@ impl Collections {
         deadline: Deadline,
     ) -> Result<Vec<RawDocumentBuf>, StoreError> {
         let mut stages = vec![
-            doc! { "$match": self.codec.visible(list.rows.clone()) },
+            doc! { "$match": self.codec.visible(list.all()) },
             doc! { "$set": { POSITION: list.position() } },
         ];
         stages.extend(list.after_by(POSITION).map(|after| doc! { "$match": after }));

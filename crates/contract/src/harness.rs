@@ -29,6 +29,11 @@ pub trait Harness: Send + Sync {
 
     /// Opens a store there, or says why not. Stores opened on the place before have been dropped.
     async fn open(&self, place: &Self::Place, format: KeyFormat) -> Result<Arc<Self::Store>, String>;
+
+    /// Whether pages have messages in the order in which they were stored, whatever their times say.
+    fn lists_messages_as_stored(&self) -> bool {
+        false
+    }
 }
 
 /// Times and ids for a case: every call gets its own, and time moves by a second whenever it is asked for.

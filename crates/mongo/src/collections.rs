@@ -22,6 +22,7 @@ use onechat_core::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
+    MessagePlace,
     attempt::{Deadline, once, until},
     codec::{Codec, StoredChat, age, field, id_value, text_of},
     connection::Connection,
@@ -56,7 +57,7 @@ pub(crate) struct Collections {
 const MOST_PAGES: usize = 8;
 
 /// About how much of the messages is read for one page. Nothing is lost: the page has a cursor.
-const PAGE_BYTES: usize = 1024 * 1024;
+pub(crate) const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The longest chain of aliases that is followed.
 pub(crate) const MOST_HOPS: usize = 16;
@@ -110,6 +111,9 @@ impl Collections {
         if let Some(hint) = hint {
             find = find.hint(Hint::Name(hint));
         }
+        if let Some(fields) = self.codec.without_messages() {
+            find = find.projection(fields);
+        }
         let mut cursor = find.await?;
         let mut found = HashMap::with_capacity(keys.len());
         while let Some(document) = cursor.try_next().await? {
@@ -149,6 +153,7 @@ impl Collections {
             let find = self.chats.find_one(filter.clone()).max_time(deadline.server_time());
             let find = find.optional(collation.clone(), FindOne::collation);
             let find = find.optional(hint.map(|name| Hint::Name(name.to_owned())), FindOne::hint);
+            let find = find.optional(self.codec.without_messages(), FindOne::projection);
             find.read_concern(ReadConcern::linearizable())
         };
         let found = until(deadline, &self.metrics, || async {
@@ -192,6 +197,7 @@ impl Collections {
             let this = doc! { self.codec.id_field(): value.clone() };
             let find = self.chats.find_one(self.codec.visible(this));
             let find = find.optional(self.collation_of_ids(), FindOne::collation);
+            let find = find.optional(self.codec.without_messages(), FindOne::projection);
             find.max_time(deadline.server_time()).await
         });
         found.await?.map(|document| self.codec.chat(&document)).transpose()
@@ -263,8 +269,22 @@ impl Collections {
         let Some(stored) = self.by_id(chat).await? else {
             return Ok(Page { items: Vec::new(), next: None });
         };
+        match &self.codec.mapping().message_place {
+            MessagePlace::Rows => self.rows_of(&stored, size, before).await,
+            MessagePlace::Embedded { field } => self.embedded_in(&stored, field, size, before).await,
+            MessagePlace::Listed { field, .. } => self.listed_in(&stored, field, size, before).await,
+        }
+    }
+
+    /// The rows that name the chat, latest first.
+    async fn rows_of(
+        &self,
+        stored: &StoredChat,
+        size: PageSize,
+        before: Option<&MessageCursor>,
+    ) -> Result<Page<Message, MessageCursor>, StoreError> {
         let fields = &self.codec.mapping().message_fields;
-        let mut filter = doc! { &fields.chat: stored.document_id };
+        let mut filter = doc! { &fields.chat: stored.document_id.clone() };
         if let Some(before) = before {
             let id = id_value(before.id.as_str());
             let at = self.time_in_order(before.at, &id).await?;

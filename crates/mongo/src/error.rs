@@ -172,7 +172,10 @@ pub(crate) mod code {
     pub(crate) const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
     pub(crate) const CANNOT_INDEX_PARALLEL_ARRAYS: i32 = 171;
     pub(crate) const CANNOT_CONVERT_INDEX_TO_UNIQUE: i32 = 359;
+    pub(crate) const BSON_OBJECT_TOO_LARGE: i32 = 10334;
     pub(crate) const DUPLICATE_KEY: i32 = 11000;
+    /// An update would have made a document of more than 16 MiB. It has no name.
+    pub(crate) const UPDATED_DOCUMENT_TOO_LARGE: i32 = 17419;
 }
 
 /// The server's code of an error, however the driver wraps it.

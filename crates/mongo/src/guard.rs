@@ -79,8 +79,10 @@ impl Guard {
     pub(crate) async fn check(&self) -> Result<(), StoreError> {
         let status = self.indexes.status().await?;
         let unique = self.indexes.unique_of_chats().await?;
-        let of = |purpose| status.iter().find(|status| status.purpose == purpose).expect("all are listed");
-        let (chats, messages) = (of(IndexPurpose::OneChatPerKey), of(IndexPurpose::OneMessagePerClientId));
+        let of = |purpose| status.iter().find(|status| status.purpose == purpose);
+        let chats = of(IndexPurpose::OneChatPerKey).expect("every mapping needs it");
+        // Not needed where messages are stored in their chats.
+        let messages = of(IndexPurpose::OneMessagePerClientId);
         let names = |purpose| -> Option<Vec<String>> {
             let all = status.iter().filter(|status| status.purpose == purpose);
             all.map(|status| status.found.as_ref().map(|index| index.name.clone())).collect()
@@ -98,8 +100,8 @@ impl Guard {
             participants_are_indexed,
             members: names(IndexPurpose::ChatOfParticipant),
             lists,
-            messages: messages.found.is_some(),
-            messages_missing: missing(messages),
+            messages: messages.is_none_or(|messages| messages.found.is_some()),
+            messages_missing: messages.map(missing).unwrap_or_default(),
             unique,
         };
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);

@@ -20,6 +20,7 @@ mod list_order;
 mod lists;
 mod mapping;
 mod members;
+mod message_arrays;
 mod meta;
 mod metrics;
 mod migration;
@@ -39,7 +40,9 @@ pub use connection::drop_database;
 pub use error::{IndexError, OpenError};
 pub use filter::{Filter, FilterError};
 pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};
-pub use mapping::{ChatFields, IdMapping, Mapping, MessageFields, Order, PublicIdForm, ValueForm};
+pub use mapping::{
+    ChatFields, IdMapping, Mapping, MessageFields, MessagePlace, Order, PublicIdForm, ValueForm,
+};
 pub use migration::{
     AccountReport, Answer, BackfillReport, EnforceReport, EntryDetails, EntrySummary, Lease, MergeReport,
     MigrateError, MongoMigrator, PlanSummary, ProtectionStatus, Question, Reading, RunId, RunKind,

@@ -36,6 +36,8 @@ pub struct Mapping {
     pub order: Option<Order>,
     /// What the API calls a chat's id.
     pub id: IdMapping,
+    /// Where the messages of a chat are.
+    pub message_place: MessagePlace,
     /// Fields that every new chat gets besides.
     pub constants: Map<String, Value>,
     /// Which documents are chats that their identity tells: nothing else is keyed, merged, adopted, or answered to those
@@ -60,6 +62,7 @@ impl Default for Mapping {
             context_ref: None,
             order: None,
             id: IdMapping::ObjectId,
+            message_place: MessagePlace::default(),
             constants: Map::new(),
             only: None,
             visible: None,
@@ -136,6 +139,42 @@ impl Mapping {
     #[must_use]
     pub fn uuids(&self) -> Option<UuidOrder> {
         self.participant_form.uuids().or(self.context_form.uuids())
+    }
+}
+
+/// Where the messages of a chat are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum MessagePlace {
+    /// In the collection of messages, where each one names its chat.
+    #[default]
+    Rows,
+    /// In an array of the chat, as sub-documents.
+    Embedded {
+        /// The field with the array.
+        field: String,
+    },
+    /// In the collection of messages, with an array of their ids in the chat. New messages name the chat besides.
+    Listed {
+        /// The field with the array.
+        field: String,
+        /// The collection that the array's references (`DBRef`) name, if its elements are references.
+        reference: Option<String>,
+    },
+}
+
+impl MessagePlace {
+    /// The field of a chat that has its messages, or their ids.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Rows => None,
+            Self::Embedded { field } | Self::Listed { field, .. } => Some(field),
+        }
+    }
+
+    /// Whether messages are documents of the collection of messages.
+    pub(crate) fn has_rows(&self) -> bool {
+        !matches!(self, Self::Embedded { .. })
     }
 }
 

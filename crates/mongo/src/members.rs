@@ -112,6 +112,7 @@ impl Collections {
         let find = |index: Option<&str>| {
             let find = self.chats.find(filter.clone()).max_time(deadline.server_time());
             let find = find.optional(index.map(|name| Hint::Name(name.to_owned())), Find::hint);
+            let find = find.optional(self.codec.without_messages(), Find::projection);
             find.optional(self.collation_of_members(index), Find::collation)
         };
         until(deadline, &self.metrics, || async {

@@ -3,6 +3,7 @@
 use mongodb::bson::{Bson, Document, doc};
 
 use crate::{
+    MessagePlace,
     codec::Codec,
     error::number,
     index::{FoundIndex, IndexPurpose, IndexStatus, UnfitIndex},
@@ -33,29 +34,31 @@ pub(crate) fn needed(codec: &Codec) -> Vec<Needed> {
         key,
         partial,
     };
-    let mut all = vec![
-        needed(
-            IndexPurpose::OneChatPerKey,
-            chats,
-            format!("onechat_{key}"),
-            doc! { key: 1 },
-            Some(doc! { key: { "$gt": "" } }),
-        ),
-        needed(
+    let mut all = vec![needed(
+        IndexPurpose::OneChatPerKey,
+        chats,
+        format!("onechat_{key}"),
+        doc! { key: 1 },
+        Some(doc! { key: { "$gt": "" } }),
+    )];
+    if mapping.message_place.has_rows() {
+        all.push(needed(
             IndexPurpose::OneMessagePerClientId,
             messages,
             format!("onechat_{client_id}"),
             doc! { &of_message.chat: 1, &of_message.sender: 1, client_id: 1 },
             Some(doc! { client_id: { "$gt": "" } }),
-        ),
-        needed(
+        ));
+    }
+    if mapping.message_place == MessagePlace::Rows {
+        all.push(needed(
             IndexPurpose::MessagesOfChat,
             messages,
             format!("onechat_{}", of_message.created_at),
             doc! { &of_message.chat: 1, &of_message.created_at: 1, "_id": 1 },
             None,
-        ),
-    ];
+        ));
+    }
     for participant in codec.participants_paths() {
         all.extend([
             needed(

@@ -5,12 +5,14 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use onechat_core::{Message, NewMessage, Sent, StoreError, Timestamp};
 
 use crate::{
+    MessagePlace,
     attempt::{Deadline, Pauses, until},
     codec::{StoredChat, id_value},
     collections::{Collections, MOST_HOPS},
     error::{Written, code, code_of},
     guard::Guard,
     index::simple,
+    message_arrays::{listed, refusal_of},
 };
 
 /// How often a message is looked for that another unique index than ours seems to hold.
@@ -31,7 +33,10 @@ impl Collections {
     pub(crate) async fn send(&self, message: &NewMessage, guard: &Guard) -> Result<Option<Sent>, StoreError> {
         let Some(chat) = self.by_id(&message.chat).await? else { return Ok(None) };
         guard.refuses_messages()?;
-        self.send_to(chat, message).await
+        match &self.codec.mapping().message_place {
+            MessagePlace::Embedded { field } => self.embed(chat, field, message).await,
+            _ => self.send_to(chat, message).await,
+        }
     }
 
     /// Sends to a chat as it was found, which may be gone by now.
@@ -192,22 +197,48 @@ impl Collections {
     /// Of a message that was sent before nobody knows whether its first try came as far as this: times of others that are
     /// later do not tell. So `updatedAt` is raised all the same, and costs readers one look in vain; the place in lists
     /// stays, unless it is earlier than the message.
+    ///
+    /// Where the chat lists its messages, this is also what puts the new one there.
     async fn touch(&self, chat: &StoredChat, sent: &Sent, deadline: Deadline) -> Result<bool, StoreError> {
-        let this = doc! { "_id": chat.document_id.clone() };
-        let raise = [self.raise(sent.message.created_at, sent.created)];
-        let raised = until(deadline, &self.metrics, || async {
-            self.chats.update_one(this.clone(), raise.to_vec()).await.map(Some).or_else(|error| {
-                // A rule of the collection forbids it, for what is stored in the chat: the message is stored all the same.
-                let is_forbidden = code_of(&error) == Some(code::DOCUMENT_VALIDATION_FAILURE);
-                if is_forbidden { Ok(None) } else { Err(error) }
-            })
-        });
-        Ok(raised.await?.is_none_or(|raised| raised.matched_count > 0))
+        let mut raise = self.raise(sent.message.created_at, sent.created);
+        let MessagePlace::Listed { field, reference } = &self.codec.mapping().message_place else {
+            // A rule of the collection forbids it, for what is stored in the chat: the message is stored all the same.
+            return Ok(self.change(chat, raise, deadline).await?.unwrap_or(true));
+        };
+        raise.insert(field, listed(field, &id_value(sent.message.id.as_str()), reference.as_deref()));
+        match self.change(chat, raise, deadline).await? {
+            Ok(is_there) => Ok(is_there),
+            Err(refusal) => {
+                // Nobody would find it.
+                if sent.created {
+                    self.remove(&sent.message, deadline).await?;
+                }
+                Err(refusal)
+            }
+        }
     }
 
-    /// The stage that raises the times of a chat to this one, or by the least that their form tells apart if they are there
-    /// already. What has another form is replaced.
-    fn raise(&self, at: Timestamp, is_new: bool) -> Document {
+    /// Sets fields of a chat. Whether it is there; or why the database refuses for good.
+    async fn change(
+        &self,
+        chat: &StoredChat,
+        fields: Document,
+        deadline: Deadline,
+    ) -> Result<Result<bool, StoreError>, StoreError> {
+        let this = doc! { "_id": chat.document_id.clone() };
+        let change = [doc! { "$set": fields }];
+        until(deadline, &self.metrics, || async {
+            match self.chats.update_one(this.clone(), change.to_vec()).await {
+                Ok(changed) => Ok(Ok(changed.matched_count > 0)),
+                Err(error) => refusal_of(&error).map(Err).ok_or(error),
+            }
+        })
+        .await
+    }
+
+    /// What raises the times of a chat to this one, or by the least that their form tells apart if they are there already.
+    /// What has another form is replaced.
+    pub(crate) fn raise(&self, at: Timestamp, is_new: bool) -> Document {
         let fields = &self.codec.mapping().fields;
         let (times, at) = (fields.times, fields.times.written(at));
         let (active, updated) = (&fields.last_message_at, &fields.updated_at);
@@ -219,7 +250,7 @@ impl Collections {
         }
         // A chat without this time shows the one of its creation.
         let updates = doc! { "$max": [at, times.after(updated), times.after(&fields.created_at)] };
-        doc! { "$set": { active: activity, updated: updates } }
+        doc! { active: activity, updated: updates }
     }
 
     async fn remove(&self, message: &Message, deadline: Deadline) -> Result<(), StoreError> {

@@ -68,6 +68,27 @@ impl Groupings {
     }
 }
 
+/// How many messages a chat holds itself. What servers cannot read of them is a finding.
+pub(super) fn check_messages(codec: &Codec, array: &str, chat: &RawDocument, findings: &mut Findings) -> u64 {
+    let id = || shown(&unpacked(&id_of(chat)));
+    let elements = match field(chat, array) {
+        None | Some(RawBsonRef::Null) => return 0,
+        Some(RawBsonRef::Array(elements)) => elements,
+        Some(_) => {
+            findings.add(FindingKind::MalformedSender, || format!("{array} of chat {} is no array", id()));
+            return 0;
+        }
+    };
+    let mut count = 0;
+    for element in elements.into_iter().filter_map(Result::ok) {
+        count += 1;
+        if let Some(flaw) = codec.flaw_of_element(element) {
+            findings.add(FindingKind::MalformedSender, || format!("{array} of chat {}: {flaw}", id()));
+        }
+    }
+    count
+}
+
 /// What a chat shows by itself.
 pub(super) fn check(
     codec: &Codec,

@@ -22,7 +22,7 @@ use onechat_migrate::MergeRules;
 
 use self::{chats::Groupings, rows::Join};
 use crate::{
-    MongoOptions, OpenError,
+    MessagePlace, MongoOptions, OpenError,
     codec::Codec,
     connection::Connection,
     error::unavailable,
@@ -67,30 +67,44 @@ impl MongoAudit {
         self.check_protection(&mut findings).await?;
         let mut told = Told { progress, before: 0, total: self.documents().await? };
         let mut join = Join::new();
-        let messages = self.read_messages(&mut join, &mut told, &mut findings).await?;
+        let mut messages = 0;
+        if self.codec.mapping().message_place.has_rows() {
+            messages = self.read_messages(&mut join, &mut told, &mut findings).await?;
+        }
         self.read_references(&mut join, &mut told).await?;
-        let (chats, outside) = self.read_chats(&mut join, &mut told, &mut findings).await?;
+        let Chats { inside: chats, outside, embedded } =
+            self.read_chats(&mut join, &mut told, &mut findings).await?;
+        messages += embedded;
         self.report_rows(join, &mut findings).await?;
         let aliases = self.aliases(&mut findings).await.map_err(|error| unavailable(&error))?;
         Ok(AuditReport { chats, outside, messages, aliases, findings: findings.into_sorted() })
     }
 
-    /// How many chats there are, and how many documents outside.
+    /// How many chats there are.
     async fn read_chats(
         &self,
         join: &mut Join,
         told: &mut Told<'_>,
         findings: &mut Findings,
-    ) -> Result<(u64, u64), StoreError> {
+    ) -> Result<Chats, StoreError> {
         let fields = &self.codec.mapping().fields;
         let mut projection = self.codec.identity_and_key();
         projection.extend(doc! { &fields.last_message_at: 1, self.codec.id_field(): 1 });
+        let array = match &self.codec.mapping().message_place {
+            MessagePlace::Embedded { field } => Some(field.as_str()),
+            _ => None,
+        };
+        let mut read = projection.clone();
+        read.extend(array.map(|field| (field.to_owned(), 1.into())));
+        let mut embedded = 0;
         let (mut groupings, mut forms) = (Groupings::new(), Forms::default());
         let (chats, inside) = (&self.codec.mapping().chats, self.codec.inside(doc! {}));
-        let mut pass = Pass::over_some(&self.database, chats, inside, projection.clone()).await?;
+        let mut pass = Pass::over_some(&self.database, chats, inside, read).await?;
         while pass.advance().await? {
             let document = pass.document();
             forms.note(&self.codec, document);
+            embedded +=
+                array.map_or(0, |field| chats::check_messages(&self.codec, field, document, findings));
             let identity = chats::check(&self.codec, self.key_format, document, findings);
             groupings
                 .add(&self.codec, document, identity.as_ref())
@@ -105,7 +119,7 @@ impl MongoAudit {
         }
         groupings.report(findings).map_err(|error| spill_failed(&error))?;
         let outside = self.read_outside(projection, join, told, findings).await?;
-        Ok((pass.done(), outside))
+        Ok(Chats { inside: pass.done(), outside, embedded })
     }
 
     /// Reads the documents that are no business of ours: rows may name them all the same.
@@ -145,6 +159,15 @@ impl MongoAudit {
     fn chats(&self) -> Collection<RawDocumentBuf> {
         self.database.collection(&self.codec.mapping().chats)
     }
+}
+
+/// How many there are.
+struct Chats {
+    inside: u64,
+    /// Documents that `only` leaves out.
+    outside: u64,
+    /// Messages in chats.
+    embedded: u64,
 }
 
 /// How far the passes over all collections have come together.

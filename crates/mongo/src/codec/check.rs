@@ -15,6 +15,7 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
     chat.extend(fields.participants.iter().map(String::as_str));
     chat.extend(fields.context.as_deref().map(root));
     chat.extend(mapping.constants.keys().map(String::as_str));
+    chat.extend(mapping.message_place.field());
     let of_message = &mapping.message_fields;
     let message: Vec<&str> = vec![
         &of_message.chat,

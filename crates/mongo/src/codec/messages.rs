@@ -11,16 +11,34 @@ impl Codec {
     /// The document of a new message in the chat whose document has the id `chat`.
     pub(crate) fn new_message(&self, message: &NewMessage, chat: &Bson) -> Result<Document, StoreError> {
         let fields = &self.mapping.message_fields;
+        let id = id_value(message.id.as_str());
+        let mut document = self.said(message, doc! { "_id": id, &fields.chat: chat.clone() })?;
+        document.insert("__v", 0);
+        Ok(document)
+    }
+
+    /// The sub-document of a new message in its chat.
+    pub(crate) fn new_element(&self, message: &NewMessage) -> Result<Document, StoreError> {
+        self.said(message, doc! { "_id": id_value(message.id.as_str()) })
+    }
+
+    /// Who said what, and when, behind what is there.
+    fn said(&self, message: &NewMessage, mut document: Document) -> Result<Document, StoreError> {
+        let fields = &self.mapping.message_fields;
         let sender = self.written(&message.sender)?;
-        let mut document = doc! { "_id": id_value(message.id.as_str()) };
-        document.insert(&fields.chat, chat.clone());
         let collection = self.mapping.participant_ref.as_deref();
         set_at(&mut document, &fields.sender, sender, collection);
         document.insert(&fields.text, message.text.as_str());
         document.insert(&fields.client_message_id, message.client_message_id.as_str());
         document.insert(&fields.created_at, fields.times.written(message.now));
-        document.insert("__v", 0);
         Ok(document)
+    }
+
+    /// Why an element of the chat's array cannot be read as a message.
+    pub(crate) fn flaw_of_element(&self, element: RawBsonRef<'_>) -> Option<String> {
+        let Some(document) = element.as_document() else { return Some("no sub-document".to_owned()) };
+        let chat = ChatId::new("a chat").expect("a short text");
+        self.message(document, &chat).err().map(|error| error.to_string())
     }
 
     /// A message of `chat`. Those of other programs may lack what we do not need to tell them apart.

@@ -111,6 +111,11 @@ impl Codec {
         narrowed(query, self.mapping.visible.as_ref())
     }
 
+    /// A projection of all but the messages; nothing if chats hold none.
+    pub(crate) fn without_messages(&self) -> Option<Document> {
+        self.mapping.message_place.field().map(|field| doc! { field: 0 })
+    }
+
     /// A chat's id as documents have it; nothing if they cannot have it.
     pub(crate) fn id(&self, id: &ChatId) -> Option<Bson> {
         match &self.mapping.id {
@@ -136,6 +141,9 @@ impl Codec {
         document.insert(&fields.created_at, fields.times.written(chat.created_at));
         document.insert(&fields.updated_at, fields.times.written(chat.updated_at));
         document.insert("__v", 0);
+        if let Some(field) = self.mapping.message_place.field() {
+            document.insert(field, Vec::<Bson>::new());
+        }
         document.extend(self.constants.clone());
         Ok(document)
     }

@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, bail, ensure};
 use onechat_mongo::{
-    ChatFields, Filter, IdMapping, Mapping, MessageFields, Order, PublicIdForm, TimeForm, UuidOrder,
-    ValueForm,
+    ChatFields, Filter, IdMapping, Mapping, MessageFields, MessagePlace, Order, PublicIdForm, TimeForm,
+    UuidOrder, ValueForm,
 };
 use serde_json::Map;
 use toml::{Table, Value};
@@ -22,6 +22,7 @@ const PATHS: &[&str] = &["chat_fields.context", "message_fields.sender"];
 /// The mapping that the section describes.
 pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
     let default = Mapping::default();
+    let message_place = message_place(&settings.chat_fields, settings.message_ref)?;
     let mapping = Mapping {
         chats: settings.chats.unwrap_or(default.chats),
         messages: settings.messages.unwrap_or(default.messages),
@@ -33,6 +34,7 @@ pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
         context_ref: settings.context_ref,
         order: settings.order.map(order),
         id: id_mapping(settings.id_field, settings.id_form)?,
+        message_place,
         constants: constants(settings.constants)?,
         only: filter("only", settings.only)?,
         visible: filter("visible", settings.visible)?,
@@ -116,6 +118,24 @@ fn message_fields(given: MessageFieldSettings) -> MessageFields {
         client_message_id: given.client_message_id.unwrap_or(default.client_message_id),
         created_at: given.created_at.unwrap_or(default.created_at),
         times: given.times.map_or(default.times, times),
+    }
+}
+
+fn message_place(given: &ChatFieldSettings, reference: Option<String>) -> anyhow::Result<MessagePlace> {
+    ensure!(
+        reference.is_none() || given.message_ids.is_some(),
+        "message_ref is for references to messages in a chat's array: name the array too, with message_ids in \
+         [mongodb.chat_fields]"
+    );
+    reference.as_deref().map_or(Ok(()), |collection| check_collection("message_ref", collection))?;
+    match (given.messages.clone(), given.message_ids.clone()) {
+        (None, None) => Ok(MessagePlace::Rows),
+        (Some(field), None) => Ok(MessagePlace::Embedded { field }),
+        (None, Some(field)) => Ok(MessagePlace::Listed { field, reference }),
+        (Some(_), Some(_)) => bail!(
+            "chat_fields.messages is for messages that are sub-documents of their chat, and chat_fields.message_ids for an \
+             array of their ids: name one of them"
+        ),
     }
 }
 
@@ -264,6 +284,11 @@ fn chat_field_names(mapping: &Mapping) -> Vec<(String, &str)> {
         ("last_message_at", last_message_at),
     ];
     names.extend(fields.map(|(setting, name)| (format!("chat_fields.{setting}"), name.as_str())));
+    names.extend(match &mapping.message_place {
+        MessagePlace::Rows => None,
+        MessagePlace::Embedded { field } => Some(("chat_fields.messages".to_owned(), field.as_str())),
+        MessagePlace::Listed { field, .. } => Some(("chat_fields.message_ids".to_owned(), field.as_str())),
+    });
     names.extend(mapping.constants.keys().map(|name| (format!("constants.{name}"), name.as_str())));
     names
 }
@@ -353,6 +378,9 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
         [("participant_ref", &mapping.participant_ref), ("context_ref", &mapping.context_ref)]
     {
         section.extend(collection.iter().map(|collection| (setting.to_owned(), text(collection))));
+    }
+    if let MessagePlace::Listed { reference: Some(collection), .. } = &mapping.message_place {
+        section.insert("message_ref".into(), text(collection));
     }
     section.extend(mapping.order.map(|order| ("order".to_owned(), text(order_name(order)))));
     for (setting, filter) in [("only", &mapping.only), ("visible", &mapping.visible)] {

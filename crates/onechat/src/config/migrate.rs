@@ -12,7 +12,7 @@ use onechat_migrate::{
     EmbeddedArray, FieldNames, FieldRule, MergeRules, MessageFieldsOfRows, Reference, RowState, StateField,
     StateForm, SurvivorPolicy,
 };
-use onechat_mongo::{IdMapping, Mapping};
+use onechat_mongo::{IdMapping, Mapping, MessagePlace};
 
 use super::{
     mapping::{check_collection, check_field, check_path, root},
@@ -51,7 +51,7 @@ impl MigrateConfig {
     pub(super) fn resolve(settings: MigrateSettings, mapping: &Mapping) -> anyhow::Result<Self> {
         let limits = Limits::of(&settings)?;
         let mut taken = meanings(mapping);
-        let mut references = vec![messages(mapping)];
+        let mut references: Vec<Reference> = messages(mapping).into_iter().collect();
         for given in settings.references {
             let reference = reference(given, mapping, &references).context("references")?;
             references.push(reference);
@@ -60,7 +60,12 @@ impl MigrateConfig {
             renumber(given, &mut references).context("renumber")?;
         }
         let embedded = settings.embedded.into_iter().map(|given| embedded(given, &mut taken));
-        let embedded = embedded.collect::<anyhow::Result<_>>().context("embedded")?;
+        let mut embedded = embedded.collect::<anyhow::Result<Vec<_>>>().context("embedded")?;
+        let is_said = |own: &EmbeddedArray| embedded.iter().any(|said| said.field == own.field);
+        if let Some(own) = embedded_messages(mapping).filter(|own| !is_said(own)) {
+            take(&mut taken, "chat_fields", &own.field)?;
+            embedded.push(own);
+        }
         let path = match (&mapping.participant_path, &mapping.fields.participants[..]) {
             (Some(path), [participants]) => Some((participants, path.as_str())),
             _ => None,
@@ -196,10 +201,13 @@ fn take_path(taken: &mut BTreeMap<String, String>, path: &str) -> anyhow::Result
 /// Where a field is spoken for of which sub-fields have rules.
 const INSIDE: &str = "fields, by its sub-fields";
 
-/// The messages that onechat itself stores.
-fn messages(mapping: &Mapping) -> Reference {
+/// The rows of messages that onechat itself stores; nothing where messages are in their chats.
+fn messages(mapping: &Mapping) -> Option<Reference> {
+    if matches!(mapping.message_place, MessagePlace::Embedded { .. }) {
+        return None;
+    }
     let fields = mapping.message_fields.clone();
-    Reference {
+    Some(Reference {
         collection: mapping.messages.clone(),
         field: fields.chat,
         time: Some(fields.created_at.clone()),
@@ -212,6 +220,29 @@ fn messages(mapping: &Mapping) -> Reference {
             created_at: fields.created_at,
         }),
         state: None,
+    })
+}
+
+/// The array of a chat's messages, or of their ids, as servers write it.
+fn embedded_messages(mapping: &Mapping) -> Option<EmbeddedArray> {
+    let fields = &mapping.message_fields;
+    let time = Some(fields.created_at.clone());
+    match mapping.message_place.clone() {
+        MessagePlace::Rows => None,
+        MessagePlace::Embedded { field } => Some(EmbeddedArray {
+            field,
+            id: Some("_id".to_owned()),
+            ids_of: None,
+            time,
+            sender: Some(fields.sender.clone()),
+        }),
+        MessagePlace::Listed { field, reference } => Some(EmbeddedArray {
+            field,
+            id: reference.map(|_| "$id".to_owned()),
+            ids_of: Some(mapping.messages.clone()),
+            time,
+            sender: None,
+        }),
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) struct MongoSettings {
     pub(super) participant_path: Option<String>,
     pub(super) participant_ref: Option<String>,
     pub(super) context_ref: Option<String>,
+    pub(super) message_ref: Option<String>,
     pub(super) order: Option<OrderOfFields>,
     pub(super) id_field: Option<String>,
     pub(super) id_form: Option<IdForm>,
@@ -35,6 +36,8 @@ pub(crate) struct ChatFieldSettings {
     pub(super) created_at: Option<String>,
     pub(super) updated_at: Option<String>,
     pub(super) last_message_at: Option<String>,
+    pub(super) messages: Option<String>,
+    pub(super) message_ids: Option<String>,
     pub(super) times: Option<TimesAs>,
 }
 

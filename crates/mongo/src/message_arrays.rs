@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
 use mongodb::{
-    bson::{Bson, Document, RawArray, RawBsonRef, RawDocumentBuf, doc},
+    bson::{Bson, Document, RawArray, RawBsonRef, RawDocument, RawDocumentBuf, doc},
     error::Error,
 };
-use onechat_core::{Message, MessageCursor, NewMessage, Page, PageSize, Sent, StoreError};
+use onechat_core::{ChatId, Message, MessageCursor, NewMessage, Page, PageSize, Sent, StoreError};
 
 use crate::{
     attempt::{Deadline, Pauses, until},
@@ -133,7 +133,10 @@ impl Collections {
         let size = i64::try_from(size.get()).unwrap_or(i64::MAX);
         let end = match before {
             None => doc! { "$size": path(ALL) }.into(),
-            Some(before) => self.end_before(before),
+            Some(before) => match place_of(before.id.as_str(), &chat.chat.id) {
+                Some(place) => doc! { "$min": [place, { "$size": path(ALL) }] }.into(),
+                None => self.end_before(before),
+            },
         };
         let stages = [
             doc! { "$match": { "_id": chat.document_id.clone() } },
@@ -165,8 +168,11 @@ impl Collections {
                 StoreError::Corrupt(format!("the chat {} has in {array} what is no message", chat.chat.id))
             })?;
             bytes += element.as_bytes().len();
-            items.push(self.codec.message(element, &chat.chat.id)?);
             left -= 1;
+            items.push(match field(element, "_id") {
+                Some(_) => self.codec.message(element, &chat.chat.id)?,
+                None => self.codec.message(&with_id(element, &chat.chat.id, left)?, &chat.chat.id)?,
+            });
         }
         let next = items.last().filter(|_| left > 0).map(MessageCursor::after);
         Ok(Page { items, next })
@@ -252,6 +258,18 @@ impl Collections {
     }
 }
 
+/// The element with an id that tells its place in the array: it has none of its own.
+fn with_id(element: &RawDocument, chat: &ChatId, place: i64) -> Result<RawDocumentBuf, StoreError> {
+    let mut document = Document::try_from(element).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    document.insert("_id", format!("{chat}:{place}"));
+    RawDocumentBuf::try_from(&document).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// The place in the array that an id tells, if it is one of those.
+fn place_of(id: &str, chat: &ChatId) -> Option<i64> {
+    id.strip_prefix(chat.as_str())?.strip_prefix(':')?.parse().ok().filter(|place| *place >= 0)
+}
+
 /// Why the database refuses for good to change a chat.
 pub(crate) fn refusal_of(error: &Error) -> Option<StoreError> {
     let why = match code_of(error)? {
@@ -270,7 +288,7 @@ pub(crate) fn listed(array: &str, id: &Bson, reference: Option<&str>) -> Documen
     let literal = |value: Bson| doc! { "$literal": value };
     if let Some(collection) = reference {
         let entry = literal(doc! { "$ref": collection, "$id": id.clone() }.into());
-        return with(&list, &[entry.clone()], &entry.into());
+        return with(&list, std::slice::from_ref(&entry), &entry.clone().into());
     }
     let (as_it_is, as_text) = (literal(id.clone()), literal(text_form(id)));
     let first = doc! { "$type": { "$first": list.clone() } };

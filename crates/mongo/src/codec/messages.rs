@@ -36,9 +36,12 @@ impl Codec {
 
     /// Why an element of the chat's array cannot be read as a message.
     pub(crate) fn flaw_of_element(&self, element: RawBsonRef<'_>) -> Option<String> {
-        let Some(document) = element.as_document() else { return Some("no sub-document".to_owned()) };
-        let chat = ChatId::new("a chat").expect("a short text");
-        self.message(document, &chat).err().map(|error| error.to_string())
+        let Some(document) = element.as_document() else {
+            return Some(format!("{element:?} is no message"));
+        };
+        let sender = field_at(document, &self.mapping.message_fields.sender);
+        let sender = sender.and_then(|sender| self.name_of(sender)).filter(|sender| !sender.is_empty());
+        sender.is_none().then(|| "a message has no sender".to_owned())
     }
 
     /// A message of `chat`. Those of other programs may lack what we do not need to tell them apart.

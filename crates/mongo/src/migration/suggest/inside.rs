@@ -7,6 +7,7 @@ use mongodb::bson::{Bson, Document};
 use super::{
     chats::{Chats, People},
     kinds::{is_pointer, is_said, rule_of, text_field},
+    rows::Messages,
     sample::{Sample, at, is_most, is_time, person_of, person_text, plain},
 };
 
@@ -17,6 +18,8 @@ pub(super) struct Embedded {
     pub(super) id: Option<String>,
     pub(super) time: Option<String>,
     pub(super) sender: Option<String>,
+    /// The sub-documents as messages, if they are some.
+    pub(super) messages: Option<Messages>,
 }
 
 /// State per participant.
@@ -235,6 +238,10 @@ fn embedded(sample: &Sample, chats: &Chats, field: &str) -> Option<Embedded> {
         id: id.map(str::to_owned),
         time: time.map(str::to_owned),
         sender: sender.filter(|_| is_message).map(str::to_owned),
+        messages: sender.and_then(|sender| {
+            let documents = elements.iter().map(|(_, element)| (*element).clone()).collect();
+            Messages::of(&sample.with(documents), None, sender)
+        }),
     })
 }
 

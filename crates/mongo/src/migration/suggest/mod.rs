@@ -27,7 +27,7 @@ use self::{
     inside::Inside,
     lists::List,
     rows::{Known, Messages, Row},
-    sample::Sample,
+    sample::{Sample, time_form},
 };
 use super::{MigrateError, MongoMigrator};
 use crate::{Mapping, codec::Codec};
@@ -45,6 +45,12 @@ impl Findings {
     fn has_field(&self, name: &str) -> bool {
         self.fields.iter().any(|field| field == name)
     }
+
+    /// The array of the chats that has the ids of their messages.
+    fn list_of_messages(&self) -> Option<&List> {
+        let messages = self.messages.as_ref().filter(|_| self.embedded.is_none())?;
+        self.lists.iter().find(|list| list.ids_of == messages.collection)
+    }
 }
 
 /// Reads parts of a configuration file as the program does, put together as one; or says why it refuses them.
@@ -61,6 +67,10 @@ struct Findings {
     messages: Option<Messages>,
     rows: Vec<Row>,
     lists: Vec<List>,
+    /// The array of the chats that has their messages, if they are in no collection.
+    embedded: Option<String>,
+    /// How the times of chats are written, if not as dates.
+    times: Option<&'static str>,
     inside: Inside,
     constants: Vec<Constant>,
     /// Fields other than the key with unique indexes.
@@ -143,7 +153,13 @@ impl MongoMigrator {
         if messages.is_none() {
             messages = lists.iter_mut().find_map(|list| list.messages.take());
         }
-        let inside = Inside::of(sample, &chats, &borrowed(&taken));
+        let mut inside = Inside::of(sample, &chats, &borrowed(&taken));
+        let mut embedded = None;
+        if messages.is_none() {
+            let mut arrays = inside.embedded.iter_mut();
+            let said = arrays.find_map(|array| Some((array.field.clone(), array.messages.take()?)));
+            (embedded, messages) = said.unzip();
+        }
         let meant: Vec<String> = taken.iter().chain(inside.fields.keys()).cloned().collect();
         let census = self.census(sample, &chats, &borrowed(&meant), control).await?;
         let unique = sample.unique.iter().filter_map(|index| match index.as_slice() {
@@ -151,7 +167,14 @@ impl MongoMigrator {
             _ => None,
         });
         let expiring = sample.expiring.iter().filter(|field| taken.contains(*field));
+        let times = [&chats.created_at, &chats.updated_at, &chats.last_message_at].into_iter().flatten();
+        let fields = sample.fields();
+        let times = times.filter_map(|name| fields.get(name.as_str()));
+        let times = time_form(&times.flatten().copied().collect::<Vec<_>>());
         let found = Findings {
+            // No server can raise a timestamp in a chat.
+            times: times.filter(|form| *form != "timestamp"),
+            embedded,
             count: sample.count,
             sampled: sample.documents.len(),
             others: samples.len() - 1,

@@ -22,7 +22,7 @@ pub(super) fn toml(found: &Findings) -> String {
     key_format(&mut text, chats.key.as_ref());
     text.table("mongodb");
     text.value("chats", &chats.collection);
-    if let Some(messages) = &found.messages {
+    if let (Some(messages), None) = (&found.messages, &found.embedded) {
         text.value("messages", &messages.collection);
     }
     let forms: Vec<String> = chats.forms.iter().map(|(form, count)| format!("{count} {form}")).collect();
@@ -34,6 +34,9 @@ pub(super) fn toml(found: &Findings) -> String {
     let has_references = found.messages.as_ref().is_some_and(|messages| messages.sender.ends_with("$id"));
     if let Some(reference) = chats.reference.as_ref().filter(|_| has_references || chats.path().is_some()) {
         text.value("participant_ref", reference);
+    }
+    if let Some(list) = found.list_of_messages().filter(|list| list.path.is_some()) {
+        text.value("message_ref", &list.ids_of);
     }
     if let Some(id) = &chats.public_id {
         text.comment("An id beside _id, different in each chat: leave it out if clients do not know it.");
@@ -97,12 +100,21 @@ fn fields(text: &mut Toml, found: &Findings) {
     text.inferred("created_at", chats.created_at.as_ref(), &default.fields.created_at);
     text.inferred("updated_at", chats.updated_at.as_ref(), &default.fields.updated_at);
     text.inferred("last_message_at", chats.last_message_at.as_ref(), &default.fields.last_message_at);
+    text.times(found.times);
+    if let Some(field) = &found.embedded {
+        text.comment("The messages are in their chats.");
+        text.value("messages", field);
+    } else if let Some(list) = found.list_of_messages() {
+        text.comment("The chats have the ids of their messages.");
+        text.value("message_ids", &list.field);
+    }
     let Some(messages) = &found.messages else {
         return text.comment("No collection looks like messages that name their chat.");
     };
     text.table("mongodb.message_fields");
     match &messages.chat {
         Some(chat) => text.value("chat", chat),
+        None if found.embedded.is_some() => {}
         None => text.comment("They do not name their chat: the chats list them."),
     }
     text.comment("In nearly all sampled rows this is somebody of the chat.");
@@ -111,6 +123,7 @@ fn fields(text: &mut Toml, found: &Findings) {
     let client = messages.client_message_id.as_ref();
     text.inferred("client_message_id", client, &default.message_fields.client_message_id);
     text.inferred("created_at", messages.created_at.as_ref(), &default.message_fields.created_at);
+    text.times(messages.times);
 }
 
 fn references(text: &mut Toml, rows: &[Row]) {
@@ -255,6 +268,13 @@ impl Toml {
             None => {
                 self.comment(&format!("{name} = {}, the default: no field looks like it", quoted(default)));
             }
+        }
+    }
+
+    /// How times are written, if not as dates.
+    fn times(&mut self, form: Option<&str>) {
+        if let Some(form) = form {
+            self.value("times", form);
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     super::{MigrateError, MongoMigrator, commands::persist},
     chats::{Chats, timed},
     kinds::{SENDERS, rule_of, text_field},
-    sample::{Sample, at, id_text, is_most, leaves, person_of, plain},
+    sample::{Sample, at, id_text, is_most, leaves, person_of, plain, time_form},
 };
 use crate::audit::ids::forms;
 
@@ -43,6 +43,8 @@ pub(super) struct Messages {
     pub(super) text: Option<String>,
     pub(super) client_message_id: Option<String>,
     pub(super) created_at: Option<String>,
+    /// How those times are written, if not as dates.
+    pub(super) times: Option<&'static str>,
 }
 
 /// Chats by the text of their ids: the people.
@@ -202,11 +204,13 @@ impl Messages {
             let inner = values.iter().find_map(|value| value.as_document())?;
             ["$id", "_id", "id", "userId"].into_iter().find(|name| inner.contains_key(*name))
         });
+        let created_at = timed(sample, &["creat", "sent", "time", "date", "at", "ts"]);
         Some(Self {
             collection: sample.collection.clone(),
+            times: created_at.as_ref().and_then(|name| time_form(fields.get(name.as_str())?)),
             chat: chat.map(str::to_owned),
             client_message_id: client.map(|name| (*name).to_owned()),
-            created_at: timed(sample, &["creat", "sent", "time", "date", "at", "ts"]),
+            created_at,
             sender: path.map_or_else(|| sender.to_owned(), |path| format!("{sender}.{path}")),
             text: Some(text),
         })

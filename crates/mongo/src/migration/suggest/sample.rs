@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
-use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, spec::BinarySubtype};
+use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc, spec::BinarySubtype};
 
 use super::super::{MigrateError, MongoMigrator, commands::persist};
 use crate::{
@@ -31,6 +31,12 @@ pub(super) struct Sample {
 }
 
 impl Sample {
+    /// The same of other documents, such as those inside.
+    pub(super) fn with(&self, documents: Vec<Document>) -> Self {
+        let collection = self.collection.clone();
+        Self { collection, count: 0, documents, unique: Vec::new(), expiring: Vec::new() }
+    }
+
     /// The names of the fields at the top of the documents, in order, with their values.
     pub(super) fn fields(&self) -> BTreeMap<&str, Vec<&Bson>> {
         let mut fields: BTreeMap<&str, Vec<&Bson>> = BTreeMap::new();
@@ -138,6 +144,24 @@ pub(super) fn is_time(value: &Bson) -> bool {
         Bson::Double(number) => (MS.start as f64..MS.end as f64).contains(number),
         _ => false,
     }
+}
+
+/// How most of these times are written, as the configuration calls it; nothing if as dates.
+pub(super) fn time_form(values: &[&Bson]) -> Option<&'static str> {
+    const S: std::ops::Range<i64> = 946_684_800..4_102_444_800;
+    let known = values.iter().filter(|value| !matches!(value, Bson::Null)).count();
+    let form = |value: &Bson| match value {
+        Bson::Timestamp(_) => Some("timestamp"),
+        Bson::String(text) => DateTime::parse_rfc3339_str(text).ok().map(|_| "text"),
+        #[expect(clippy::cast_possible_truncation, reason = "only the order of magnitude counts")]
+        Bson::Double(number) => Some(if S.contains(&(*number as i64)) { "seconds" } else { "milliseconds" }),
+        Bson::Int32(_) => Some("seconds"),
+        Bson::Int64(number) => Some(if S.contains(number) { "seconds" } else { "milliseconds" }),
+        _ => None,
+    };
+    ["milliseconds", "seconds", "text", "timestamp"]
+        .into_iter()
+        .find(|name| is_most(values.iter().filter(|value| form(value) == Some(name)).count(), known, 60))
 }
 
 /// The value at a path of sub-documents.

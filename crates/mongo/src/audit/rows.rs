@@ -17,6 +17,7 @@ use super::{
     suspects::{Behind, Missing, Suspects},
 };
 use crate::{
+    MessagePlace,
     codec::{field, field_at, root},
     migration::survey::{Group, Pass, Spill, id_of, identity, packed, spill_failed, text, unpacked},
 };
@@ -88,10 +89,15 @@ impl MongoAudit {
                     });
                     UNREADABLE.to_owned()
                 });
+            told.hear(&pass);
+            // Where chats list their messages, those of others do not name them.
+            let is_listed = matches!(mapping.message_place, MessagePlace::Listed { .. });
+            if is_listed && chat == RawBsonRef::Null {
+                continue;
+            }
             let client = field(message, &fields.client_message_id).and_then(RawBsonRef::as_str);
             let item = Seen::packed(&packed(chat), at, client.is_some_and(|id| !id.is_empty()), &sender);
             join.add(chat, MESSAGE, &item).map_err(|error| spill_failed(&error))?;
-            told.hear(&pass);
         }
         told.end(&pass);
         Ok(pass.done())

@@ -5,6 +5,7 @@
 mod alike;
 mod audit_baseline;
 mod backend;
+mod beside;
 mod broken_disk;
 mod collisions;
 mod command_line;

@@ -20,6 +20,8 @@ use crate::{
 
 /// Where an array of a chat stands in a page's pipeline.
 const ALL: &str = "all";
+/// Where the type of a chat's field stands beside what was found in it.
+const KIND: &str = "__onechat_kind";
 
 /// What became of a message that was to be put into its chat.
 enum Put {
@@ -100,23 +102,22 @@ impl Collections {
         }
         // An earlier try of this call, or an earlier call's message: its id tells which.
         let this = doc! { "_id": chat.document_id.clone() };
+        let fields = doc! { "_id": 0, array: same.clone(), KIND: { "$type": path(array) } };
         let found = until(deadline, &self.metrics, || async {
-            let find = self.chats.find_one(this.clone()).projection(doc! { "_id": 1, array: same.clone() });
+            let find = self.chats.find_one(this.clone()).projection(fields.clone());
             find.collation(simple()).max_time(deadline.server_time()).await
         });
         let Some(found) = found.await? else { return Ok(Put::NoChat) };
-        match field(&found, array) {
-            Some(RawBsonRef::Array(found)) => {
-                let Some(Ok(RawBsonRef::Document(first))) = found.into_iter().next() else {
-                    return Ok(Put::Unknown);
-                };
-                let message_of = self.codec.message(first, &chat.chat.id)?;
-                let created = message_of.id == message.id;
-                Ok(Put::There(Sent { message: message_of, created }))
-            }
-            None => Ok(Put::Unknown),
-            Some(_) => Err(StoreError::Refused(format!(
-                "{array} of the chat {} is no array of messages",
+        let first = field(&found, array).and_then(RawBsonRef::as_array);
+        if let Some(Ok(RawBsonRef::Document(first))) = first.and_then(|first| first.into_iter().next()) {
+            let first = self.codec.message(first, &chat.chat.id)?;
+            let created = first.id == message.id;
+            return Ok(Put::There(Sent { message: first, created }));
+        }
+        match field(&found, KIND).and_then(RawBsonRef::as_str) {
+            Some("array" | "null" | "missing") | None => Ok(Put::Unknown),
+            Some(kind) => Err(StoreError::Refused(format!(
+                "{array} of the chat {} is no array of messages, but has the type {kind}",
                 chat.chat.id
             ))),
         }
@@ -159,7 +160,7 @@ impl Collections {
         let Some(found) = found.first() else { return Ok(none) };
         let end = field(found, "end").and_then(RawBsonRef::as_i32).unwrap_or_default();
         let Some(RawBsonRef::Array(page)) = field(found, "page") else { return Ok(none) };
-        let (mut items, mut bytes, mut left) = (Vec::new(), 0, i64::from(end));
+        let (mut items, mut bytes, mut left) = (Vec::new(), 0, end);
         for element in backwards(page)? {
             if bytes > PAGE_BYTES {
                 break;
@@ -259,14 +260,14 @@ impl Collections {
 }
 
 /// The element with an id that tells its place in the array: it has none of its own.
-fn with_id(element: &RawDocument, chat: &ChatId, place: i64) -> Result<RawDocumentBuf, StoreError> {
+fn with_id(element: &RawDocument, chat: &ChatId, place: i32) -> Result<RawDocumentBuf, StoreError> {
     let mut document = Document::try_from(element).map_err(|error| StoreError::Corrupt(error.to_string()))?;
     document.insert("_id", format!("{chat}:{place}"));
     RawDocumentBuf::try_from(&document).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 /// The place in the array that an id tells, if it is one of those.
-fn place_of(id: &str, chat: &ChatId) -> Option<i64> {
+fn place_of(id: &str, chat: &ChatId) -> Option<i32> {
     id.strip_prefix(chat.as_str())?.strip_prefix(':')?.parse().ok().filter(|place| *place >= 0)
 }
 

@@ -21,6 +21,7 @@ mod lists;
 mod members;
 mod merged;
 mod merging;
+mod message_arrays;
 mod mixed_forms;
 mod old_data;
 mod only;

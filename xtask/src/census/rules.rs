@@ -132,7 +132,7 @@ impl Need {
             Self::HiddenPerPerson => "a mark that hides a chat for one person",
             Self::OwnMessages => "messages in a collection of their own",
             Self::EmbeddedMessages => "messages inside the chat",
-            Self::ListOfIds => "a list of the messages' ids in the chat (servers do not add to it)",
+            Self::ListOfIds => "a list of the messages' ids in the chat",
             Self::OddMessages => "messages kept in another way",
             Self::Pointers => "a pointer to, or a copy of, the newest message",
             Self::PointersPerPerson => "a newest message for each person",

@@ -28,6 +28,7 @@ mod only;
 mod pages;
 mod pressure;
 mod pushing;
+mod random_layouts;
 mod refusals;
 mod renumbering;
 mod rush;

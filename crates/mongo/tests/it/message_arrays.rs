@@ -1,5 +1,7 @@
 //! Messages that chats of other programs hold themselves, or list by their ids, with the flaws of real ones.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
+
 use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
 use onechat_core::{
     ChatId, Message, PageSize, StoreError,

@@ -115,6 +115,10 @@ impl World {
         Proposal { identity: chat_of(names), id, now: self.clock.now() }
     }
 
+    pub(crate) fn proposal_of(&self, identity: ChatIdentity) -> Proposal {
+        Proposal { identity, id: self.ids.chat_id(), now: self.clock.now() }
+    }
+
     pub(crate) fn message(&self, chat: &ChatId, sender: &str, client: &str) -> NewMessage {
         NewMessage {
             chat: chat.clone(),

@@ -2,6 +2,7 @@
 //! migration stops at every question.
 
 mod place;
+mod unusual;
 
 use bson::{Binary, Bson, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype};
 use serde_json::Value;
@@ -20,9 +21,11 @@ fn message(number: u8, chat: Bson, sender: u8, seconds: i64) -> Document {
     doc! { "_id": id(number), "chat": chat, "sender": who(sender), "text": format!("word {number}"), "createdAt": at(seconds) }
 }
 
+/// Whose the chats are.
+const PAIRS: [(u8, u8); 8] = [(1, 2), (2, 1), (3, 4), (4, 3), (1, 3), (2, 4), (5, 6), (1, 6)];
+
 /// Direct chats of six pairs, of the first two of which there are two chats, with what `more` adds to each by its number.
 pub(crate) fn chats(people: &str, more: impl Fn(u8) -> Document) -> Vec<Document> {
-    let pairs = [(1, 2), (2, 1), (3, 4), (4, 3), (1, 3), (2, 4), (5, 6), (1, 6)];
     let chat = |(index, (one, other)): (usize, (u8, u8))| {
         let number = u8::try_from(index).unwrap() + 1;
         let mut chat =
@@ -30,7 +33,7 @@ pub(crate) fn chats(people: &str, more: impl Fn(u8) -> Document) -> Vec<Document
         chat.extend(more(number));
         chat
     };
-    pairs.into_iter().enumerate().map(chat).collect()
+    PAIRS.into_iter().enumerate().map(chat).collect()
 }
 
 pub(crate) fn messages() -> Vec<Document> {

@@ -3,7 +3,10 @@
 use mongodb::bson::{Bson, Document, spec::BinarySubtype};
 use onechat_core::{KeyFormat, ParticipantSet, ParticipantsKey};
 
-use super::sample::{Sample, at, id_text, is_most, is_time, person_text, plain};
+use super::{
+    members::member_path,
+    sample::{Sample, at, id_text, is_most, is_time, person_text, plain, time_form},
+};
 
 /// What participants are called, the likeliest first.
 const PEOPLE: [&str; 8] =
@@ -12,28 +15,6 @@ const PEOPLE: [&str; 8] =
 const PEOPLE_PARTS: [&str; 6] = ["particip", "member", "user", "people", "person", "peer"];
 /// What collections of chats are called.
 pub(super) const CHATS: [&str; 7] = ["chat", "conversation", "dialog", "thread", "room", "channel", "inbox"];
-/// Where in a participant's sub-document its id may stand, the likeliest first. Mongoose puts an `_id` of its own
-/// into each, so that comes last.
-const ID_PATHS: [&str; 17] = [
-    "$id",
-    "userId",
-    "user_id",
-    "participantId",
-    "memberId",
-    "accountId",
-    "profileId",
-    "user.id",
-    "user._id",
-    "user.userId",
-    "participant.id",
-    "member.id",
-    "user",
-    "participant",
-    "member",
-    "id",
-    "_id",
-];
-
 /// Where the participants of a chat stand.
 #[derive(Debug, Clone)]
 pub(super) enum People {
@@ -113,9 +94,9 @@ impl Chats {
             reference: None,
             key: None,
             public_id: None,
-            created_at: dated(sample, &["creat", "insert", "started"], &[]),
-            updated_at: dated(sample, &["updat", "modif", "chang"], &[]),
-            last_message_at: dated(sample, &["lastmessage", "lastmsg", "lastactiv", "activ", "latest"], &[]),
+            created_at: raisable(sample, &["creat", "insert", "started"]),
+            updated_at: raisable(sample, &["updat", "modif", "chang"]),
+            last_message_at: raisable(sample, &["lastmessage", "lastmsg", "lastactiv", "activ", "latest"]),
         };
         let mut forms = std::collections::BTreeMap::<&str, usize>::new();
         for member in sample.documents.iter().flat_map(|document| chats.members(document)) {
@@ -257,27 +238,27 @@ impl Chats {
     }
 }
 
-/// A field with times, numbers or dates, whose name has one of these in it, the likeliest name first.
+/// A field with times whose name has one of these in it, the likeliest name first; dates before numbers and texts.
 pub(super) fn timed(sample: &Sample, names: &[&str]) -> Option<String> {
-    dated(sample, names, &[]).or_else(|| {
-        let fields = sample.fields();
-        names.iter().find_map(|name| {
-            let is_one = |(field, values): &(&&str, &Vec<&Bson>)| {
-                let times = values.iter().filter(|value| is_time(value)).count();
-                plain(field).contains(name) && is_most(times, values.len(), 50)
-            };
-            fields.iter().find(is_one).map(|(field, _)| (*field).to_owned())
-        })
+    let is_date = |value: &Bson| matches!(value, Bson::DateTime(_));
+    of_most(sample, names, &is_date).or_else(|| of_most(sample, names, &is_time))
+}
+
+/// The same for a time that servers raise, which they cannot if it is a timestamp.
+fn raisable(sample: &Sample, names: &[&str]) -> Option<String> {
+    timed(sample, names).filter(|field| {
+        let values = sample.fields().remove(field.as_str()).unwrap_or_default();
+        time_form(&values) != Some("timestamp")
     })
 }
 
-/// A field with dates whose name has one of these in it, the likeliest name first.
-pub(super) fn dated(sample: &Sample, names: &[&str], except: &[&str]) -> Option<String> {
+/// A field of which most values are so.
+fn of_most(sample: &Sample, names: &[&str], is: &dyn Fn(&Bson) -> bool) -> Option<String> {
     let fields = sample.fields();
     names.iter().find_map(|name| {
         let is_one = |(field, values): &(&&str, &Vec<&Bson>)| {
-            let dates = values.iter().filter(|value| matches!(value, Bson::DateTime(_))).count();
-            plain(field).contains(name) && !except.contains(*field) && is_most(dates, values.len(), 50)
+            let some = values.iter().filter(|value| is(value)).count();
+            plain(field).contains(name) && is_most(some, values.len(), 50)
         };
         fields.iter().find(is_one).map(|(field, _)| (*field).to_owned())
     })
@@ -297,14 +278,7 @@ fn people(values: &[&Bson], documents: usize, is_likely: bool) -> Option<(Option
     if is_most(ids, elements.len(), 80) {
         return Some((None, fit + 10));
     }
-    let inner: Vec<&Document> = elements.iter().filter_map(|element| element.as_document()).collect();
-    // Anything may have an `_id`: messages, for one.
-    let paths = if is_likely { &ID_PATHS[..] } else { &ID_PATHS[..ID_PATHS.len() - 2] };
-    let path = paths.iter().find(|path| {
-        let ids = inner.iter().filter(|inner| at(inner, path).and_then(person_text).is_some()).count();
-        is_most(ids, elements.len(), 80)
-    })?;
-    Some((Some((*path).to_owned()), fit))
+    Some((Some(member_path(&arrays, is_likely)?), fit))
 }
 
 /// How a participant is written, as the configuration calls it.

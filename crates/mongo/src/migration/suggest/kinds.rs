@@ -59,16 +59,39 @@ pub(super) fn hides(field: &str) -> bool {
     HIDES.iter().any(|part| name.contains(part))
 }
 
-/// Whether the field points to the newest message, or copies it: called so, and no time or number.
+/// Whether the field points to the newest message, or copies it: called so, or made so, and no time or count.
 pub(super) fn is_pointer(field: &str, values: &[&Bson]) -> bool {
     let name = plain(field);
-    let is_called_so = ["last", "latest", "newest", "recent"].iter().any(|part| name.starts_with(part))
-        && ["message", "msg", "text", "body", "content", "preview", "snippet", "sender"]
-            .iter()
-            .any(|part| name.contains(part));
-    let is_told =
-        |value: &&Bson| matches!(value, Bson::ObjectId(_) | Bson::String(_) | Bson::Document(_) | Bson::Null);
+    let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+    if !["last", "latest", "newest", "recent"].iter().any(|part| name.starts_with(part)) {
+        return false;
+    }
+    let is_known = |value: &&&Bson| !matches!(value, Bson::Null);
+    if values.iter().any(|value| is_known(&value))
+        && values.iter().filter(is_known).all(|value| is_copy(value))
+    {
+        return true;
+    }
+    let is_person = has(&["sender", "author"]);
+    let is_told = |value: &&Bson| match value {
+        Bson::ObjectId(_) | Bson::String(_) | Bson::Document(_) | Bson::Binary(_) | Bson::Null => true,
+        Bson::Int32(_) | Bson::Int64(_) => is_person,
+        _ => false,
+    };
+    let is_called_so = is_person || has(&["message", "msg", "text", "body", "content", "preview", "snippet"]);
     is_called_so && values.iter().all(is_told)
+}
+
+/// Whether it is what somebody said, or that for each of several people.
+fn is_copy(value: &Bson) -> bool {
+    let is_message = |document: &Document| {
+        let is_sender = |name: &String| SENDERS.iter().any(|part| plain(name).starts_with(part));
+        is_said(document.keys()) && document.keys().any(is_sender)
+    };
+    value.as_document().is_some_and(|document| {
+        let each = |inner: &Bson| inner.as_document().is_some_and(is_message);
+        is_message(document) || !document.is_empty() && document.values().all(each)
+    })
 }
 
 /// Whether it is a list of ids: of messages, which have an order, or of people.
@@ -107,8 +130,19 @@ pub(super) fn are_messages(documents: &[Document]) -> bool {
 }
 
 /// What the sender of a message is called.
-pub(super) const SENDERS: [&str; 8] =
-    ["sender", "from", "author", "sentby", "createdby", "postedby", "user", "by"];
+pub(super) const SENDERS: [&str; 11] = [
+    "sender",
+    "from",
+    "author",
+    "writer",
+    "sentby",
+    "createdby",
+    "postedby",
+    "poster",
+    "owner",
+    "user",
+    "by",
+];
 
 /// The field with what was said: called so, or else the one with the longest texts.
 pub(super) fn text_field(fields: &BTreeMap<&str, Vec<&Bson>>, except: &[&str]) -> Option<String> {

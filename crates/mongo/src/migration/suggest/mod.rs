@@ -7,6 +7,7 @@ mod identity;
 mod inside;
 mod kinds;
 mod lists;
+mod members;
 mod pairs;
 mod print;
 mod questions;

@@ -133,11 +133,12 @@ pub(super) fn person_of(value: &Bson) -> Option<String> {
     }
 }
 
-/// Whether it is a point in time: a date, or the number of milliseconds or seconds of one in this century.
+/// Whether it is a point in time: a date, its text as ISO 8601 has it, or the number of milliseconds or seconds of one in this century.
 pub(super) fn is_time(value: &Bson) -> bool {
     const MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
     match value {
         Bson::DateTime(_) | Bson::Timestamp(_) => true,
+        Bson::String(text) => DateTime::parse_rfc3339_str(text).is_ok(),
         Bson::Int64(number) => MS.contains(number) || MS.contains(&number.saturating_mul(1000)),
         Bson::Int32(number) => MS.contains(&(i64::from(*number) * 1000)),
         #[expect(clippy::cast_precision_loss, reason = "the bounds are exact")]

@@ -269,3 +269,29 @@ async fn an_undo_that_is_cut_off_anywhere_is_gone_on_with() {
     // Intentions, chats, rows, documents, aliases, conclusion, keys: wherever it may be cut off.
     assert!(cut_off > 6, "{cut_off}");
 }
+
+#[tokio::test]
+async fn chats_that_had_each_others_keys_have_them_again_after_an_undo() {
+    for deployment in [shared_standalone().await, shared_replica_set().await] {
+        let place = Place::on(deployment).await;
+        let id = |age: u32| ObjectId::from_parts(1_600_000_000 + age, [7; 5], [0, 0, 1]);
+        let chats = [
+            doc! { "_id": id(1), "participants": ["ann", "bob"], "participantsKey": "cleo_dan" },
+            doc! { "_id": id(2), "participants": ["cleo", "dan"], "participantsKey": "ann_bob" },
+            doc! { "_id": id(3), "participants": ["eve", "fay"], "participantsKey": "gil_hal" },
+        ];
+        place.chats().insert_many(chats).await.expect("the database answers");
+        let before = dump(&place.database).await;
+        let migrator = migrator(&place).await;
+        let lease = migrator.lease("test").await.expect("the database answers");
+        let run = migrator.begin_run(&lease, RunKind::Migrate).await.expect("the database answers");
+        migrator.guard_on(&lease, false, &Uncontrolled).await.expect("the database answers");
+        let given = migrator.backfill(Some(&lease), Some(&run), false, &Uncontrolled).await;
+        assert_eq!(given.expect("the database answers").corrected, 3);
+        migrator.rollback(&lease).await.expect("the database answers");
+        let undone = migrator.undo(Some(&lease), &UndoTarget::Run(run), false, &Uncontrolled).await;
+        let undone = undone.expect("the database answers");
+        assert!(undone.conflicts.is_empty(), "{:?}", undone.conflicts);
+        assert_eq!(dump(&place.database).await, before);
+    }
+}

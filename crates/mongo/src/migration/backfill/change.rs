@@ -66,7 +66,7 @@ impl Work<'_> {
         }
         let mut evicted = Vec::new();
         // Keys are taken away first: in one command nothing says which statement comes first.
-        let (gives, takes): (Vec<Change>, Vec<Change>) =
+        let (mut gives, takes): (Vec<Change>, Vec<Change>) =
             changes.into_iter().partition(|change| matches!(change, Change::Give(_)));
         let to_come = self.still_to_come(&takes, last).await?;
         self.is_read_ahead_stale |= !to_come.is_empty();
@@ -80,6 +80,10 @@ impl Work<'_> {
                 Change::TakeAway(_) | Change::Give(_) => {}
             }
         }
+        // One that has just lost a wrong key is not as it was seen: it comes again, and the journal names no key that it never
+        // had.
+        let lost: HashSet<Vec<u8>> = evicted.iter().map(|taker| packed_value(&taker.seen.id)).collect();
+        gives.retain(|change| !lost.contains(&packed_value(&change.seen().id)));
         let (applied, refused) = self.apply(gives).await?;
         for change in applied {
             if let Change::Give(taker) = change {

@@ -97,7 +97,7 @@ pub(crate) enum Command {
     ProblemCodes,
 }
 
-/// Where the configuration comes from. Flags win over the environment, that over the file, that over defaults.
+/// Where the configuration comes from, and how every command logs. Flags win over the environment, that over the file, that over defaults.
 #[derive(Args, Clone, Default)]
 pub(crate) struct Sources {
     /// A TOML file with the settings
@@ -106,6 +106,8 @@ pub(crate) struct Sources {
     /// Needs no configuration: keeps the store and a secret in ./onechat-dev, and listens on loopback only
     #[arg(long)]
     pub(crate) dev: bool,
+    #[command(flatten)]
+    pub(crate) log: LogSettings,
 }
 
 #[derive(Args)]
@@ -123,8 +125,6 @@ pub(crate) struct Serve {
     pub(crate) store: StoreSettings,
     #[command(flatten)]
     pub(crate) jwt: JwtSettings,
-    #[command(flatten)]
-    pub(crate) log: LogSettings,
 }
 
 #[derive(Args)]

@@ -16,6 +16,7 @@ use crate::{
     cli::{Audit, Place},
     config::{self, MigrateFlags, Settings, StoreConfig, StoreUrl},
     exit::Exit,
+    logging,
     output::say,
     progress::Bar,
 };
@@ -34,6 +35,7 @@ pub(super) async fn run(arguments: Audit) -> anyhow::Result<Exit> {
     // Before the work: a baseline that cannot be read makes it useless.
     let mut baseline = baseline.map(|path| Baseline::read(&path, accept)).transpose()?;
     let config = config::load(&sources, Settings { store, ..Settings::default() })?;
+    logging::start(&config.log)?;
     let report = audit(&config.store).await?;
     if let (true, Some(baseline), Some(by)) = (accept, &mut baseline, &by) {
         let judged = Judged::new(&report, &only, None);

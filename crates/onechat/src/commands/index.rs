@@ -13,6 +13,7 @@ use crate::{
     config::{self, Settings, StoreConfig, StoreSettings, StoreUrl},
     confirm::Confirmation,
     exit::Exit,
+    logging,
     output::say,
 };
 
@@ -38,7 +39,9 @@ pub(super) async fn run(action: IndexAction) -> anyhow::Result<Exit> {
 }
 
 fn store_config(sources: &Sources, store: StoreSettings) -> anyhow::Result<StoreConfig> {
-    Ok(config::load(sources, Settings { store, ..Settings::default() })?.store)
+    let config = config::load(sources, Settings { store, ..Settings::default() })?;
+    logging::start(&config.log)?;
+    Ok(config.store)
 }
 
 async fn connect(store: &StoreConfig) -> anyhow::Result<MongoIndexes> {

@@ -20,9 +20,9 @@ use crate::{
 const DEV_TOKEN_TTL: Duration = Duration::from_hours(12);
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<Exit> {
-    let Serve { sources, print_config, server, chats, store, jwt, log } = arguments;
+    let Serve { sources, print_config, server, chats, store, jwt } = arguments;
     // From here on, also while the store is being opened, a SIGHUP is no end.
-    let given = Settings { server, chats, store, jwt, log, ..Settings::default() };
+    let given = Settings { server, chats, store, jwt, ..Settings::default() };
     let reload = Reload::prepare(&sources, &given)?;
     let mut config = config::load(&sources, given)?;
     if print_config {

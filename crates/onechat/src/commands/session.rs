@@ -16,6 +16,7 @@ use crate::{
     },
     confirm::Confirmation,
     control::Operator,
+    logging,
     output::say,
 };
 
@@ -57,6 +58,7 @@ impl Session {
         let Place { sources, json, store } = place;
         let migrate = MigrateSettings::of_flags(flags, survivor);
         let config = config::load(&sources, Settings { store, migrate, ..Settings::default() })?;
+        logging::start(&config.log)?;
         ensure(&config.migrate)?;
         let (rules, takes) = (config.migrate.rules, config.migrate.takes_outside_keys);
         let store = config.store;

@@ -37,6 +37,7 @@ const JWT_SECRET: &str = "ONECHAT_JWT_SECRET";
 pub(crate) fn load(sources: &Sources, mut given: Settings) -> anyhow::Result<Config> {
     environment::check()?;
     given.jwt.secret = secret_of_environment()?;
+    given.log = sources.log.clone();
     let file = sources.config.as_deref().map(read).transpose()?.unwrap_or_default();
     Config::resolve(given.or(file), sources.dev)
 }

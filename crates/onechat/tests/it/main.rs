@@ -18,6 +18,7 @@ mod fleet;
 mod killed;
 mod layouts;
 mod live;
+mod logged;
 mod migrate_control;
 mod migrate_course;
 mod migrate_read_only;

@@ -63,6 +63,7 @@ impl MongoMigrator {
         }
         self.ensure_keys_are_ours().await?;
         let mut watch = Watch { migrator: self, lease, run, control, report: WatchReport::default() };
+        tracing::info!(event = "watch_started", run = %run, "following what old writers write");
         watch.run().await?;
         Ok(watch.report)
     }
@@ -119,6 +120,8 @@ impl Watch<'_> {
                 self.migrator.note_place(changes.place()).await?;
                 noted = Instant::now();
             } else if batch.is_empty() && noted.elapsed() >= NOTE_PERIOD {
+                // Another that has taken over notes places of its own.
+                self.lease.check().await?;
                 self.migrator.note_place(changes.place()).await?;
                 noted = Instant::now();
             }
@@ -154,10 +157,21 @@ impl Watch<'_> {
         let backfill = self.migrator.backfill(Some(self.lease), Some(self.run), false, self.control).await?;
         let merge = self.migrator.merge(self.lease, self.run, self.control).await?;
         let sweep = self.migrator.sweep(self.lease, self.control).await?;
+        let before = self.report.clone();
         self.report.keyed += backfill.keyed + backfill.corrected;
         self.report.merged += merge.groups;
         self.report.moved += merge.moved + sweep.moved;
+        self.tell(&before);
         Ok(())
+    }
+
+    /// Says what was healed since then, if anything was.
+    fn tell(&self, before: &WatchReport) {
+        let (keyed, merged) = (self.report.keyed - before.keyed, self.report.merged - before.merged);
+        let moved = self.report.moved - before.moved;
+        if keyed + merged + moved > 0 {
+            tracing::info!(event = "healed", keyed, merged, moved, "what old writers wrote is put right");
+        }
     }
 
     /// Chats first: a row may name one that is merged just now.
@@ -167,9 +181,12 @@ impl Watch<'_> {
         }
         self.report.events += batch.events;
         self.lease.check().await?;
+        let before = self.report.clone();
         if let Some(ids) = batch.documents.get(self.migrator.chats_name()) {
             self.heal_chats(ids).await?;
         }
-        self.heal_rows(&batch).await
+        self.heal_rows(&batch).await?;
+        self.tell(&before);
+        Ok(())
     }
 }

@@ -85,6 +85,42 @@ pub enum OpenError {
         /// The filter that was asked for.
         configured: Option<String>,
     },
+    /// The keys of the configuration are replacing others, on which servers may still rely.
+    #[error(
+        "the keys in {field} of {collection} are replacing those in {previous}, which other servers may still rely on: \
+         name these in [mongodb.previous] (`participants_key = {previous:?}`) until `onechat rekey finish` is through"
+    )]
+    Replacing {
+        /// The collection of chats.
+        collection: String,
+        /// The field of the configured keys.
+        field: String,
+        /// The field of the keys that they replace.
+        previous: String,
+    },
+    /// Other keys have replaced those of the configuration.
+    #[error(
+        "the keys in {field} of {collection} do not count any more (`onechat rekey finish`): those in {successor:?} do; \
+         start with the configuration that names these"
+    )]
+    Retired {
+        /// The collection of chats.
+        collection: String,
+        /// The field of the configured keys.
+        field: String,
+        /// The field of the keys that count.
+        successor: String,
+    },
+    /// The previous keys are not those that are there.
+    #[error("[mongodb.previous] names the keys in {field} of {collection}, and that does not fit: {reason}")]
+    Previous {
+        /// The collection of chats.
+        collection: String,
+        /// The field of the previous keys.
+        field: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// What we have noted beside the collection cannot be understood.
     #[error("what is noted about {collection} in {meta} cannot be understood: {reason}; use a newer onechat")]
     Meta {

@@ -9,7 +9,10 @@ use std::{
 use onechat_core::StoreError;
 use onechat_migrate::CollectionState;
 
-use crate::index::{IndexPurpose, IndexStatus, MongoIndexes};
+use crate::{
+    index::{IndexPurpose, IndexStatus, MongoIndexes},
+    meta,
+};
 
 /// How often a server looks whether its indexes are still there, and how far the collection has come. Lookups notice
 /// a loss before that, as they name the index that they use.
@@ -18,6 +21,8 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(2);
 /// What is known of the indexes and the state.
 pub(crate) struct Guard {
     indexes: MongoIndexes,
+    /// Those of the previous keys, if the configuration names any.
+    previous: Option<MongoIndexes>,
     unsafe_no_index: bool,
     /// Whether some documents are outside: one that comes back inside has no key, however far the collection has come.
     has_outside: bool,
@@ -48,6 +53,8 @@ struct Seen {
     lists: Option<Vec<ListIndexes>>,
     messages: bool,
     messages_missing: String,
+    /// As long as the previous keys count: the name of their index that keeps duplicates out, or why there is none.
+    previous: Option<Result<String, String>>,
     /// The fields and names of all unique indexes of the chats, for errors that have to name one.
     unique: Vec<(Vec<String>, String)>,
 }
@@ -65,6 +72,7 @@ impl Default for Seen {
             lists: None,
             messages: false,
             messages_missing: String::new(),
+            previous: None,
             unique: Vec::new(),
         }
     }
@@ -72,7 +80,8 @@ impl Default for Seen {
 
 impl Guard {
     pub(crate) fn new(indexes: MongoIndexes, unsafe_no_index: bool, has_outside: bool) -> Self {
-        Self { indexes, unsafe_no_index, has_outside, seen: RwLock::default() }
+        let previous = indexes.of_previous();
+        Self { indexes, previous, unsafe_no_index, has_outside, seen: RwLock::default() }
     }
 
     /// Looks for the indexes and the state. An error leaves what was known: an unreachable database has lost nothing.
@@ -100,6 +109,7 @@ impl Guard {
             lists,
             messages: messages.found.is_some(),
             messages_missing: missing(messages),
+            previous: self.previous_now().await?,
             unique,
         };
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
@@ -108,6 +118,22 @@ impl Guard {
         drop(seen);
         tell(&before, &now);
         Ok(())
+    }
+
+    /// The index of the previous keys; nothing once they do not count any more.
+    async fn previous_now(&self) -> Result<Option<Result<String, String>>, StoreError> {
+        let Some(previous) = &self.previous else { return Ok(None) };
+        if !meta::is_replacing(&self.indexes.database, self.indexes.codec.mapping()).await? {
+            return Ok(None);
+        }
+        let key = previous.on_the_key().await?;
+        Ok(Some(key.keeps_out().map(|index| index.name.clone()).ok_or_else(|| {
+            format!(
+                "{} has no unique index any more on {}, by which servers of the previous keys keep duplicates out",
+                key.collection,
+                previous.codec.key_field()
+            )
+        })))
     }
 
     /// Checks for ever.
@@ -161,6 +187,22 @@ impl Guard {
         may_be_unkeyed && seen.chats.is_some()
     }
 
+    /// Whether other servers may still rely on the previous keys: then they are written too, and chats are found by them.
+    pub(crate) fn follows_previous(&self) -> bool {
+        self.previous.is_some() && self.seen().previous.is_some()
+    }
+
+    /// The index that lookups by the previous key should use; nothing if any plan has to do.
+    pub(crate) fn previous_hint(&self) -> Option<String> {
+        self.seen().previous.clone()?.ok()
+    }
+
+    /// Whether a chat that its previous key finds is given its key, however far the collection has come.
+    pub(crate) fn adopts_by_previous(&self) -> bool {
+        let seen = self.seen();
+        seen.state != CollectionState::Unmigrated && seen.chats.is_some()
+    }
+
     /// Whether looking by key would read the whole collection, which looking by participants then does anyway.
     pub(crate) fn looks_by_participants_only(&self) -> bool {
         let seen = self.seen();
@@ -169,7 +211,7 @@ impl Guard {
 
     /// Why no chat may even be looked for by its key.
     pub(crate) fn refuses_lookups(&self) -> Result<(), StoreError> {
-        match self.refuses_chats() {
+        match self.refuses_keys() {
             Err(StoreError::NotMigrated(_)) => Ok(()),
             other => other,
         }
@@ -177,6 +219,14 @@ impl Guard {
 
     /// Why no chat may be created.
     pub(crate) fn refuses_chats(&self) -> Result<(), StoreError> {
+        self.refuses_keys()?;
+        match &self.seen().previous {
+            Some(Err(missing)) if !self.unsafe_no_index => Err(StoreError::Unprotected(missing.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuses_keys(&self) -> Result<(), StoreError> {
         if self.unsafe_no_index {
             return Ok(());
         }
@@ -228,6 +278,12 @@ fn tell(before: &Seen, now: &Seen) {
     } else if is_whole(now) && !is_whole(before) {
         tracing::info!(event = "index_found", "the unique indexes are in place");
     }
+    if before.previous.is_some() && now.previous.is_none() {
+        tracing::info!(
+            event = "previous_keys_over",
+            "the previous keys are neither written nor looked by any more: [mongodb.previous] can go from the configuration"
+        );
+    }
     if now.lists.is_none() && (is_first_look || before.lists.is_some()) {
         tracing::warn!(
             event = "slow_lists",
@@ -254,7 +310,7 @@ fn tell(before: &Seen, now: &Seen) {
 }
 
 fn is_whole(seen: &Seen) -> bool {
-    seen.chats.is_some() && seen.messages
+    seen.chats.is_some() && seen.messages && !matches!(seen.previous, Some(Err(_)))
 }
 
 fn missing(status: &IndexStatus) -> String {

@@ -28,6 +28,7 @@ mod pages;
 mod pressure;
 mod pushing;
 mod refusals;
+mod rekeying;
 mod renumbering;
 mod rush;
 mod sealing;

@@ -142,9 +142,10 @@ impl Undo<'_> {
     }
 
     async fn in_transaction(&self, lease: &Lease, reversals: &[Reversal]) -> Result<Outcome, MigrateError> {
-        let mut commands = statements::chats(reversals);
-        commands.extend(statements::points(reversals)?);
+        let mut commands = statements::points(reversals)?;
         commands.extend(statements::replacements(reversals)?);
+        // After their survivors, which may have taken over what a unique index has: the previous key.
+        commands.extend(statements::chats(reversals));
         commands.extend(statements::rows(reversals));
         commands.push(statements::aliases(reversals)?);
         commands.extend(statements::conclusions(reversals)?);

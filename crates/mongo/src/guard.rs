@@ -220,6 +220,9 @@ impl Guard {
     /// Why no chat may be created.
     pub(crate) fn refuses_chats(&self) -> Result<(), StoreError> {
         self.refuses_keys()?;
+        if self.previous.is_none() {
+            return Ok(());
+        }
         match &self.seen().previous {
             Some(Err(missing)) if !self.unsafe_no_index => Err(StoreError::Unprotected(missing.clone())),
             _ => Ok(()),

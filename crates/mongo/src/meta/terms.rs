@@ -206,6 +206,17 @@ fn replaced<'a>(
         );
         return wrong(format!("the keys there were made {made}"));
     }
+    if theirs.is_retired && own.is_some_and(|own| own.counts() && own.previous.is_none()) {
+        return Ok(None);
+    }
+    // Two that replace the same keys would not know of each other once these are gone.
+    let is_other = |note: &&Note| own.is_none_or(|own| own.id != note.id) && note.id != theirs.id;
+    let is_rival = |note: &&Note| theirs.is_retired || note.previous.as_deref() == Some(field);
+    let mut others = notes.iter().filter(|note| note.counts()).filter(is_other);
+    if let Some(rival) = others.find(is_rival) {
+        let rival = rival.key_field.as_deref().unwrap_or_default();
+        return wrong(format!("the keys in {rival} replace them already"));
+    }
     if own.and_then(|own| own.previous.as_deref()) == Some(field) {
         return Ok(Some(field));
     }

@@ -192,3 +192,32 @@ async fn after_one_there_may_be_another() {
     assert_eq!(chats.len(), 20);
     assert!(chats.iter().all(|chat| !chat.contains_key(OLD) && !chat.contains_key(KEY)));
 }
+
+/// The collection requires the previous key, which those of the new ones write until nobody needs it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_required_previous_key_is_required_no_more() {
+    let (place, world) = (Place::fresh().await, World::default());
+    let mut old = joined();
+    old.mapping.only = Some(r#"{"isGroup":{"$ne":true}}"#.parse().unwrap());
+    let new = rekeyed(&old);
+    let theirs = doc! { "$jsonSchema": { "properties": { "title": { "bsonType": "string" } } } };
+    let create = doc! { "create": "chats", "validator": theirs.clone() };
+    place.database.run_command(create).await.unwrap();
+    let of_old = migrator(&place, &old).await;
+    let lease = of_old.lease("test").await.unwrap();
+    of_old.guard_on(&lease, true, &Uncontrolled).await.unwrap();
+    of_old.enforce(Some(&lease), false, &Uncontrolled).await.unwrap();
+    lease.release().await.unwrap();
+    let before = place.store_with(old).await;
+    open(&before, &world, 0).await;
+    migrate(&place, &new).await;
+    let store = place.store_with(new.clone()).await;
+    race(&place, &world, &[&before, &store], 1..6).await;
+    drop(before);
+    migrate(&place, &new).await;
+    finish(&place, &new).await.unwrap();
+    open(&store, &world, 6).await;
+    let list = place.database.list_collections().filter(doc! { "name": "chats" }).await.unwrap();
+    let listed: Vec<_> = list.try_collect().await.unwrap();
+    assert_eq!(listed[0].options.validator, Some(theirs), "it is not as it was");
+}

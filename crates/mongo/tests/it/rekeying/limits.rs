@@ -224,13 +224,47 @@ async fn what_does_not_fit_does_not_start() {
     turned.key_format = KeyFormat::Joined;
     let why = of(&turned).await;
     assert!(why.contains("are replacing others themselves"), "{why}");
-    let migrator = migrator(&place, &new).await;
-    let lease = migrator.lease("test").await.unwrap();
-    let refused = migrator.guard_on(&lease, true, &Uncontrolled).await;
+    let mut rival = new.clone();
+    rival.mapping.fields.participants_key = "key3".to_owned();
+    let why = of(&rival).await;
+    assert!(why.contains("the keys in key2 replace them already"), "{why}");
+    let required = migrator(&place, &new).await;
+    let lease = required.lease("test").await.unwrap();
+    let refused = required.guard_on(&lease, true, &Uncontrolled).await;
     assert!(
         matches!(&refused, Err(MigrateError::Refused(why)) if why.contains("--require-key")),
         "{refused:?}"
     );
+    lease.release().await.unwrap();
     // Who has the previous configuration still starts, and may still migrate.
     open(&*place.store_with(joined()).await, &world, 1).await;
+    // Nor does one that was begun, and given up for another one.
+    let given_up = migrator(&place, &new).await;
+    let lease = given_up.lease("test").await.unwrap();
+    given_up.rollback(&lease).await.unwrap();
+    lease.release().await.unwrap();
+    migrate(&place, &rival).await;
+    finish(&place, &rival).await.unwrap();
+    let why = of(&new).await;
+    assert!(why.contains("the keys in key3 replace them already"), "{why}");
+}
+
+/// A merge takes the previous key from one chat to another, which no member of a replica set bears under an index that only
+/// guards.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_migration_of_the_previous_keys_has_to_be_over() {
+    let place = Place::on(shared_replica_set().await).await;
+    place.chats().insert_one(doc! { "participants": pair(0).to_vec(), OLD: "u0_v_0" }).await.unwrap();
+    let of_old = migrator(&place, &joined()).await;
+    let lease = of_old.lease("test").await.unwrap();
+    of_old.guard_on(&lease, false, &Uncontrolled).await.unwrap();
+    let of_new = migrator(&place, &rekeyed(&joined())).await;
+    let refused = migrate_with(&of_new, &lease, &Uncontrolled).await;
+    assert!(
+        matches!(&refused, Err(MigrateError::Refused(why)) if why.contains("onechat_participantsKey on the previous keys")),
+        "{refused:?}"
+    );
+    lease.release().await.unwrap();
+    migrate(&place, &joined()).await;
+    migrate(&place, &rekeyed(&joined())).await;
 }

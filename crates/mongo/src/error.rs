@@ -46,7 +46,8 @@ pub enum OpenError {
     /// The keys that count are in another field than the configuration names.
     #[error(
         "the keys in {collection} are in the field {stored}, and the configuration names {configured}: set \
-         `participants_key` of [mongodb.chat_fields] to {stored}, or take the guarantee back with that \
+         `participants_key` of [mongodb.chat_fields] to {stored}; to have other keys, name these in \
+         [mongodb.previous] (docs/guide-migration.md, \"Other keys\"), or take the guarantee back with them \
          (`onechat rollback`) and migrate anew"
     )]
     KeyField {
@@ -60,7 +61,7 @@ pub enum OpenError {
     /// The chats in the collection were given their keys by other contexts than the configuration names.
     #[error(
         "the keys in {collection} were made with {}, and the configuration has {}: \
-         set `context` of [mongodb.chat_fields] to what they were made with",
+         set `context` of [mongodb.chat_fields] to what they were made with, or have other keys: docs/guide-migration.md",
         shown(stored.as_deref()), shown(configured.as_deref())
     )]
     Context {
@@ -74,7 +75,8 @@ pub enum OpenError {
     /// Other chats of the collection were given keys than the configuration selects.
     #[error(
         "the keys in {collection} were given to {}, and the configuration selects {}: set `only` of [mongodb] to what it \
-         was, or take the guarantee back with that (`onechat rollback`) and migrate anew",
+         was, have other keys (docs/guide-migration.md), or take the guarantee back with that (`onechat rollback`) and migrate \
+         anew",
         selected(stored.as_deref()), selected(configured.as_deref())
     )]
     Only {

@@ -221,3 +221,50 @@ async fn a_required_previous_key_is_required_no_more() {
     let listed: Vec<_> = list.try_collect().await.unwrap();
     assert_eq!(listed[0].options.validator, Some(theirs), "it is not as it was");
 }
+
+/// Lets a server of the previous keys create a chat between the look whether all have their new key and the moment in which
+/// such servers are told to stop.
+struct LastMoment {
+    server: Arc<MongoChatStore>,
+    world: World,
+    is_over: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait]
+impl Control for LastMoment {
+    async fn pace(&self, _documents: u64) -> Result<(), Stopped> {
+        if !self.is_over.swap(true, Ordering::SeqCst) {
+            open(&self.server, &self.world, 50).await;
+        }
+        Ok(())
+    }
+
+    fn advance(&self, _step: &str, _done: u64, _total: u64) {}
+
+    fn note(&self, _text: &str) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_created_in_the_last_moment_is_not_lost() {
+    let (place, world, new) = prepared(shared_standalone().await, 3).await;
+    migrate(&place, &new).await;
+    let (server, store) = (place.store_with(joined()).await, place.store_with(new.clone()).await);
+    let ending = migrator(&place, &new).await;
+    let lease = ending.lease("test").await.unwrap();
+    let last = LastMoment { server, world, is_over: false.into() };
+    let refused = ending.finish_rekeying(&lease, &last).await;
+    let Err(MigrateError::Refused(why)) = &refused else { panic!("{refused:?}") };
+    let told = "Servers of the previous configuration create nothing any more, those of this one go on";
+    assert!(why.contains("1 chats are without their new key") && why.contains(told), "{why}");
+    lease.release().await.unwrap();
+    // Meanwhile those of the new keys find it, started before or after.
+    for store in [&store, &place.store_with(new.clone()).await] {
+        let people = pair(50);
+        let found = store.lookup(&chat_of(&people.each_ref().map(String::as_str))).await.unwrap();
+        assert!(found.is_some(), "a chat that was made is not found");
+    }
+    migrate(&place, &new).await;
+    finish(&place, &new).await.unwrap();
+    assert_eq!(open(&store, &last.world, 50).await.kind, OutcomeKind::Existing);
+    assert_eq!(all(&place).await.len(), 4);
+}

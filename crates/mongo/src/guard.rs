@@ -1,6 +1,8 @@
 //! Watches the unique indexes and the state of the collection: without the one nothing is written, and the other
 //! says how a chat is looked for.
 
+mod previous;
+
 use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -9,10 +11,7 @@ use std::{
 use onechat_core::StoreError;
 use onechat_migrate::CollectionState;
 
-use crate::{
-    index::{IndexPurpose, IndexStatus, MongoIndexes},
-    meta,
-};
+use crate::index::{IndexPurpose, IndexStatus, MongoIndexes};
 
 /// How often a server looks whether its indexes are still there, and how far the collection has come. Lookups notice
 /// a loss before that, as they name the index that they use.
@@ -117,23 +116,8 @@ impl Guard {
         let before = std::mem::replace(&mut *seen, Arc::clone(&now));
         drop(seen);
         tell(&before, &now);
+        self.tell_of_previous(&before, &now);
         Ok(())
-    }
-
-    /// The index of the previous keys; nothing once they do not count any more.
-    async fn previous_now(&self) -> Result<Option<Result<String, String>>, StoreError> {
-        let Some(previous) = &self.previous else { return Ok(None) };
-        if !meta::is_replacing(&self.indexes.database, self.indexes.codec.mapping()).await? {
-            return Ok(None);
-        }
-        let key = previous.on_the_key().await?;
-        Ok(Some(key.keeps_out().map(|index| index.name.clone()).ok_or_else(|| {
-            format!(
-                "{} has no unique index any more on {}, by which servers of the previous keys keep duplicates out",
-                key.collection,
-                previous.codec.key_field()
-            )
-        })))
     }
 
     /// Checks for ever.
@@ -185,22 +169,6 @@ impl Guard {
             CollectionState::New | CollectionState::Enforced => self.has_outside,
         };
         may_be_unkeyed && seen.chats.is_some()
-    }
-
-    /// Whether other servers may still rely on the previous keys: then they are written too, and chats are found by them.
-    pub(crate) fn follows_previous(&self) -> bool {
-        self.previous.is_some() && self.seen().previous.is_some()
-    }
-
-    /// The index that lookups by the previous key should use; nothing if any plan has to do.
-    pub(crate) fn previous_hint(&self) -> Option<String> {
-        self.seen().previous.clone()?.ok()
-    }
-
-    /// Whether a chat that its previous key finds is given its key, however far the collection has come.
-    pub(crate) fn adopts_by_previous(&self) -> bool {
-        let seen = self.seen();
-        seen.state != CollectionState::Unmigrated && seen.chats.is_some()
     }
 
     /// Whether looking by key would read the whole collection, which looking by participants then does anyway.
@@ -280,12 +248,6 @@ fn tell(before: &Seen, now: &Seen) {
         );
     } else if is_whole(now) && !is_whole(before) {
         tracing::info!(event = "index_found", "the unique indexes are in place");
-    }
-    if before.previous.is_some() && now.previous.is_none() {
-        tracing::info!(
-            event = "previous_keys_over",
-            "the previous keys are neither written nor looked by any more: [mongodb.previous] can go from the configuration"
-        );
     }
     if now.lists.is_none() && (is_first_look || before.lists.is_some()) {
         tracing::warn!(

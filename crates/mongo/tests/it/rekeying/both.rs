@@ -105,3 +105,22 @@ async fn a_merge_takes_the_previous_key_along_on_a_standalone_server() {
 async fn a_merge_takes_the_previous_key_along_on_a_replica_set() {
     a_merge_takes_the_previous_key_along(shared_replica_set().await).await;
 }
+
+/// A primary that was cut off may not have heard of a chat, by whichever key it is looked for.
+#[tokio::test]
+async fn that_there_is_no_chat_is_asked_of_a_sure_primary_by_both_keys() {
+    let (place, world) = (Place::on(shared_replica_set().await).await, World::default());
+    let new = rekeyed(&joined());
+    open(&*place.store_with(joined()).await, &world, 0).await;
+    migrate(&place, &new).await;
+    let store = place.store_with(new).await;
+    place.database.run_command(doc! { "profile": 2 }).await.unwrap();
+    assert_eq!(store.lookup(&chat_of(&["ann", "bob"])).await.unwrap(), None);
+    let profile = place.database.collection::<Document>("system.profile");
+    for field in [KEY, OLD] {
+        let sure = doc! {
+            "command.readConcern.level": "linearizable", format!("command.filter.{field}"): { "$exists": true },
+        };
+        assert_eq!(profile.count_documents(sure).await.unwrap(), 1, "by {field}");
+    }
+}

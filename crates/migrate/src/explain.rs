@@ -49,7 +49,8 @@ impl Explanation {
         let mut fields: Vec<&str> = Vec::new();
         for element in chats.iter().flat_map(|chat| chat.iter_elements()).flatten() {
             let name = element.key().as_str();
-            if name != "_id" && name != "__v" && name != names.participants_key && !fields.contains(&name) {
+            let is_key = name == names.participants_key || names.previous_key.as_deref() == Some(name);
+            if name != "_id" && name != "__v" && !is_key && !fields.contains(&name) {
                 fields.push(name);
             }
         }

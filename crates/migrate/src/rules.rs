@@ -70,6 +70,8 @@ pub struct FieldNames {
     pub uuids: Option<UuidOrder>,
     /// The key.
     pub participants_key: String,
+    /// The key by which servers that know no other still find a chat: the survivor's, or a loser's if it has none.
+    pub previous_key: Option<String>,
     /// The earliest one is kept.
     pub created_at: String,
     /// The latest one is kept.
@@ -100,6 +102,7 @@ impl Default for FieldNames {
             context: None,
             uuids: None,
             participants_key: "participantsKey".to_owned(),
+            previous_key: None,
             created_at: "createdAt".to_owned(),
             updated_at: "updatedAt".to_owned(),
             last_message_at: "lastMessageAt".to_owned(),

@@ -46,7 +46,8 @@ pub enum OpenError {
     /// The keys that count are in another field than the configuration names.
     #[error(
         "the keys in {collection} are in the field {stored}, and the configuration names {configured}: set \
-         `participants_key` of [mongodb.chat_fields] to {stored}, or take the guarantee back with that \
+         `participants_key` of [mongodb.chat_fields] to {stored}; to have other keys, name these in \
+         [mongodb.previous] (docs/guide-migration.md, \"Other keys\"), or take the guarantee back with them \
          (`onechat rollback`) and migrate anew"
     )]
     KeyField {
@@ -60,7 +61,7 @@ pub enum OpenError {
     /// The chats in the collection were given their keys by other contexts than the configuration names.
     #[error(
         "the keys in {collection} were made with {}, and the configuration has {}: \
-         set `context` of [mongodb.chat_fields] to what they were made with",
+         set `context` of [mongodb.chat_fields] to what they were made with, or have other keys: docs/guide-migration.md",
         shown(stored.as_deref()), shown(configured.as_deref())
     )]
     Context {
@@ -74,7 +75,8 @@ pub enum OpenError {
     /// Other chats of the collection were given keys than the configuration selects.
     #[error(
         "the keys in {collection} were given to {}, and the configuration selects {}: set `only` of [mongodb] to what it \
-         was, or take the guarantee back with that (`onechat rollback`) and migrate anew",
+         was, have other keys (docs/guide-migration.md), or take the guarantee back with that (`onechat rollback`) and migrate \
+         anew",
         selected(stored.as_deref()), selected(configured.as_deref())
     )]
     Only {
@@ -84,6 +86,42 @@ pub enum OpenError {
         stored: Option<String>,
         /// The filter that was asked for.
         configured: Option<String>,
+    },
+    /// The keys of the configuration are replacing others, on which servers may still rely.
+    #[error(
+        "the keys in {field} of {collection} are replacing those in {previous}, which other servers may still rely on: \
+         name these in [mongodb.previous] (`participants_key = {previous:?}`) until `onechat rekey finish` is through"
+    )]
+    Replacing {
+        /// The collection of chats.
+        collection: String,
+        /// The field of the configured keys.
+        field: String,
+        /// The field of the keys that they replace.
+        previous: String,
+    },
+    /// Other keys have replaced those of the configuration.
+    #[error(
+        "the keys in {field} of {collection} do not count any more (`onechat rekey finish`): those in {successor:?} do; \
+         start with the configuration that names these"
+    )]
+    Retired {
+        /// The collection of chats.
+        collection: String,
+        /// The field of the configured keys.
+        field: String,
+        /// The field of the keys that count.
+        successor: String,
+    },
+    /// The previous keys are not those that are there.
+    #[error("[mongodb.previous] names the keys in {field} of {collection}, and that does not fit: {reason}")]
+    Previous {
+        /// The collection of chats.
+        collection: String,
+        /// The field of the previous keys.
+        field: String,
+        /// What is wrong.
+        reason: String,
     },
     /// What we have noted beside the collection cannot be understood.
     #[error("what is noted about {collection} in {meta} cannot be understood: {reason}; use a newer onechat")]

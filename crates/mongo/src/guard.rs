@@ -1,6 +1,8 @@
 //! Watches the unique indexes and the state of the collection: without the one nothing is written, and the other
 //! says how a chat is looked for.
 
+mod previous;
+
 use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -18,6 +20,8 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(2);
 /// What is known of the indexes and the state.
 pub(crate) struct Guard {
     indexes: MongoIndexes,
+    /// Those of the previous keys, if the configuration names any.
+    previous: Option<MongoIndexes>,
     unsafe_no_index: bool,
     /// Whether some documents are outside: one that comes back inside has no key, however far the collection has come.
     has_outside: bool,
@@ -48,6 +52,8 @@ struct Seen {
     lists: Option<Vec<ListIndexes>>,
     messages: bool,
     messages_missing: String,
+    /// As long as the previous keys count: the name of their index that keeps duplicates out, or why there is none.
+    previous: Option<Result<String, String>>,
     /// The fields and names of all unique indexes of the chats, for errors that have to name one.
     unique: Vec<(Vec<String>, String)>,
 }
@@ -65,6 +71,7 @@ impl Default for Seen {
             lists: None,
             messages: false,
             messages_missing: String::new(),
+            previous: None,
             unique: Vec::new(),
         }
     }
@@ -72,7 +79,8 @@ impl Default for Seen {
 
 impl Guard {
     pub(crate) fn new(indexes: MongoIndexes, unsafe_no_index: bool, has_outside: bool) -> Self {
-        Self { indexes, unsafe_no_index, has_outside, seen: RwLock::default() }
+        let previous = indexes.of_previous();
+        Self { indexes, previous, unsafe_no_index, has_outside, seen: RwLock::default() }
     }
 
     /// Looks for the indexes and the state. An error leaves what was known: an unreachable database has lost nothing.
@@ -102,6 +110,7 @@ impl Guard {
             lists,
             messages: messages.is_none_or(|messages| messages.found.is_some()),
             messages_missing: messages.map(missing).unwrap_or_default(),
+            previous: self.previous_now().await?,
             unique,
         };
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
@@ -109,6 +118,7 @@ impl Guard {
         let before = std::mem::replace(&mut *seen, Arc::clone(&now));
         drop(seen);
         tell(&before, &now);
+        self.tell_of_previous(&before, &now);
         Ok(())
     }
 
@@ -171,7 +181,7 @@ impl Guard {
 
     /// Why no chat may even be looked for by its key.
     pub(crate) fn refuses_lookups(&self) -> Result<(), StoreError> {
-        match self.refuses_chats() {
+        match self.refuses_keys() {
             Err(StoreError::NotMigrated(_)) => Ok(()),
             other => other,
         }
@@ -179,6 +189,17 @@ impl Guard {
 
     /// Why no chat may be created.
     pub(crate) fn refuses_chats(&self) -> Result<(), StoreError> {
+        self.refuses_keys()?;
+        if self.previous.is_none() {
+            return Ok(());
+        }
+        match &self.seen().previous {
+            Some(Err(missing)) if !self.unsafe_no_index => Err(StoreError::Unprotected(missing.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuses_keys(&self) -> Result<(), StoreError> {
         if self.unsafe_no_index {
             return Ok(());
         }
@@ -256,7 +277,7 @@ fn tell(before: &Seen, now: &Seen) {
 }
 
 fn is_whole(seen: &Seen) -> bool {
-    seen.chats.is_some() && seen.messages
+    seen.chats.is_some() && seen.messages && !matches!(seen.previous, Some(Err(_)))
 }
 
 fn missing(status: &IndexStatus) -> String {

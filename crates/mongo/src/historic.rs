@@ -22,7 +22,7 @@ use onechat_core::{Chat, ChatIdentity, KeyFormat, ParticipantsKey, StoreError, T
 
 use crate::{
     attempt::{Deadline, once, until},
-    codec::field,
+    codec::{Previous, field},
     collections::Collections,
     error::{Written, code, code_of, is_permanent, number, reason, sort_out},
     formula::{is_no_key, is_of_somebody},
@@ -62,6 +62,10 @@ pub(crate) struct Historic {
     /// Its key and its identity as they are stored: only while they are, it is adopted.
     key: Option<Bson>,
     identity_as_stored: Document,
+    /// Whether it has its previous key: servers that know no other find it by that.
+    has_previous: bool,
+    /// The previous key that it is to get, if it has none, and what has to be stored for that.
+    previous: Option<(ParticipantsKey, Document)>,
 }
 
 /// What the participants find. One that is damaged stands for a set only if there is no other.
@@ -162,16 +166,23 @@ impl Collections {
             &fields.updated_at,
             &fields.last_message_at,
         ];
-        let names = names.into_iter().chain(self.codec.identity_fields());
+        let previous = self.codec.previous().into_iter().flat_map(Previous::fields);
+        let names = names.into_iter().chain(self.codec.identity_fields()).chain(previous);
         names.map(|name| (name.to_owned(), Bson::Int32(1))).collect()
     }
 
-    fn historic(&self, document: &RawDocument, wanted: &Wanted) -> Result<Historic, StoreError> {
+    pub(crate) fn historic(&self, document: &RawDocument, wanted: &Wanted) -> Result<Historic, StoreError> {
         let stored = self.codec.chat(document)?;
         let value = |name: &str| field(document, name).and_then(|value| Bson::try_from(value).ok());
         let key = field(document, self.codec.key_field());
         let is_keyed = key.and_then(RawBsonRef::as_str) == Some(wanted.key.as_str());
+        let previous = self.codec.previous();
         Ok(Historic {
+            has_previous: previous.is_some_and(|previous| {
+                let key = previous.stored(document);
+                key.is_some() && key == previous.key_of(document).as_ref().map(ParticipantsKey::as_str)
+            }),
+            previous: previous.and_then(|previous| previous.missing_in(document)),
             chat: Arc::new(stored.chat),
             is_keyed,
             is_adoptable: key.is_none_or(|key| {
@@ -183,11 +194,12 @@ impl Collections {
         })
     }
 
-    /// Gives chats their key, each only if it is as it was found. What became of each, a chat that had changed among
-    /// the stored ones; and how many got their key.
+    /// Gives chats their key, each only if it is as it was found; and their previous key, as long as others rely on that.
+    /// What became of each, a chat that had changed among the stored ones; and how many got their key.
     pub(crate) async fn adopt(
         &self,
         chats: &[(&Wanted, Historic)],
+        follows_previous: bool,
         deadline: Deadline,
     ) -> Result<(Vec<Written>, u64), StoreError> {
         let key_field = self.codec.key_field();
@@ -198,7 +210,14 @@ impl Collections {
                 key_field: { "$eq": chat.key.clone().unwrap_or(Bson::Null) },
             };
             as_found.extend(chat.identity_as_stored.clone());
-            let update = doc! { "$set": { key_field: wanted.key.as_str() } };
+            let mut keys = doc! { key_field: wanted.key.as_str() };
+            if let (true, Some(previous), Some((key, stored))) =
+                (follows_previous, self.codec.previous(), &chat.previous)
+            {
+                as_found.extend(stored.clone());
+                keys.insert(previous.field(), key.as_str());
+            }
+            let update = doc! { "$set": keys };
             doc! { "q": self.codec.inside(as_found), "u": update, "collation": { "locale": "simple" } }
         });
         let wait = i64::try_from(deadline.server_time().as_millis()).unwrap_or(i64::MAX);
@@ -237,9 +256,12 @@ fn in_parts<'a, 'b>(wanted: &'a [&'b Wanted]) -> impl Iterator<Item = &'a [&'b W
     })
 }
 
-/// The same order on every server.
-fn rank(candidate: &Result<Historic, StoreError>) -> (bool, bool, Option<(Timestamp, &str)>) {
+/// The same order on every server. Who has the previous key, no index takes it from.
+pub(crate) fn rank(
+    candidate: &Result<Historic, StoreError>,
+) -> (bool, bool, bool, Option<(Timestamp, &str)>) {
     let found = candidate.as_ref().ok();
     let age = found.map(|found| (found.chat.created_at, found.chat.id.as_str()));
-    (found.is_none(), !found.is_some_and(|found| found.is_keyed), age)
+    let (is_keyed, has_previous) = found.map_or((false, false), |found| (found.is_keyed, found.has_previous));
+    (found.is_none(), !is_keyed, !has_previous, age)
 }

@@ -129,6 +129,12 @@ impl MongoIndexes {
         Self { database, codec }
     }
 
+    /// Those of servers that know the previous keys alone, if there are such keys.
+    pub(crate) fn of_previous(&self) -> Option<Self> {
+        let previous = self.codec.previous()?;
+        Some(Self { database: self.database.clone(), codec: previous.codec().clone() })
+    }
+
     /// What there is, and what is missing; as `needed` has it.
     pub async fn status(&self) -> Result<Vec<IndexStatus>, StoreError> {
         let mut statuses = Vec::new();
@@ -186,9 +192,14 @@ impl MongoIndexes {
     /// on nothing keeps duplicates out, so servers are told to create nothing. The names of what was dropped, with
     /// their collection.
     pub async fn drop(&self) -> Result<Vec<String>, IndexError> {
+        self.tell_servers_to_stop().await?;
+        self.drop_on_the_key().await
+    }
+
+    /// The same, once servers were told.
+    pub(crate) async fn drop_on_the_key(&self) -> Result<Vec<String>, IndexError> {
         let collection = &self.codec.mapping().chats;
         let mut dropped = Vec::new();
-        self.tell_servers_to_stop().await?;
         loop {
             let key = self.on_the_key().await?;
             let Some(index) = key.keeps_out() else { return Ok(dropped) };

@@ -27,6 +27,7 @@ mod migration;
 mod needed;
 mod options;
 mod outside;
+mod previous;
 mod resolver;
 mod sending;
 mod state;
@@ -41,12 +42,12 @@ pub use error::{IndexError, OpenError};
 pub use filter::{Filter, FilterError};
 pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};
 pub use mapping::{
-    ChatFields, IdMapping, Mapping, MessageFields, MessagePlace, Order, PublicIdForm, ValueForm,
+    ChatFields, IdMapping, Mapping, MessageFields, MessagePlace, Order, PreviousKeys, PublicIdForm, ValueForm,
 };
 pub use migration::{
     AccountReport, Answer, BackfillReport, EnforceReport, EntryDetails, EntrySummary, Lease, MergeReport,
-    MigrateError, MongoMigrator, PlanSummary, ProtectionStatus, Question, Reading, RunId, RunKind,
-    RunSummary, Suggestion, SweepReport, UndoReport, UndoTarget, WatchReport,
+    MigrateError, MongoMigrator, PlanSummary, ProtectionStatus, Question, Reading, RekeyReport, RunId,
+    RunKind, RunSummary, Suggestion, SweepReport, UndoReport, UndoTarget, WatchReport,
 };
 pub use onechat_migrate::UuidOrder;
 pub use options::MongoOptions;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use mongodb::bson::Bson;
+use onechat_core::KeyFormat;
 use onechat_migrate::{UuidOrder, number_in};
 use serde_json::{Map, Value};
 
@@ -47,6 +48,20 @@ pub struct Mapping {
     pub visible: Option<Filter>,
     /// The fields of a message.
     pub message_fields: MessageFields,
+    /// The keys that other servers on the collection still use, while these here are to replace them.
+    pub previous: Option<PreviousKeys>,
+}
+
+/// The keys that a fleet has used so far. A server that is told of them writes them beside its own, and looks by them for
+/// chats that have no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousKeys {
+    /// The field that they are in: never that of the new keys.
+    pub participants_key: String,
+    /// How they are written.
+    pub key_format: KeyFormat,
+    /// The field of the contexts that they are made with, if chats had any. A path.
+    pub context: Option<String>,
 }
 
 impl Default for Mapping {
@@ -67,6 +82,7 @@ impl Default for Mapping {
             only: None,
             visible: None,
             message_fields: MessageFields::default(),
+            previous: None,
         }
     }
 }
@@ -139,6 +155,13 @@ impl Mapping {
     #[must_use]
     pub fn uuids(&self) -> Option<UuidOrder> {
         self.participant_form.uuids().or(self.context_form.uuids())
+    }
+
+    /// The layout as those servers have it that know the previous keys alone. Which chats they leave out is not known here.
+    pub(crate) fn of_previous(&self) -> Option<Self> {
+        let PreviousKeys { participants_key, key_format: _, context } = self.previous.clone()?;
+        let fields = ChatFields { context, participants_key, ..self.fields.clone() };
+        Some(Self { fields, only: None, previous: None, ..self.clone() })
     }
 }
 

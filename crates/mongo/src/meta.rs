@@ -1,20 +1,29 @@
 //! What is noted beside the collections: what their keys are made of, so that no server mixes two, and how far they
 //! have come towards the guarantee, which every server follows.
 
+mod terms;
+
+use futures_util::TryStreamExt as _;
 use mongodb::{
     Collection, Database,
     bson::{Bson, Document, doc},
+    error::Error,
 };
 use onechat_core::{KeyFormat, StoreError};
 use onechat_migrate::CollectionState;
 
+pub(crate) use self::terms::Configured;
+use self::terms::{Note, judge, own};
 use crate::{
-    Mapping, OpenError,
+    Filter, Mapping, OpenError,
     error::{code, code_of, reason, unavailable},
 };
 
-/// The collection of notes, with a document for each collection of chats, under its name.
+/// The collection of notes, with a document for each collection of chats, under its name, and one more for each rekeying of
+/// it.
 pub(crate) const META: &str = "onechat_meta";
+
+const KEY_FORMAT: &str = "keyFormat";
 
 /// The field of the state.
 const STATE: &str = "state";
@@ -28,70 +37,66 @@ const CONTEXT: &str = "contextField";
 /// The field of the filter that says which chats have keys, as text.
 const ONLY: &str = "only";
 
-/// What all servers and tools have to agree on, since the keys depend on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Terms {
-    /// How keys are written.
-    pub(crate) key_format: KeyFormat,
-    /// The field with the keys, if it is known. Who looks for them in another field finds none, and creates every chat
-    /// a second time.
-    pub(crate) key_field: Option<String>,
-    /// The field with what a chat is about, if chats have contexts.
-    pub(crate) context: Option<String>,
-    /// Which chats have keys, if not all.
-    pub(crate) only: Option<String>,
-}
+/// The field of the field of the keys that these replace, as long as servers may use both.
+const PREVIOUS: &str = "previousField";
 
-/// What is noted.
-pub(crate) struct Noted {
-    terms: Terms,
-    /// Whether keys count already: on an unmigrated collection nobody relies on them.
-    is_settled: bool,
-}
+/// The field that only keys have which others have replaced.
+const RETIRED: &str = "retired";
 
-impl Noted {
-    pub(crate) fn key_format(&self) -> KeyFormat {
-        self.terms.key_format
-    }
-}
-
-impl Terms {
-    pub(crate) fn new(key_format: KeyFormat, mapping: &Mapping) -> Self {
-        let only = mapping.only.as_ref().map(ToString::to_string);
-        let key_field = Some(mapping.fields.participants_key.clone());
-        Self { key_format, key_field, context: mapping.fields.context.clone(), only }
-    }
-}
-
-/// Notes the terms for `chats`, or sees that they are those noted before.
-pub(crate) async fn agree(database: &Database, chats: &str, configured: &Terms) -> Result<(), OpenError> {
-    let notes: Collection<Document> = database.collection(META);
-    let unavailable = |error: &mongodb::error::Error| OpenError::Unavailable(reason(error));
-    if noted(database, chats).await?.is_none() {
-        let mut note = doc! { "_id": chats, "keyFormat": configured.key_format.name() };
-        note.extend(configured.key_field.iter().map(|field| (KEY_FIELD.to_owned(), field.into())));
-        note.extend(configured.context.iter().map(|field| (CONTEXT.to_owned(), field.into())));
-        note.extend(configured.only.iter().map(|filter| (ONLY.to_owned(), filter.into())));
-        match notes.insert_one(note).await {
+/// Notes the terms, or sees that they are those noted before.
+pub(crate) async fn agree(database: &Database, configured: &Configured) -> Result<(), OpenError> {
+    let collection: Collection<Document> = database.collection(META);
+    let (chats, terms) = (&configured.chats, &configured.terms);
+    let unavailable = |error: &Error| OpenError::Unavailable(reason(error));
+    let mut notes = read(database, chats).await.map_err(|error| unavailable(&error))?;
+    let verdict = judge(&notes, configured)?;
+    if verdict.note.is_none() {
+        let mut note = doc! { "_id": verdict.id, KEY_FORMAT: terms.key_format.name() };
+        let texts = [
+            (KEY_FIELD, terms.key_field.as_deref()),
+            (CONTEXT, terms.context.as_deref()),
+            (ONLY, terms.only.as_deref()),
+            (PREVIOUS, verdict.replaces),
+        ];
+        note.extend(texts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))));
+        match collection.insert_one(note).await {
             Ok(_) => return Ok(()),
             // Another server was first.
             Err(error) if code_of(&error) == Some(code::DUPLICATE_KEY) => {}
             Err(error) => return Err(unavailable(&error)),
         }
+        notes = read(database, chats).await.map_err(|error| unavailable(&error))?;
     }
-    let Some(stored) = noted(database, chats).await? else { return Ok(()) };
-    compare(chats, &stored, configured)?;
-    if stored.terms == *configured {
+    let verdict = judge(&notes, configured)?;
+    let Some(note) = verdict.note else { return Ok(()) };
+    if note.terms(chats)? == *terms && note.previous.as_deref() == verdict.replaces {
         return Ok(());
     }
-    if let Some(field) = &configured.key_field {
-        let unknown = doc! { "_id": chats, KEY_FIELD: { "$exists": false } };
+    if let Some(field) = &terms.key_field {
+        let unknown = doc! { "_id": note.id.clone(), KEY_FIELD: { "$exists": false } };
         let known = doc! { "$set": { KEY_FIELD: field } };
-        notes.update_one(unknown, known).await.map_err(|error| unavailable(&error))?;
+        collection.update_one(unknown, known).await.map_err(|error| unavailable(&error))?;
     }
+    let unsettled = [Bson::Null, CollectionState::Unmigrated.name().into()];
+    let unsettled = doc! { "$in": unsettled.to_vec() };
+    let filter = doc! { "_id": note.id.clone(), STATE: unsettled, RETIRED: { "$exists": false } };
+    let update = as_configured(configured, verdict.replaces);
+    collection.update_one(filter, update).await.map_err(|error| unavailable(&error))?;
+    // Another program may have migrated the collection since, by other terms.
+    let notes = read(database, chats).await.map_err(|error| unavailable(&error))?;
+    judge(&notes, configured).map(drop)
+}
+
+/// Makes a note that of these terms.
+fn as_configured(configured: &Configured, replaces: Option<&str>) -> Document {
+    let terms = &configured.terms;
     let (mut set, mut unset) = (Document::new(), Document::new());
-    let fields =
-        [(KEY_FIELD, &configured.key_field), (CONTEXT, &configured.context), (ONLY, &configured.only)];
+    let fields = [
+        (KEY_FIELD, terms.key_field.as_deref()),
+        (CONTEXT, terms.context.as_deref()),
+        (ONLY, terms.only.as_deref()),
+        (PREVIOUS, replaces),
+    ];
     for (name, value) in fields {
         match value {
             Some(value) => set.insert(name, value),
@@ -104,93 +109,121 @@ pub(crate) async fn agree(database: &Database, chats: &str, configured: &Terms) 
             update.insert(operator, fields);
         }
     }
-    let unsettled = [Bson::Null, CollectionState::Unmigrated.name().into()];
-    let unsettled = doc! { "$in": unsettled.to_vec() };
-    let filter = doc! { "_id": chats, STATE: unsettled };
-    notes.update_one(filter, update).await.map_err(|error| unavailable(&error))?;
-    match noted(database, chats).await? {
-        // Another program has migrated the collection since, by other terms.
-        Some(stored) => compare(chats, &stored, configured),
-        None => Ok(()),
-    }
+    update
 }
 
-/// The terms that are noted, if any.
-pub(crate) async fn noted(database: &Database, chats: &str) -> Result<Option<Noted>, OpenError> {
+/// Refuses terms that are not those noted. Changes nothing.
+pub(crate) async fn check(database: &Database, configured: &Configured) -> Result<(), OpenError> {
+    let notes = read(database, &configured.chats).await;
+    let notes = notes.map_err(|error| OpenError::Unavailable(reason(&error)))?;
+    judge(&notes, configured).map(drop)
+}
+
+/// All notes of a collection.
+async fn read(database: &Database, chats: &str) -> Result<Vec<Note>, Error> {
     let notes: Collection<Document> = database.collection(META);
-    let note = notes.find_one(doc! { "_id": chats }).await;
-    let Some(note) = note.map_err(|error| OpenError::Unavailable(reason(&error)))? else { return Ok(None) };
-    let format = note.get_str("keyFormat").map_err(|error| error.to_string());
-    let format = format.and_then(|format| format.parse().map_err(|error| format!("{error}")));
-    let key_format = format.map_err(|reason| OpenError::Meta {
-        collection: chats.to_owned(),
-        meta: META.to_owned(),
-        reason,
-    })?;
-    let text = |name: &str| note.get_str(name).ok().map(str::to_owned);
-    let state = note.get_str(STATE).ok();
-    Ok(Some(Noted {
-        terms: Terms { key_format, key_field: text(KEY_FIELD), context: text(CONTEXT), only: text(ONLY) },
-        is_settled: state.is_some_and(|state| state != CollectionState::Unmigrated.name()),
-    }))
+    let all = doc! { "$or": [{ "_id": chats }, { "_id.collection": chats }] };
+    let notes: Vec<Document> = notes.find(all).await?.try_collect().await?;
+    Ok(notes.iter().map(Note::of).collect())
 }
 
-/// Refuses terms that make other keys than those that count.
-pub(crate) fn compare(chats: &str, noted: &Noted, configured: &Terms) -> Result<(), OpenError> {
-    let (collection, stored) = (chats.to_owned(), &noted.terms);
-    if stored.key_format != configured.key_format {
-        let (stored, configured) = (stored.key_format, configured.key_format);
-        return Err(OpenError::KeyFormat { collection, stored, configured });
-    }
-    if noted.is_settled
-        && let (Some(stored), Some(configured)) = (&stored.key_field, &configured.key_field)
-        && stored != configured
-    {
-        let (stored, configured) = (stored.clone(), configured.clone());
-        return Err(OpenError::KeyField { collection, stored, configured });
-    }
-    if noted.is_settled && stored.context != configured.context {
-        let (stored, configured) = (stored.context.clone(), configured.context.clone());
-        return Err(OpenError::Context { collection, stored, configured });
-    }
-    if noted.is_settled && stored.only != configured.only {
-        let (stored, configured) = (stored.only.clone(), configured.only.clone());
-        return Err(OpenError::Only { collection, stored, configured });
-    }
-    Ok(())
+/// The note that one follows with this mapping.
+async fn followed(database: &Database, mapping: &Mapping) -> Result<Option<Note>, StoreError> {
+    let notes = read(database, &mapping.chats).await.map_err(|error| unavailable(&error))?;
+    let field = &mapping.fields.participants_key;
+    Ok(own(&notes, &mapping.chats, field, mapping.previous.is_some()).cloned())
+}
+
+/// The `_id` of the note that one follows with this mapping.
+pub(crate) async fn id(database: &Database, mapping: &Mapping) -> Result<Option<Bson>, StoreError> {
+    Ok(followed(database, mapping).await?.map(|note| note.id))
+}
+
+/// The format of the keys, if it is noted.
+pub(crate) async fn key_format(
+    database: &Database,
+    mapping: &Mapping,
+) -> Result<Option<KeyFormat>, StoreError> {
+    let note = followed(database, mapping).await?;
+    note.map(|note| note.key_format).transpose().map_err(|why| not_understood(&mapping.chats, &why))
 }
 
 /// The state that is noted, if any.
-pub(crate) async fn state(database: &Database, chats: &str) -> Result<Option<CollectionState>, StoreError> {
-    let notes: Collection<Document> = database.collection(META);
-    let note = notes.find_one(doc! { "_id": chats }).await.map_err(|error| unavailable(&error))?;
-    let Some(state) = note.as_ref().and_then(|note| note.get_str(STATE).ok()) else { return Ok(None) };
-    state.parse().map(Some).map_err(|error| {
-        StoreError::Corrupt(format!("what is noted about {chats} in {META} cannot be understood: {error}"))
-    })
+pub(crate) async fn state(
+    database: &Database,
+    mapping: &Mapping,
+) -> Result<Option<CollectionState>, StoreError> {
+    let state = followed(database, mapping).await?.and_then(|note| note.state);
+    let state = state.map(|state| state.parse()).transpose();
+    state.map_err(|why| not_understood(&mapping.chats, &why))
+}
+
+/// Whether the keys of this mapping are replacing the previous ones that it names, and servers may use both.
+pub(crate) async fn is_replacing(database: &Database, mapping: &Mapping) -> Result<bool, StoreError> {
+    let Some(previous) = &mapping.previous else { return Ok(false) };
+    let note = followed(database, mapping).await?;
+    Ok(note.is_some_and(|note| note.previous.as_ref() == Some(&previous.participants_key)))
+}
+
+/// Whether the keys of this mapping were replaced by others.
+pub(crate) async fn is_retired(database: &Database, mapping: &Mapping) -> Result<bool, StoreError> {
+    Ok(followed(database, mapping).await?.is_some_and(|note| note.is_retired))
+}
+
+/// Which chats have keys, as it is noted.
+pub(crate) async fn only(database: &Database, mapping: &Mapping) -> Result<Option<Filter>, StoreError> {
+    let only = followed(database, mapping).await?.and_then(|note| note.only);
+    let only = only.map(|text| text.parse()).transpose();
+    only.map_err(|why| not_understood(&mapping.chats, &why))
 }
 
 /// Notes a state if none is noted yet. What is noted then, which may be what another server was first to note.
 pub(crate) async fn note_first_state(
     database: &Database,
-    chats: &str,
+    mapping: &Mapping,
     derived: CollectionState,
 ) -> Result<CollectionState, StoreError> {
-    let notes: Collection<Document> = database.collection(META);
-    let filter = doc! { "_id": chats, STATE: { "$exists": false } };
-    let update = doc! { "$set": { STATE: derived.name() } };
-    notes.update_one(filter, update).await.map_err(|error| unavailable(&error))?;
-    Ok(state(database, chats).await?.unwrap_or(derived))
+    let unnoted = doc! { STATE: { "$exists": false } };
+    update(database, mapping, unnoted, doc! { "$set": { STATE: derived.name() } }).await?;
+    Ok(state(database, mapping).await?.unwrap_or(derived))
 }
 
 /// Notes a state, which every server follows from then on.
 pub(crate) async fn set_state(
     database: &Database,
-    chats: &str,
+    mapping: &Mapping,
     state: CollectionState,
 ) -> Result<(), StoreError> {
+    let counts = doc! { RETIRED: { "$exists": false } };
+    update(database, mapping, counts, doc! { "$set": { STATE: state.name() } }).await
+}
+
+/// Notes that the keys of this mapping do not count any more: who knows them alone creates nothing, and does not start again.
+pub(crate) async fn retire(database: &Database, mapping: &Mapping) -> Result<(), StoreError> {
+    let field = &mapping.fields.participants_key;
+    let retired = doc! { STATE: CollectionState::Unmigrated.name(), KEY_FIELD: field, RETIRED: true };
+    update(database, mapping, doc! {}, doc! { "$set": retired }).await
+}
+
+/// Notes that the keys of this mapping have replaced the previous ones, which nobody needs from then on.
+pub(crate) async fn end_replacing(database: &Database, mapping: &Mapping) -> Result<(), StoreError> {
+    update(database, mapping, doc! {}, doc! { "$unset": { PREVIOUS: "" } }).await
+}
+
+/// Changes the note that one follows with this mapping, if it is so.
+async fn update(
+    database: &Database,
+    mapping: &Mapping,
+    mut condition: Document,
+    change: Document,
+) -> Result<(), StoreError> {
+    let Some(id) = id(database, mapping).await? else { return Ok(()) };
+    condition.insert("_id", id);
     let notes: Collection<Document> = database.collection(META);
-    let update = doc! { "$set": { STATE: state.name() } };
-    notes.update_one(doc! { "_id": chats }, update).await.map_err(|error| unavailable(&error))?;
+    notes.update_one(condition, change).await.map_err(|error| unavailable(&error))?;
     Ok(())
+}
+
+fn not_understood(chats: &str, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("what is noted about {chats} in {META} cannot be understood: {why}"))
 }

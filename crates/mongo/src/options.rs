@@ -9,7 +9,8 @@ use crate::Mapping;
 /// How a [`crate::MongoChatStore`] behaves.
 #[derive(Debug, Clone)]
 pub struct MongoOptions {
-    /// The format of the keys; that of an existing collection cannot be changed.
+    /// The format of the keys; that of an existing collection can be changed by other keys only
+    /// ([`crate::PreviousKeys`]).
     pub key_format: KeyFormat,
     /// Where and how chats and messages are laid out.
     pub mapping: Mapping,

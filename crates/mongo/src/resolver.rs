@@ -7,6 +7,7 @@
 
 mod history;
 mod outside;
+mod previous;
 mod rush;
 mod settle;
 
@@ -190,6 +191,9 @@ impl Resolver {
                 stranger => unfound.push(Unfound { wanted, waiters: group, stranger: stranger.cloned() }),
             }
         }
+        if self.guard.follows_previous() {
+            unfound = self.look_by_previous(unfound, deadline).await;
+        }
         if has_history {
             unfound = self.look_in_history(unfound, deadline).await;
         }
@@ -199,9 +203,14 @@ impl Resolver {
     /// Whether nobody at all has a chat of the set, for those who were told that there is none.
     pub(crate) async fn surely(&self, wanted: &Wanted) -> Result<Option<Arc<Chat>>, StoreError> {
         if self.guard.has_history() {
-            self.collections.surely_by_participants(wanted).await
-        } else {
-            self.collections.surely_by_key(&wanted.key).await
+            return self.collections.surely_by_participants(wanted).await;
+        }
+        match self.collections.surely_by_key(&wanted.key).await? {
+            None if self.guard.follows_previous() => {
+                let hint = self.guard.previous_hint();
+                self.collections.surely_by_previous(wanted, hint.as_deref()).await
+            }
+            found => Ok(found),
         }
     }
 
@@ -235,7 +244,11 @@ impl Resolver {
     fn proposed(&self, wanted: &Wanted, proposal: &Proposal) -> Result<(Chat, Document), StoreError> {
         self.guard.refuses_chats()?;
         let chat = proposal.to_chat(wanted.key.clone());
-        let document = self.collections.codec().new_chat(&chat)?;
+        let codec = self.collections.codec();
+        let mut document = codec.new_chat(&chat)?;
+        if let Some(previous) = codec.previous().filter(|_| self.guard.follows_previous()) {
+            previous.add_to(&mut document)?;
+        }
         Ok((chat, document))
     }
 

@@ -18,12 +18,12 @@ use crate::{
 /// How long a chat without a key is looked for before a collection is taken to have some.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Within this time every server that can write has seen a new state.
-const UNTIL_ALL_KNOW: Duration = PERIOD.saturating_add(Duration::from_secs(1));
+pub(crate) const UNTIL_ALL_KNOW: Duration = PERIOD.saturating_add(Duration::from_secs(1));
 
 impl MongoIndexes {
     /// The state that is noted; what shows, if nothing is noted. Changes nothing.
     pub(crate) async fn state(&self, key: &IndexStatus) -> Result<CollectionState, StoreError> {
-        match meta::state(&self.database, &self.codec.mapping().chats).await? {
+        match meta::state(&self.database, self.codec.mapping()).await? {
             Some(noted) => Ok(noted),
             None => self.derived(key).await,
         }
@@ -31,33 +31,33 @@ impl MongoIndexes {
 
     /// The state that is noted. If nothing is, what shows is noted: of servers that race, all follow the first.
     pub(crate) async fn noted_state(&self, key: &IndexStatus) -> Result<CollectionState, StoreError> {
-        let chats = &self.codec.mapping().chats;
-        if let Some(noted) = meta::state(&self.database, chats).await? {
+        let mapping = self.codec.mapping();
+        if let Some(noted) = meta::state(&self.database, mapping).await? {
             return Ok(noted);
         }
         let derived = self.derived(key).await?;
-        let noted = meta::note_first_state(&self.database, chats, derived).await?;
+        let noted = meta::note_first_state(&self.database, mapping, derived).await?;
         tracing::info!(event = "state_noted", %derived, %noted, "the collection had no state yet");
         Ok(noted)
     }
 
     /// Notes that a collection without protection has one now.
     pub(crate) async fn note_protected(&self) -> Result<(), StoreError> {
-        let chats = &self.codec.mapping().chats;
-        if meta::state(&self.database, chats).await? != Some(CollectionState::Unmigrated) {
+        let mapping = self.codec.mapping();
+        if meta::state(&self.database, mapping).await? != Some(CollectionState::Unmigrated) {
             return Ok(());
         }
         let derived = self.derived(&self.on_the_key().await?).await?;
-        meta::set_state(&self.database, chats, derived).await
+        meta::set_state(&self.database, mapping, derived).await
     }
 
     /// Notes that nothing may be created any more, and waits until every server knows: none of them may be in the
     /// middle of creating a chat when what keeps duplicates out goes.
     pub(crate) async fn tell_servers_to_stop(&self) -> Result<(), IndexError> {
-        let chats = &self.codec.mapping().chats;
+        let mapping = self.codec.mapping();
         let key = self.on_the_key().await?;
-        let knew = meta::state(&self.database, chats).await? == Some(CollectionState::Unmigrated);
-        meta::set_state(&self.database, chats, CollectionState::Unmigrated).await?;
+        let knew = meta::state(&self.database, mapping).await? == Some(CollectionState::Unmigrated);
+        meta::set_state(&self.database, mapping, CollectionState::Unmigrated).await?;
         if !knew && key.keeps_out().is_some() {
             tokio::time::sleep(UNTIL_ALL_KNOW).await;
         }
@@ -76,9 +76,7 @@ impl MongoIndexes {
             return Ok(if is_guarded { CollectionState::Guarded } else { CollectionState::Unmigrated });
         }
         // Another program's index on keys of its own formula keeps no duplicates of ours out.
-        let noted = meta::noted(&self.database, &self.codec.mapping().chats).await;
-        let noted = noted.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let format = noted.map(|noted| noted.key_format()).unwrap_or_default();
+        let format = meta::key_format(&self.database, self.codec.mapping()).await?.unwrap_or_default();
         let formula = other_formula(&self.database, &self.codec, format).await;
         if formula.map_err(|error| unavailable(&error))?.is_some() {
             return Ok(CollectionState::Unmigrated);

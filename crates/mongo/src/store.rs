@@ -42,11 +42,13 @@ impl MongoChatStore {
         let database = &connection.database;
         let unavailable = |error: &dyn ToString| OpenError::Unavailable(error.to_string());
         filter::try_out(database, &options.mapping).await?;
-        let terms = meta::Terms::new(options.key_format, &options.mapping);
-        meta::agree(database, &options.mapping.chats, &terms).await?;
+        meta::agree(database, &meta::Configured::new(options.key_format, &options.mapping)).await?;
         let indexes = MongoIndexes::new(database.clone(), codec.clone());
         indexes.create_where_empty().await.map_err(|error| unavailable(&error))?;
-        let guard = Arc::new(Guard::new(indexes, options.unsafe_no_index, codec.only().is_some()));
+        // Chats that have no key though the collection is enforced.
+        let has_unkeyed = codec.only().is_some()
+            || codec.previous().is_some_and(|previous| previous.dropped_context().is_some());
+        let guard = Arc::new(Guard::new(indexes, options.unsafe_no_index, has_unkeyed));
         guard.check().await.map_err(|error| unavailable(&error))?;
         for refused in [guard.refuses_chats(), guard.refuses_messages()] {
             if let Err(error) = refused {

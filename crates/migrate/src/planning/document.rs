@@ -122,6 +122,9 @@ impl Rulebook for ChatRules<'_> {
         if path == "_id" || path == "__v" || path == names.participants_key {
             return Ok(Treatment::First);
         }
+        if names.previous_key.as_deref() == Some(path) {
+            return Ok(Treatment::Rule(FieldRule::Survivor));
+        }
         let rule = self.rules.fields.get(path);
         // Null is a value to the rule for what hides a chat; to any other it is nothing.
         if values.is_empty() {

@@ -45,10 +45,8 @@ impl MongoAudit {
         let codec = Codec::new(options.mapping.clone())?;
         let connection = Connection::open(url, options.deadline, Pool::default()).await?;
         filter::try_out(&connection.database, &options.mapping).await?;
-        let chats = &codec.mapping().chats;
-        if let Some(stored) = meta::noted(&connection.database, chats).await? {
-            meta::compare(chats, &stored, &meta::Terms::new(options.key_format, &options.mapping))?;
-        }
+        let configured = meta::Configured::new(options.key_format, &options.mapping);
+        meta::check(&connection.database, &configured).await?;
         Ok(Self::new(connection.database, codec, options.key_format))
     }
 

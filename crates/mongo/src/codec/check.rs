@@ -16,6 +16,7 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
     chat.extend(fields.context.as_deref().map(root));
     chat.extend(mapping.constants.keys().map(String::as_str));
     chat.extend(mapping.message_place.field());
+    chat.extend(mapping.previous.iter().map(|previous| &*previous.participants_key));
     let of_message = &mapping.message_fields;
     let message: Vec<&str> = vec![
         &of_message.chat,
@@ -51,12 +52,7 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
             "chats have times as timestamps, which no server can raise: only messages can".to_owned(),
         ));
     }
-    let key = fields.participants_key.as_str();
-    if mapping.only.as_ref().is_some_and(|only| only.fields().contains(key)) {
-        return Err(OpenError::Mapping(format!(
-            "only is about {key:?}, the key, which is given to what is inside: it has to select by other fields"
-        )));
-    }
+    check_keys(mapping)?;
     let paths = [
         (mapping.participant_path.as_deref(), &mapping.participant_ref),
         (fields.context.as_deref(), &mapping.context_ref),
@@ -93,6 +89,30 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
         return Err(OpenError::Mapping(
             "legacy UUIDs have one order of bytes in participants and another one in contexts".to_owned(),
         ));
+    }
+    Ok(())
+}
+
+/// What the keys are made of, and what they must not depend on.
+fn check_keys(mapping: &Mapping) -> Result<(), OpenError> {
+    let fields = &mapping.fields;
+    if let (Some(one), Some(other)) =
+        (&fields.context, mapping.previous.as_ref().and_then(|previous| previous.context.as_ref()))
+        && one != other
+        && root(one) == root(other)
+    {
+        return Err(OpenError::Mapping(format!(
+            "{one:?} and {other:?}, the contexts of the keys and of the previous ones, are in one field"
+        )));
+    }
+    let previous = mapping.previous.as_ref().map(|previous| &previous.participants_key);
+    let mut keys = [&fields.participants_key].into_iter().chain(previous);
+    let is_selected_by =
+        |key: &&String| mapping.only.as_ref().is_some_and(|only| only.fields().contains(key.as_str()));
+    if let Some(key) = keys.find(is_selected_by) {
+        return Err(OpenError::Mapping(format!(
+            "only is about {key:?}, the key, which is given to what is inside: it has to select by other fields"
+        )));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 mod check;
 mod identity;
 mod messages;
+mod previous;
 mod times;
 mod values;
 
@@ -11,6 +12,7 @@ use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc, oid::ObjectId}
 use onechat_core::{Chat, ChatId, ParticipantsKey, StoreError};
 use onechat_migrate::UuidOrder;
 
+pub(crate) use previous::Previous;
 pub use times::TimeForm;
 pub(crate) use values::{
     age, date, field, field_at, forms_of, id_value, legacy_uuid, object_id, root, text_of, uuid,
@@ -34,6 +36,7 @@ pub(crate) struct Codec {
     /// The paths by which a participant is found.
     participants_paths: Vec<String>,
     uuids: Option<UuidOrder>,
+    previous: Option<Box<Previous>>,
 }
 
 /// Without a filter the query is what it was, byte for byte.
@@ -58,7 +61,8 @@ impl Codec {
         };
         let participants_paths = mapping.fields.participants.iter().map(path).collect();
         let uuids = mapping.uuids();
-        Ok(Self { mapping, constants, participants_paths, uuids })
+        let previous = Previous::of(&mapping)?.map(Box::new);
+        Ok(Self { mapping, constants, participants_paths, uuids, previous })
     }
 
     pub(crate) fn mapping(&self) -> &Mapping {

@@ -88,7 +88,7 @@ impl MongoMigrator {
         }
         self.agree().await?;
         if indexes.noted_state(&key).await? != CollectionState::New {
-            meta::set_state(&self.database, self.chats_name(), CollectionState::Enforced).await?;
+            meta::set_state(&self.database, self.codec.mapping(), CollectionState::Enforced).await?;
         }
         report.is_unique = indexes.on_the_key().await?.found.is_some();
         Ok(report)

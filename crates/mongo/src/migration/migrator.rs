@@ -2,11 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use mongodb::Database;
+use mongodb::{Database, bson::Bson};
 use onechat_core::KeyFormat;
 use onechat_migrate::MergeRules;
 
-use crate::{MongoOptions, OpenError, codec::Codec, connection::Connection, filter, meta, metrics::Pool};
+use super::RunSummary;
+use crate::{
+    Mapping, MongoOptions, OpenError, codec::Codec, connection::Connection, filter, meta, metrics::Pool,
+};
 
 /// The steps of a migration, on one collection of chats. Each can be repeated, and resumes where it was cut off.
 #[derive(Clone)]
@@ -21,6 +24,8 @@ pub struct MongoMigrator {
     pub(super) takes_outside_keys: bool,
     /// Set once it was seen that the keys follow no other formula than ours.
     pub(super) keys_are_ours: Arc<OnceLock<()>>,
+    /// The field of the key, as runs note it; nothing for the first keys of a collection.
+    pub(super) keys_of_runs: Option<String>,
 }
 
 impl MongoMigrator {
@@ -30,10 +35,9 @@ impl MongoMigrator {
         let codec = Codec::new(options.mapping.clone())?;
         let connection = Connection::open(url, options.deadline, Pool::default()).await?;
         filter::try_out(&connection.database, &options.mapping).await?;
-        let chats = &codec.mapping().chats;
-        if let Some(stored) = meta::noted(&connection.database, chats).await? {
-            meta::compare(chats, &stored, &meta::Terms::new(options.key_format, &options.mapping))?;
-        }
+        let configured = meta::Configured::new(options.key_format, &options.mapping);
+        meta::check(&connection.database, &configured).await?;
+        let keys_of_runs = keys_of_runs(&connection.database, &options.mapping).await?;
         Ok(Self {
             database: connection.database,
             codec,
@@ -42,6 +46,7 @@ impl MongoMigrator {
             is_replicated: connection.is_replicated,
             takes_outside_keys: false,
             keys_are_ours: Arc::default(),
+            keys_of_runs,
         })
     }
 
@@ -50,8 +55,21 @@ impl MongoMigrator {
         self.database.name()
     }
 
+    /// Whether a run gave, or gives, keys of the configured terms. What one began that gave others is not for us to go on with.
+    pub fn is_of_our_keys(&self, run: &RunSummary) -> bool {
+        run.key_field == self.keys_of_runs
+    }
+
     /// The collection of chats.
     pub(super) fn chats_name(&self) -> &str {
         &self.codec.mapping().chats
     }
+}
+
+/// Keys that replace others, or have replaced them, are not those of runs that were made before.
+async fn keys_of_runs(database: &Database, mapping: &Mapping) -> Result<Option<String>, OpenError> {
+    let note = meta::id(database, mapping).await;
+    let note = note.map_err(|error| OpenError::Unavailable(error.to_string()))?;
+    let are_later = mapping.previous.is_some() || matches!(note, Some(Bson::Document(_)));
+    Ok(are_later.then(|| mapping.fields.participants_key.clone()))
 }

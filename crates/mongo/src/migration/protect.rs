@@ -61,6 +61,13 @@ impl MongoMigrator {
         self.ensure_outside_keys_may_be_taken().await?;
         self.ensure_keys_are_ours().await?;
         self.agree().await?;
+        if require_key && meta::is_replacing(&self.database, self.codec.mapping()).await? {
+            return Err(MigrateError::Refused(
+                "servers of the previous keys create chats without the new key, which may not be required before \
+                 `onechat rekey finish`: leave --require-key out"
+                    .to_owned(),
+            ));
+        }
         let indexes = self.indexes();
         indexes.create_where_empty().await.map_err(of_index)?;
         let before = indexes.on_the_key().await?;
@@ -74,7 +81,7 @@ impl MongoMigrator {
         }
         let is_further = matches!(state, CollectionState::New | CollectionState::Enforced);
         if !(is_further && before.keeps_out().is_some()) {
-            meta::set_state(&self.database, self.chats_name(), CollectionState::Guarded).await?;
+            meta::set_state(&self.database, self.codec.mapping(), CollectionState::Guarded).await?;
         }
         self.protection().await
     }
@@ -118,8 +125,8 @@ impl MongoMigrator {
 
     /// Notes the key format, and with it that there is a collection whose state can be noted.
     pub(super) async fn agree(&self) -> Result<(), MigrateError> {
-        let terms = meta::Terms::new(self.key_format, self.codec.mapping());
-        let agreed = meta::agree(&self.database, self.chats_name(), &terms).await;
+        let configured = meta::Configured::new(self.key_format, self.codec.mapping());
+        let agreed = meta::agree(&self.database, &configured).await;
         agreed.map_err(|error| MigrateError::Refused(error.to_string()))
     }
 
@@ -186,7 +193,7 @@ impl MongoMigrator {
     }
 }
 
-fn of_index(error: IndexError) -> MigrateError {
+pub(super) fn of_index(error: IndexError) -> MigrateError {
     match error {
         IndexError::Store(error) => error.into(),
         other => MigrateError::Refused(other.to_string()),

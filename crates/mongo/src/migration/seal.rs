@@ -52,6 +52,7 @@ impl MongoMigrator {
             }
             return Ok(());
         }
+        self.ensure_previous_is_sealed().await?;
         for _ in 0..PASSES {
             let key = self.indexes().on_the_key().await?;
             let Some(guarding) = key.guarding.filter(|_| key.found.is_none()) else { return Ok(()) };
@@ -66,6 +67,20 @@ impl MongoMigrator {
              `onechat enforce --dry-run` lists them; put their participants right, or $unset their key",
             self.codec.key_field()
         )))
+    }
+
+    /// A merge takes the previous key along, so the same holds for that.
+    async fn ensure_previous_is_sealed(&self) -> Result<(), MigrateError> {
+        let Some(previous) = self.indexes().of_previous() else { return Ok(()) };
+        let key = previous.on_the_key().await?;
+        match key.guarding.filter(|_| key.found.is_none()) {
+            None => Ok(()),
+            Some(guarding) => Err(MigrateError::Refused(format!(
+                "the index {} on the previous keys is not unique yet: end that migration first (`onechat migrate` with \
+                 the previous configuration)",
+                guarding.name
+            ))),
+        }
     }
 
     async fn take_shared_keys_away(

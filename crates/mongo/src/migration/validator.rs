@@ -8,7 +8,10 @@ use mongodb::{
 use onechat_migrate::Control;
 
 use super::{MigrateError, MongoMigrator};
-use crate::{error::unavailable, meta::META};
+use crate::{
+    error::unavailable,
+    meta::{self, META},
+};
 
 /// The field of the notes with the validation as it was.
 const BEFORE: &str = "validationBefore";
@@ -103,7 +106,7 @@ impl MongoMigrator {
 
     /// Gives the validation back as it was before a key was required.
     pub(super) async fn give_validator_back(&self) -> Result<(), MigrateError> {
-        let note = self.notes().find_one(doc! { "_id": self.chats_name() }).await;
+        let note = self.notes().find_one(doc! { "_id": self.id_of_note().await? }).await;
         let note = note.map_err(|error| unavailable(&error))?;
         let Some(before) = note.as_ref().and_then(|note| note.get_document(BEFORE).ok()) else {
             return Ok(());
@@ -148,9 +151,15 @@ impl MongoMigrator {
         } else {
             doc! { "$unset": { BEFORE: "" } }
         };
-        let noted = self.notes().update_one(doc! { "_id": self.chats_name() }, update).await;
+        let noted = self.notes().update_one(doc! { "_id": self.id_of_note().await? }, update).await;
         noted.map_err(|error| unavailable(&error))?;
         Ok(())
+    }
+
+    /// The `_id` of the note of our keys.
+    pub(super) async fn id_of_note(&self) -> Result<Bson, MigrateError> {
+        let note = meta::id(&self.database, self.codec.mapping()).await?;
+        Ok(note.unwrap_or_else(|| self.chats_name().into()))
     }
 
     fn notes(&self) -> Collection<Document> {

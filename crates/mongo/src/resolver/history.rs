@@ -9,8 +9,15 @@ use super::{Resolver, Unfound};
 use crate::{
     attempt::{Deadline, Pauses},
     error::Written,
-    historic::{Historic, Wanted},
+    historic::{FoundBySet, Historic, Wanted},
 };
+
+/// How chats are found that their key does not find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Participants,
+    Previous,
+}
 
 impl Resolver {
     /// Answers what is found by participants. Returns the rest.
@@ -19,12 +26,22 @@ impl Resolver {
         unfound: Vec<Unfound>,
         deadline: Deadline,
     ) -> Vec<Unfound> {
-        let adopts = self.guard.adopts();
+        self.look_back(unfound, Way::Participants, self.guard.adopts(), deadline).await
+    }
+
+    /// Answers what is found in this way. Returns the rest.
+    pub(super) async fn look_back(
+        self: &Arc<Self>,
+        unfound: Vec<Unfound>,
+        way: Way,
+        adopts: bool,
+        deadline: Deadline,
+    ) -> Vec<Unfound> {
         let asked = unfound.iter().map(|unfound| {
             let opens = unfound.waiters.iter().any(|waiter| waiter.proposal.is_some());
             (&unfound.wanted, adopts && opens && unfound.stranger.is_none())
         });
-        let found = self.historic_chats(asked.collect(), deadline).await;
+        let found = self.chats_of_old(asked.collect(), way, deadline).await;
         let mut rest = Vec::new();
         for unfound in unfound {
             let answer = match &found {
@@ -42,12 +59,13 @@ impl Resolver {
         rest
     }
 
-    /// The chats that the participants find, adopted where that is asked for. Of those who adopt one chat at once, and
+    /// The chats that are found in this way, adopted where that is asked for. Of those who adopt one chat at once, and
     /// of those who adopt and those who insert, the index lets one through: what stands under the key then is the
     /// answer for all.
-    async fn historic_chats(
+    pub(super) async fn chats_of_old(
         &self,
         asked: Vec<(&Wanted, bool)>,
+        way: Way,
         deadline: Deadline,
     ) -> Result<HashMap<Wanted, Result<Arc<Chat>, StoreError>>, StoreError> {
         let mut settled = HashMap::new();
@@ -55,8 +73,7 @@ impl Resolver {
         let mut pauses = Pauses::default();
         while !open.is_empty() {
             let sets: Vec<&Wanted> = open.iter().map(|(wanted, _)| *wanted).collect();
-            let mut found =
-                self.collections.by_participants(&sets, &ReadConcern::majority(), deadline).await?;
+            let mut found = self.found(&sets, way, deadline).await?;
             let mut orphans = Vec::new();
             for (wanted, adopts) in open {
                 match found.remove(wanted) {
@@ -83,6 +100,17 @@ impl Resolver {
         Ok(settled)
     }
 
+    async fn found(&self, sets: &[&Wanted], way: Way, deadline: Deadline) -> Result<FoundBySet, StoreError> {
+        let majority = ReadConcern::majority();
+        match way {
+            Way::Participants => self.collections.by_participants(sets, &majority, deadline).await,
+            Way::Previous => {
+                let hint = self.guard.previous_hint();
+                self.collections.by_previous(sets, &majority, hint.as_deref(), deadline).await
+            }
+        }
+    }
+
     /// Gives the chats their keys and settles what stands under the keys then. Returns what has to be looked for again.
     async fn adopt<'a>(
         &self,
@@ -93,7 +121,8 @@ impl Resolver {
         if orphans.is_empty() {
             return Ok(Vec::new());
         }
-        let (written, adopted) = self.collections.adopt(&orphans, deadline).await?;
+        let (written, adopted) =
+            self.collections.adopt(&orphans, self.guard.follows_previous(), deadline).await?;
         if adopted > 0 {
             self.metrics.adopted.inc_by(adopted);
             tracing::info!(event = "adopted", chats = adopted, "chats of old were given their key");
@@ -115,6 +144,19 @@ impl Resolver {
                 // It is there, and creating another one would be wrong whatever keeps it from having its key.
                 (None, Written::Refused(why)) => {
                     tracing::warn!(event = "not_adopted", chat = %orphan.chat.id, why, "a chat cannot be given its key");
+                    Ok(orphan.chat)
+                }
+                (None, written) if self.is_of_previous(&written) => {
+                    if self.stranger_under_previous(wanted, deadline).await?.is_none() {
+                        open.push((wanted, true));
+                        continue;
+                    }
+                    tracing::warn!(
+                        event = "not_adopted",
+                        chat = %orphan.chat.id,
+                        why = "a chat of others has its previous key",
+                        "a chat cannot be given its key"
+                    );
                     Ok(orphan.chat)
                 }
                 (None, Written::Duplicate(fields)) if !self.is_ours(&fields) => Err(self.in_the_way(&fields)),

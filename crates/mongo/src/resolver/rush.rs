@@ -29,6 +29,7 @@ impl Resolver {
     fn expects_new(&self) -> bool {
         self.state().new_in_a_row >= EXPECTS_NEW_AFTER
             && !self.guard.has_history()
+            && !self.guard.follows_previous()
             && !self.guard.looks_by_participants_only()
             && self.guard.refuses_chats().is_ok()
     }

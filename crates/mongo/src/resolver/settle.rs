@@ -62,9 +62,16 @@ impl Resolver {
                 return Vec::new();
             }
         };
+        let refused = open.iter().filter(|(missing, written)| {
+            self.is_of_previous(written) && !found.contains_key(&missing.wanted.key)
+        });
+        let refused: Vec<&Missing> = refused.map(|(missing, _)| missing).collect();
+        // What cannot be found out now is looked for again, as long as there is time.
+        let winners = self.winners_by_previous(&refused, deadline).await.unwrap_or_default();
         let mut rest = Vec::new();
         for (missing, written) in open {
-            if let Some(chat) = found.get(&missing.wanted.key) {
+            let chat = found.get(&missing.wanted.key).or_else(|| winners.get(&missing.wanted));
+            if let Some(chat) = chat {
                 let is_ours = chat.as_ref().is_ok_and(|chat| chat.id == missing.chat.id);
                 let was_missing = is_ours || missing.looked_for;
                 if chat.is_ok() && !is_ours && was_missing {
@@ -88,7 +95,8 @@ impl Resolver {
         let refused = looks >= LOOKS_AFTER_REFUSAL || late;
         let why = match written {
             Written::Refused(why) => return refused.then(|| StoreError::Refused(why.clone())),
-            Written::Duplicate(fields) if !self.is_ours(fields) => {
+            // A document outside `only` may have the previous key, and will not give it up.
+            Written::Duplicate(fields) if !self.is_ours(fields) && !self.will_show(written) => {
                 return refused.then(|| self.in_the_way(fields));
             }
             Written::Duplicate(_) => {
@@ -111,6 +119,11 @@ impl Resolver {
         StoreError::Refused(format!(
             "the unique index {name} of {collection}, on {fields}, holds the values of the chat already"
         ))
+    }
+
+    /// Whether who has the previous key is sure to be found by it, once it is on a majority of the members.
+    fn will_show(&self, written: &Written) -> bool {
+        self.is_of_previous(written) && self.collections.codec().only().is_none()
     }
 
     /// Whether these are the fields of the index on the key. Or of `_id`: then an earlier try of ours is there.

@@ -30,6 +30,7 @@ mod pressure;
 mod pushing;
 mod random_layouts;
 mod refusals;
+mod rekeying;
 mod renumbering;
 mod rush;
 mod sealing;

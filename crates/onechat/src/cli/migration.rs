@@ -116,6 +116,25 @@ pub(crate) enum MergeAction {
     Undo(MergeUndo),
 }
 
+#[derive(Subcommand)]
+pub(crate) enum RekeyAction {
+    /// Ends a rekeying: the keys that [mongodb.previous] names stop to count, and go
+    ///
+    /// Servers of the previous configuration are told to create nothing, the previous unique index is dropped, and the
+    /// previous key is taken away from every chat. Goes on where it was cut off. There is no way back but another rekeying.
+    Finish(RekeyFinish),
+}
+
+#[derive(Args)]
+pub(crate) struct RekeyFinish {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) change: Change,
+    #[command(flatten)]
+    pub(crate) flags: MigrateFlags,
+}
+
 #[derive(Args)]
 pub(crate) struct MergePlan {
     #[command(flatten)]

@@ -13,7 +13,7 @@ use onechat_core::ports::FindingKind;
 
 pub(crate) use migration::{
     Account, Backfill, Enforce, GuardAction, GuardOff, GuardOn, MergeAction, MergeApply, MergeList,
-    MergePlan, MergeShow, MergeUndo, Migrate, Place, Rollback, Watch,
+    MergePlan, MergeShow, MergeUndo, Migrate, Place, RekeyAction, RekeyFinish, Rollback, Watch,
 };
 
 use crate::{
@@ -76,6 +76,11 @@ pub(crate) enum Command {
     Enforce(Enforce),
     /// Takes guard, unique index and required key off again; nothing keeps duplicates out then
     Rollback(Rollback),
+    /// Ends the replacement of the keys by others, while servers go on serving
+    Rekey {
+        #[command(subcommand)]
+        action: RekeyAction,
+    },
     /// Checks the account of a run again: nothing is missing, but for what the journal names
     Account(Account),
     /// Heals what old writers go on writing: chats without a key, duplicates, messages to ended chats

@@ -232,7 +232,9 @@ impl Steps for Migration<'_> {
             (look.groups, look.blocked) = (plan.groups, plan.blocked);
             look.strays = operator.reading(migrator.unswept(operator)).await?;
             let runs = operator.reading(migrator.runs()).await?;
-            let is_open = |run: &onechat_mongo::RunSummary| run.kind == "migrate" && run.ended_at.is_none();
+            let is_open = |run: &onechat_mongo::RunSummary| {
+                run.kind == "migrate" && run.ended_at.is_none() && migrator.is_of_our_keys(run)
+            };
             look.is_cut_off = runs.iter().any(is_open);
         } else {
             let differences = operator.reading(migrator.differences(operator)).await?;

@@ -14,6 +14,7 @@ mod migrate_dry_run;
 mod prove;
 mod prove_store;
 mod reference;
+mod rekey;
 mod reload_keys;
 mod serve;
 mod session;
@@ -44,6 +45,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Merge { action } => block_on(merge::run(action)),
         Command::Enforce(arguments) => block_on(enforce::run(arguments)),
         Command::Rollback(arguments) => block_on(enforce::rollback(arguments)),
+        Command::Rekey { action } => block_on(rekey::run(action)),
         Command::Account(arguments) => block_on(account::run(arguments)),
         Command::Watch(arguments) => block_on(watch::run(arguments)),
         Command::Openapi => reference::openapi(),

@@ -126,6 +126,8 @@ async fn on_own_server(
     let store = OwnStore::new(&config.store)?;
     config.listen = ListenAddress::loopback(0);
     config.store.url = Some(store.url());
+    // Where nothing is, no keys are replaced.
+    config.store.mongodb.mapping.previous = None;
     let result = on_empty_store(config, plan, stop).await;
     // However it went: a signal only stops the workload, so this is reached then too.
     let removed = store.remove().await;

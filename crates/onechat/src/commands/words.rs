@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use onechat_migrate::CollectionState;
 use onechat_mongo::{
-    AccountReport, BackfillReport, EnforceReport, MergeReport, PlanSummary, ProtectionStatus, SweepReport,
-    UndoReport, WatchReport,
+    AccountReport, BackfillReport, EnforceReport, MergeReport, PlanSummary, ProtectionStatus, RekeyReport,
+    SweepReport, UndoReport, WatchReport,
 };
 
 /// `1 chat`, `2 chats`.
@@ -187,6 +187,25 @@ pub(super) fn undo(report: &UndoReport, dry_run: bool) -> String {
         format!("{} that could not be given back as they were:", count(conflicts, "row", "rows"))
     });
     list(&mut text, &report.conflicts);
+    text
+}
+
+pub(super) fn rekey(report: &RekeyReport, dry_run: bool) -> String {
+    let (dropped, cleared) = if dry_run { ("would drop", "would lose") } else { ("dropped", "lost") };
+    let field = &report.field;
+    let mut text = match (report.counted, dry_run) {
+        (true, true) => format!("the keys in {field} would not count any more"),
+        (true, false) => format!("the keys in {field} do not count any more"),
+        (false, _) => format!("the keys in {field} did not count any more"),
+    };
+    for index in &report.dropped {
+        let _ = write!(text, "\n  {dropped} the index {index}");
+    }
+    let _ = write!(text, "\n  {} {cleared} their previous key", chats(report.cleared));
+    line(&mut text, report.left, || {
+        format!("{} with something else in {field}: not touched", chats(report.left))
+    });
+    list(&mut text, &report.examples);
     text
 }
 

@@ -2,15 +2,15 @@
 
 use anyhow::{Context as _, bail, ensure};
 use onechat_mongo::{
-    ChatFields, Filter, IdMapping, Mapping, MessageFields, MessagePlace, Order, PublicIdForm, TimeForm,
-    UuidOrder, ValueForm,
+    ChatFields, Filter, IdMapping, Mapping, MessageFields, MessagePlace, Order, PreviousKeys, PublicIdForm,
+    TimeForm, UuidOrder, ValueForm,
 };
 use serde_json::Map;
 use toml::{Table, Value};
 
 use super::mongo_settings::{
-    ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, OneOrMore, OrderOfFields, TimesAs,
-    ValueAs,
+    ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, OneOrMore, OrderOfFields,
+    PreviousSettings, TimesAs, ValueAs,
 };
 
 /// Fields with a meaning of their own: the document's id, and the version that Mongoose keeps.
@@ -39,6 +39,7 @@ pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
         only: filter("only", settings.only)?,
         visible: filter("visible", settings.visible)?,
         message_fields: message_fields(settings.message_fields),
+        previous: settings.previous.map(previous).transpose().context("[mongodb.previous]")?,
     };
     check(&mapping)?;
     Ok(mapping)
@@ -139,6 +140,14 @@ fn message_place(given: &ChatFieldSettings, reference: Option<String>) -> anyhow
     }
 }
 
+fn previous(given: PreviousSettings) -> anyhow::Result<PreviousKeys> {
+    let PreviousSettings { participants_key, key_format, context } = given;
+    let participants_key = participants_key
+        .context("participants_key is missing: name the field of the keys that other servers still use")?;
+    let key_format = key_format.as_deref().map(str::parse).transpose()?.unwrap_or_default();
+    Ok(PreviousKeys { participants_key, key_format, context })
+}
+
 fn times(given: TimesAs) -> TimeForm {
     match given {
         TimesAs::Date => TimeForm::Date,
@@ -212,23 +221,45 @@ fn check(mapping: &Mapping) -> anyhow::Result<()> {
         mapping.fields.times != TimeForm::Timestamp,
         "chat_fields.times is \"timestamp\", which no server can raise: only message_fields.times can be that"
     );
-    let key = mapping.fields.participants_key.as_str();
-    ensure!(
-        mapping.only.as_ref().is_none_or(|only| !only.fields().contains(key)),
-        "only is about {key:?}, the key, which is given to what is inside: it has to select by other fields"
-    );
+    let previous = mapping.previous.as_ref().map(|previous| &previous.participants_key);
+    for key in [&mapping.fields.participants_key].into_iter().chain(previous) {
+        ensure!(
+            mapping.only.as_ref().is_none_or(|only| !only.fields().contains(key.as_str())),
+            "only is about {key:?}, the key, which is given to what is inside: it has to select by other fields"
+        );
+    }
     let chats = chat_field_names(mapping);
     check_fields(&chats)?;
+    check_previous_context(mapping, &chats)?;
     check_fields(&message_field_names(&mapping.message_fields))
+}
+
+/// The previous context may be that of now; otherwise it is a field of its own.
+fn check_previous_context(mapping: &Mapping, chats: &[(String, &str)]) -> anyhow::Result<()> {
+    let context = mapping.previous.as_ref().and_then(|previous| previous.context.as_deref());
+    let Some(context) = context.filter(|context| mapping.fields.context.as_deref() != Some(context)) else {
+        return Ok(());
+    };
+    let setting = "previous.context";
+    check_path(setting, context)?;
+    check_field(setting, root(context))?;
+    match chats.iter().find(|(_, name)| root(name) == root(context)) {
+        Some((other, name)) => {
+            bail!("{other} is {name:?} and {setting} is {context:?}: they are in one field")
+        }
+        None => Ok(()),
+    }
 }
 
 /// What has to be said of references and of fields for each participant, and what must not.
 fn check_forms(mapping: &Mapping) -> anyhow::Result<()> {
     let is_reference = |path: Option<&str>| path.is_some_and(|path| path.ends_with("$id"));
     let participants = [mapping.participant_path.as_deref(), Some(&*mapping.message_fields.sender)];
+    let previous = mapping.previous.as_ref().and_then(|previous| previous.context.as_deref());
+    let contexts = [mapping.fields.context.as_deref(), previous];
     for (setting, is_needed, given) in [
         ("participant_ref", participants.into_iter().any(is_reference), &mapping.participant_ref),
-        ("context_ref", is_reference(mapping.fields.context.as_deref()), &mapping.context_ref),
+        ("context_ref", contexts.into_iter().any(is_reference), &mapping.context_ref),
     ] {
         match given {
             None => ensure!(
@@ -289,6 +320,12 @@ fn chat_field_names(mapping: &Mapping) -> Vec<(String, &str)> {
         MessagePlace::Embedded { field } => Some(("chat_fields.messages".to_owned(), field.as_str())),
         MessagePlace::Listed { field, .. } => Some(("chat_fields.message_ids".to_owned(), field.as_str())),
     });
+    names.extend(
+        mapping
+            .previous
+            .iter()
+            .map(|previous| ("previous.participants_key".to_owned(), previous.participants_key.as_str())),
+    );
     names.extend(mapping.constants.keys().map(|name| (format!("constants.{name}"), name.as_str())));
     names
 }
@@ -413,6 +450,10 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
         if let Some(Value::Table(fields)) = section.get_mut(table).filter(|_| form != TimeForm::default()) {
             fields.insert("times".to_owned(), text(times_name(form)));
         }
+    }
+    if let (Some(previous), Some(Value::Table(fields))) = (&mapping.previous, section.get_mut("previous")) {
+        fields.insert("key_format".to_owned(), text(previous.key_format.name()));
+        fields.extend(previous.context.iter().map(|context| ("context".to_owned(), text(context))));
     }
     if !mapping.constants.is_empty() {
         let constants = Table::try_from(&mapping.constants).context("the constants cannot be printed")?;

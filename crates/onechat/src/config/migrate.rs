@@ -141,6 +141,7 @@ fn names(mapping: &Mapping) -> FieldNames {
         context: fields.context,
         uuids: mapping.uuids(),
         participants_key: fields.participants_key,
+        previous_key: mapping.previous.as_ref().map(|previous| previous.participants_key.clone()),
         created_at: fields.created_at,
         updated_at: fields.updated_at,
         last_message_at: fields.last_message_at,
@@ -159,6 +160,7 @@ fn meanings(mapping: &Mapping) -> BTreeMap<String, String> {
         uuids: _,
         context,
         participants_key,
+        previous_key,
         created_at,
         updated_at,
         last_message_at,
@@ -170,6 +172,7 @@ fn meanings(mapping: &Mapping) -> BTreeMap<String, String> {
         .into_iter()
         .chain(participants)
         .chain(public_id)
+        .chain(previous_key)
         .chain(context)
         .map(|name| (name, "[mongodb], which says already what it is".to_owned()))
         .collect()

@@ -24,6 +24,16 @@ pub(crate) struct MongoSettings {
     pub(super) chat_fields: ChatFieldSettings,
     pub(super) message_fields: MessageFieldSettings,
     pub(super) constants: toml::Table,
+    pub(super) previous: Option<PreviousSettings>,
+}
+
+/// `[mongodb.previous]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PreviousSettings {
+    pub(super) participants_key: Option<String>,
+    pub(super) key_format: Option<String>,
+    pub(super) context: Option<String>,
 }
 
 /// `[mongodb.chat_fields]`.

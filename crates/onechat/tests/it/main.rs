@@ -34,6 +34,7 @@ mod peer;
 #[path = "../../../../xtask/src/peers.rs"]
 mod peers;
 mod proved;
+mod rekey;
 mod reload;
 mod server;
 mod shutdown;

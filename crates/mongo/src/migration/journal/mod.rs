@@ -8,6 +8,7 @@
 //! { _id: ObjectId,                     the run
 //!   chats: "chats",                    the collection that it works on
 //!   kind: "migrate" | "backfill" | "merge" | "watch",
+//!   keyField: "key2",                  the field of its keys; absent for the first keys of a collection
 //!   startedAt: Date, endedAt: Date }   no endedAt: it was cut off, or is at work
 //! ```
 //!

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::error::number;
 
+/// The field of a run with the field of its keys. The first keys of a collection are not named.
+const KEY_FIELD: &str = "keyField";
+
 /// A run's name: 24 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RunId(pub(crate) ObjectId);
@@ -72,6 +75,9 @@ pub struct RunSummary {
     pub undone: u64,
     /// Chats that it gave a key.
     pub keyed: u64,
+    /// The field of these keys, if they are not the first ones of the collection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_field: Option<String>,
 }
 
 /// A merged group, for lists.
@@ -109,7 +115,10 @@ impl MongoMigrator {
         let found: Vec<Document> = persist(|| async {
             let find =
                 runs.find(doc! { "chats": self.chats_name() }).sort(doc! { "startedAt": -1, "_id": -1 });
-            find.projection(doc! { "kind": 1, "startedAt": 1, "endedAt": 1 }).await?.try_collect().await
+            find.projection(doc! { "kind": 1, "startedAt": 1, "endedAt": 1, KEY_FIELD: 1 })
+                .await?
+                .try_collect()
+                .await
         })
         .await?;
         let mut summaries = Vec::with_capacity(found.len());
@@ -124,6 +133,7 @@ impl MongoMigrator {
                 merged: count("merge", EntryState::Done.name()).await?,
                 undone: count("merge", EntryState::Undone.name()).await?,
                 keyed: count("keys", "done").await?,
+                key_field: run.get_str(KEY_FIELD).ok().map(str::to_owned),
             });
         }
         Ok(summaries)
@@ -187,7 +197,10 @@ impl MongoMigrator {
     /// Begins a run, or goes on with the newest one of the kind that was cut off.
     pub async fn begin_run(&self, lease: &Lease, kind: RunKind) -> Result<RunId, MigrateError> {
         let runs = self.database.collection::<Document>(RUNS);
-        let open = doc! { "chats": self.chats_name(), "kind": kind.name(), "endedAt": { "$exists": false } };
+        let keys = self.keys_of_runs.as_ref().map_or(Bson::Null, Bson::from);
+        let open = doc! {
+            "chats": self.chats_name(), "kind": kind.name(), "endedAt": { "$exists": false }, KEY_FIELD: keys,
+        };
         let newest =
             persist(|| async { runs.find_one(open.clone()).sort(doc! { "startedAt": -1, "_id": -1 }).await });
         if let Some(id) = newest.await?.and_then(|run| run.get_object_id("_id").ok()) {
@@ -195,10 +208,29 @@ impl MongoMigrator {
         }
         let id = ObjectId::new();
         self.index_journal().await?;
-        let run = doc! { "chats": self.chats_name(), "kind": kind.name(), "startedAt": lease.now() };
+        let mut run = doc! { "chats": self.chats_name(), "kind": kind.name(), "startedAt": lease.now() };
+        run.extend(self.keys_of_runs.iter().map(|field| (KEY_FIELD.to_owned(), field.into())));
         let update = doc! { "q": { "_id": id }, "u": { "$setOnInsert": run }, "upsert": true };
         self.write(doc! { "update": RUNS, "updates": [update] }).await?;
         Ok(RunId(id))
+    }
+
+    /// Refuses a run that gave keys of other terms: what it changed is in another field.
+    pub(in crate::migration) async fn ensure_of_our_keys(&self, run: &RunId) -> Result<(), MigrateError> {
+        let runs = self.database.collection::<Document>(RUNS);
+        let found = persist(|| async { runs.find_one(doc! { "_id": run.0 }).await }).await?;
+        let Some(found) = found else { return Ok(()) };
+        let field = found.get_str(KEY_FIELD).ok();
+        if field == self.keys_of_runs.as_deref() {
+            return Ok(());
+        }
+        let field = field.map_or_else(
+            || "another field than the configured one".to_owned(),
+            |field| format!("the field {field}"),
+        );
+        Err(MigrateError::Refused(format!(
+            "the run {run} gave keys in {field}: undo it with the configuration that it was made with"
+        )))
     }
 
     /// Notes that a run came to its end.

@@ -107,6 +107,7 @@ impl Undo<'_> {
         let refused = |why: &str| MigrateError::Refused(format!("{name:?} {why}: see `onechat merge list`"));
         let id = ObjectId::parse_str(name).map_err(|_| refused("is no name of a merged group"))?;
         let entry = self.migrator.header(id).await?.ok_or_else(|| refused("is not in the journal"))?;
+        self.migrator.ensure_of_our_keys(&entry.run).await?;
         refuse_unfinished(&entry)?;
         if entry.state == EntryState::Undone {
             self.control.note("this group is undone already");
@@ -129,6 +130,7 @@ impl Undo<'_> {
     }
 
     async fn run(&mut self, run: &RunId) -> Result<(), MigrateError> {
+        self.migrator.ensure_of_our_keys(run).await?;
         let total = self.migrator.to_undo(run).await?;
         if total == 0 {
             self.control.note("this run left nothing that could be undone");

@@ -142,9 +142,10 @@ impl Undo<'_> {
     }
 
     async fn in_transaction(&self, lease: &Lease, reversals: &[Reversal]) -> Result<Outcome, MigrateError> {
-        let mut commands = statements::chats(reversals);
-        commands.extend(statements::points(reversals)?);
+        let mut commands = statements::points(reversals)?;
         commands.extend(statements::replacements(reversals)?);
+        // After their survivors, which may have taken over what a unique index has: the previous key.
+        commands.extend(statements::chats(reversals));
         commands.extend(statements::rows(reversals));
         commands.push(statements::aliases(reversals)?);
         commands.extend(statements::conclusions(reversals)?);
@@ -198,9 +199,17 @@ impl Undo<'_> {
     async fn in_steps(&self, lease: &Lease, reversals: &[Reversal]) -> Result<Outcome, MigrateError> {
         lease.check().await?;
         let mut commands = statements::intentions(reversals)?;
-        commands.extend(statements::chats(reversals));
+        // A chat that comes back before what was taken from it is gone leaves nothing out at any time; but one with a
+        // previous key, which its survivor may have taken over, can come back only afterwards.
+        let has_previous = self.migrator.codec.previous().is_some();
+        if !has_previous {
+            commands.extend(statements::chats(reversals));
+        }
         commands.extend(statements::points(reversals)?);
         commands.extend(statements::replacements(reversals)?);
+        if has_previous {
+            commands.extend(statements::chats(reversals));
+        }
         commands.extend(statements::rows(reversals));
         commands.push(statements::aliases(reversals)?);
         let mut changed = false;

@@ -167,7 +167,8 @@ impl MongoMigrator {
     /// Where the last watch stopped, if there was one.
     pub(super) async fn noted_place(&self) -> Result<Option<ResumeToken>, MigrateError> {
         let notes = self.database.collection::<Document>(META);
-        let note = persist(|| async { notes.find_one(doc! { "_id": self.chats_name() }).await }).await?;
+        let id = self.id_of_note().await?;
+        let note = persist(|| async { notes.find_one(doc! { "_id": id.clone() }).await }).await?;
         let place = note.as_ref().and_then(|note| note.get_document("watch").ok()?.get("place"));
         // One that cannot be read is as good as none.
         Ok(place.and_then(|place| deserialize_from_bson(place.clone()).ok()))
@@ -177,7 +178,7 @@ impl MongoMigrator {
         let Some(place) = place else { return Ok(()) };
         let place = serialize_to_bson(&place).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let update = doc! {
-            "q": { "_id": self.chats_name() },
+            "q": { "_id": self.id_of_note().await? },
             "u": { "$set": { "watch.place": place }, "$currentDate": { "watch.at": true } },
         };
         self.write(doc! { "update": META, "updates": [update] }).await?;

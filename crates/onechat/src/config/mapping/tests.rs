@@ -37,6 +37,10 @@ fn every_setting_arrives_and_is_printed_as_it_was() {
         times = "seconds"
         client_message_id = "clientId"
         created_at = "at"
+        [previous]
+        participants_key = "oldKey"
+        key_format = "joined"
+        context = "subject"
         [constants]
         type = "direct"
         archived = false
@@ -94,6 +98,23 @@ fn what_makes_no_sense_is_refused_by_the_name_of_its_setting() {
         ("chat_fields.participants = ['a', 'a']", "both \"a\""),
         ("order = 'sorted'", "two or more chat_fields.participants"),
         ("order = 'roles'\nchat_fields.participants = ['a', 'b']", "requests do not say yet"),
+        ("previous = {}", "[mongodb.previous]: participants_key is missing"),
+        (
+            "previous.participants_key = 'participantsKey'",
+            "chat_fields.participants_key and previous.participants_key are both \"participantsKey\"",
+        ),
+        ("previous.participants_key = 'createdAt'", "chat_fields.created_at and previous.participants_key"),
+        ("previous = { participants_key = 'old', key_format = 'md5' }", "\"md5\" is not a key format"),
+        ("previous = { participants_key = 'old', only = '{}' }", "unknown field `only`"),
+        (
+            "previous = { participants_key = 'old', context = 'old' }",
+            "previous.participants_key is \"old\" and previous.context",
+        ),
+        ("previous = { participants_key = 'old', context = 'a..b' }", "previous.context is \"a..b\""),
+        (
+            "chat_fields.context = 'about.id'\nprevious = { participants_key = 'old', context = 'about' }",
+            "they are in one field",
+        ),
         ("chat_fields.context = 'createdAt'", "chat_fields.context and chat_fields.created_at"),
     ];
     for (section, reason) in cases {

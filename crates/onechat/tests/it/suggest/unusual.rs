@@ -32,9 +32,10 @@ async fn the_id_of_a_participant_is_what_recurs_and_not_what_each_sub_document_h
         for (number, chat) in (0_u8..).zip(&mut all) {
             let people = chat.get_array("members").unwrap().clone();
             let inner = |(index, person): (u8, Bson)| {
-                let nested = match name.split_once('.') {
-                    Some((outer, inner)) => doc! { outer: { inner: person } },
-                    None => doc! { name: person },
+                let nested = if let Some((outer, inner)) = name.split_once('.') {
+                    doc! { outer: { inner: person } }
+                } else {
+                    doc! { name: person }
                 };
                 let mut inner = doc! { "_id": id(10 + number * 2 + index), "role": "member" };
                 inner.extend(nested);

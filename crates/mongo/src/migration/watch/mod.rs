@@ -154,14 +154,19 @@ impl Watch<'_> {
 
     /// What `migrate` does between guarding and enforcing.
     async fn full_pass(&mut self) -> Result<(), MigrateError> {
-        let backfill = self.migrator.backfill(Some(self.lease), Some(self.run), false, self.control).await?;
-        let merge = self.migrator.merge(self.lease, self.run, self.control).await?;
-        let sweep = self.migrator.sweep(self.lease, self.control).await?;
         let before = self.report.clone();
-        self.report.keyed += backfill.keyed + backfill.corrected;
-        self.report.merged += merge.groups;
-        self.report.moved += merge.moved + sweep.moved;
+        let passed = self.full_pass_in_steps().await;
         self.tell(&before);
+        passed
+    }
+
+    async fn full_pass_in_steps(&mut self) -> Result<(), MigrateError> {
+        let backfill = self.migrator.backfill(Some(self.lease), Some(self.run), false, self.control).await?;
+        self.report.keyed += backfill.keyed + backfill.corrected;
+        let merge = self.migrator.merge(self.lease, self.run, self.control).await?;
+        self.report.merged += merge.groups;
+        self.report.moved += merge.moved;
+        self.report.moved += self.migrator.sweep(self.lease, self.control).await?.moved;
         Ok(())
     }
 
@@ -182,11 +187,16 @@ impl Watch<'_> {
         self.report.events += batch.events;
         self.lease.check().await?;
         let before = self.report.clone();
+        let healed = self.heal_all(&batch).await;
+        // What was done before an error is not done again.
+        self.tell(&before);
+        healed
+    }
+
+    async fn heal_all(&mut self, batch: &Batch) -> Result<(), MigrateError> {
         if let Some(ids) = batch.documents.get(self.migrator.chats_name()) {
             self.heal_chats(ids).await?;
         }
-        self.heal_rows(&batch).await?;
-        self.tell(&before);
-        Ok(())
+        self.heal_rows(batch).await
     }
 }

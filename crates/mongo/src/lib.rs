@@ -39,7 +39,9 @@ pub use connection::drop_database;
 pub use error::{IndexError, OpenError};
 pub use filter::{Filter, FilterError};
 pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};
-pub use mapping::{ChatFields, IdMapping, Mapping, MessageFields, Order, PublicIdForm, ValueForm};
+pub use mapping::{
+    ChatFields, ChatIdForm, IdMapping, Mapping, MessageFields, Order, PublicIdForm, ValueForm,
+};
 pub use migration::{
     AccountReport, Answer, BackfillReport, EnforceReport, EntryDetails, EntrySummary, Lease, MergeReport,
     MigrateError, MongoMigrator, PlanSummary, ProtectionStatus, Question, Reading, RunId, RunKind,

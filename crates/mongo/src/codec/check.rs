@@ -88,9 +88,10 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
              without an order they are read, and not created"
         )));
     }
-    if !mapping.participant_form.is_read_with(mapping.context_form) {
+    if !mapping.has_one_uuid_order() {
         return Err(OpenError::Mapping(
-            "legacy UUIDs have one order of bytes in participants and another one in contexts".to_owned(),
+            "legacy UUIDs have several orders of bytes, in participants, contexts and ids of chats"
+                .to_owned(),
         ));
     }
     Ok(())

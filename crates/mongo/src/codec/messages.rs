@@ -13,7 +13,7 @@ impl Codec {
         let fields = &self.mapping.message_fields;
         let sender = self.written(&message.sender)?;
         let mut document = doc! { "_id": id_value(message.id.as_str()) };
-        document.insert(&fields.chat, chat.clone());
+        document.insert(&fields.chat, self.named_by_message(chat));
         let collection = self.mapping.participant_ref.as_deref();
         set_at(&mut document, &fields.sender, sender, collection);
         document.insert(&fields.text, message.text.as_str());

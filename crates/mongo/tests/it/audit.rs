@@ -20,8 +20,11 @@ impl Progress for Quiet {
 }
 
 pub(crate) async fn audit(place: &Place, key_format: KeyFormat) -> AuditReport {
-    let options = MongoOptions { key_format, ..MongoOptions::default() };
-    let audit = MongoAudit::connect(&place.url, &options).await.expect("a server that runs");
+    audit_with(place, &MongoOptions { key_format, ..MongoOptions::default() }).await
+}
+
+pub(crate) async fn audit_with(place: &Place, options: &MongoOptions) -> AuditReport {
+    let audit = MongoAudit::connect(&place.url, options).await.expect("a server that runs");
     audit.audit(&Quiet).await.expect("an audit ends")
 }
 

@@ -2,15 +2,15 @@
 
 use anyhow::{Context as _, bail, ensure};
 use onechat_mongo::{
-    ChatFields, Filter, IdMapping, Mapping, MessageFields, Order, PublicIdForm, TimeForm, UuidOrder,
-    ValueForm,
+    ChatFields, ChatIdForm, Filter, IdMapping, Mapping, MessageFields, Order, PublicIdForm, TimeForm,
+    UuidOrder, ValueForm,
 };
 use serde_json::Map;
 use toml::{Table, Value};
 
 use super::mongo_settings::{
-    ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, OneOrMore, OrderOfFields, TimesAs,
-    ValueAs,
+    ChatFieldSettings, ChatIdAs, IdForm, MessageFieldSettings, MongoSettings, OneOrMore, OrderOfFields,
+    TimesAs, ValueAs,
 };
 
 /// Fields with a meaning of their own: the document's id, and the version that Mongoose keeps.
@@ -33,6 +33,7 @@ pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
         context_ref: settings.context_ref,
         order: settings.order.map(order),
         id: id_mapping(settings.id_field, settings.id_form)?,
+        chat_id: settings.chat_id.map(chat_id),
         constants: constants(settings.constants)?,
         only: filter("only", settings.only)?,
         visible: filter("visible", settings.visible)?,
@@ -67,6 +68,32 @@ fn form_name(form: ValueForm) -> &'static str {
         ValueForm::Int32 => "int32",
         ValueForm::Int64 => "int64",
         ValueForm::Double => "double",
+    }
+}
+
+fn chat_id(given: ChatIdAs) -> ChatIdForm {
+    match given {
+        ChatIdAs::ObjectId => ChatIdForm::ObjectId,
+        ChatIdAs::String => ChatIdForm::Text,
+        ChatIdAs::UuidString => ChatIdForm::UuidText,
+        ChatIdAs::Uuid => ChatIdForm::Uuid,
+        ChatIdAs::UuidLegacyJava => ChatIdForm::LegacyUuid(UuidOrder::Java),
+        ChatIdAs::UuidLegacyCsharp => ChatIdForm::LegacyUuid(UuidOrder::CSharp),
+        ChatIdAs::UuidLegacyPython => ChatIdForm::LegacyUuid(UuidOrder::Python),
+        ChatIdAs::Number => ChatIdForm::Number,
+    }
+}
+
+fn chat_id_name(form: ChatIdForm) -> &'static str {
+    match form {
+        ChatIdForm::ObjectId => "object_id",
+        ChatIdForm::Text => "string",
+        ChatIdForm::UuidText => "uuid_string",
+        ChatIdForm::Uuid => "uuid",
+        ChatIdForm::LegacyUuid(UuidOrder::Java) => "uuid_legacy_java",
+        ChatIdForm::LegacyUuid(UuidOrder::CSharp) => "uuid_legacy_csharp",
+        ChatIdForm::LegacyUuid(UuidOrder::Python) => "uuid_legacy_python",
+        ChatIdForm::Number => "number",
     }
 }
 
@@ -111,6 +138,7 @@ fn message_fields(given: MessageFieldSettings) -> MessageFields {
     let default = MessageFields::default();
     MessageFields {
         chat: given.chat.unwrap_or(default.chat),
+        chat_form: given.chat_form.map(form),
         sender: given.sender.unwrap_or(default.sender),
         text: given.text.unwrap_or(default.text),
         client_message_id: given.client_message_id.unwrap_or(default.client_message_id),
@@ -234,8 +262,9 @@ fn check_forms(mapping: &Mapping) -> anyhow::Result<()> {
         );
     }
     ensure!(
-        mapping.participant_form.is_read_with(mapping.context_form),
-        "participants and context are UUIDs of different orders of bytes, which nothing tells apart"
+        mapping.has_one_uuid_order(),
+        "participants, context, chat_id and message_fields.chat_form name legacy UUIDs of different orders of bytes, which \
+         nothing tells apart"
     );
     Ok(())
 }
@@ -269,7 +298,7 @@ fn chat_field_names(mapping: &Mapping) -> Vec<(String, &str)> {
 }
 
 fn message_field_names(fields: &MessageFields) -> Vec<(String, &str)> {
-    let MessageFields { chat, sender, text, client_message_id, created_at, times: _ } = fields;
+    let MessageFields { chat, sender, text, client_message_id, created_at, times: _, chat_form: _ } = fields;
     let fields = [
         ("chat", chat),
         ("sender", sender),
@@ -366,6 +395,7 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
         section.insert("id_field".into(), text(name));
         section.insert("id_form".into(), text(form));
     }
+    section.extend(mapping.chat_id.map(|form| ("chat_id".to_owned(), text(chat_id_name(form)))));
     for (setting, name) in
         chat_field_names(mapping).into_iter().chain(message_field_names(&mapping.message_fields))
     {
@@ -385,6 +415,11 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
         if let Some(Value::Table(fields)) = section.get_mut(table).filter(|_| form != TimeForm::default()) {
             fields.insert("times".to_owned(), text(times_name(form)));
         }
+    }
+    if let (Some(form), Some(Value::Table(fields))) =
+        (mapping.message_fields.chat_form, section.get_mut("message_fields"))
+    {
+        fields.insert("chat_form".to_owned(), text(form_name(form)));
     }
     if !mapping.constants.is_empty() {
         let constants = Table::try_from(&mapping.constants).context("the constants cannot be printed")?;

@@ -15,6 +15,7 @@ mod explained;
 mod failover;
 mod fleet;
 mod killed;
+mod layout_ids;
 mod layouts;
 mod live;
 mod migrate_control;

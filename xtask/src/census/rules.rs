@@ -115,9 +115,7 @@ impl Need {
             Self::Array => "an array of people",
             Self::SubDocuments => "people in sub-documents",
             Self::TwoFields => "a field for each of two people",
-            Self::TwoFieldsInContext => {
-                "a field for each of two people, and a context (servers create no chats where the fields are roles)"
-            }
+            Self::TwoFieldsInContext => "a field for each of two people, and a context",
             Self::NoChatDocument => "sender and receiver in messages, and no chats",
             Self::OwnerCopies => "a document for each owner of a chat",
             Self::PeopleElsewhere => "people in no field of the chat",

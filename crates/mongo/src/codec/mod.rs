@@ -5,11 +5,12 @@ mod check;
 mod identity;
 mod ids;
 mod messages;
+mod places;
 mod times;
 mod values;
 
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc};
-use onechat_core::{Chat, ChatId, ParticipantsKey, StoreError};
+use onechat_core::{Chat, ChatId, ParticipantsKey, Roles, StoreError};
 use onechat_migrate::UuidOrder;
 
 pub use times::TimeForm;
@@ -105,10 +106,10 @@ impl Codec {
     }
 
     /// The document of a new chat. Made once for each proposal: tried again, it has to have the same `_id`.
-    pub(crate) fn new_chat(&self, chat: &Chat) -> Result<Document, StoreError> {
+    pub(crate) fn new_chat(&self, chat: &Chat, roles: &Roles) -> Result<Document, StoreError> {
         let fields = &self.mapping.fields;
         let mut document = self.new_ids(&chat.id)?;
-        self.identify(&mut document, &chat.identity)?;
+        self.identify(&mut document, &chat.identity, roles)?;
         document.insert(&fields.participants_key, chat.participants_key.as_str());
         document.insert(&fields.created_at, fields.times.written(chat.created_at));
         document.insert(&fields.updated_at, fields.times.written(chat.updated_at));

@@ -32,6 +32,7 @@ mod pressure;
 mod pushing;
 mod refusals;
 mod renumbering;
+mod roles;
 mod rush;
 mod sealing;
 mod states;

@@ -254,13 +254,6 @@ fn check_forms(mapping: &Mapping) -> anyhow::Result<()> {
         mapping.order.is_none() || mapping.fields.participants.len() > 1,
         "order says who goes into which field: it is for two or more chat_fields.participants"
     );
-    if let Some(order @ (Order::Request | Order::Roles)) = mapping.order {
-        bail!(
-            "order = {:?} needs to know who is what, which requests do not say yet: \"sorted\" creates chats, with people \
-             in the order of their ids, and without order chats are read and migrated, and none is created",
-            order_name(order)
-        );
-    }
     ensure!(
         mapping.has_one_uuid_order(),
         "participants, context, chat_id and message_fields.chat_form name legacy UUIDs of different orders of bytes, which \

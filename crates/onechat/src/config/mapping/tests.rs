@@ -97,7 +97,7 @@ fn what_makes_no_sense_is_refused_by_the_name_of_its_setting() {
         ("chat_fields.participants = []", "chat_fields.participants is empty"),
         ("chat_fields.participants = ['a', 'a']", "both \"a\""),
         ("order = 'sorted'", "two or more chat_fields.participants"),
-        ("order = 'roles'\nchat_fields.participants = ['a', 'b']", "requests do not say yet"),
+        ("order = 'by_age'\nchat_fields.participants = ['a', 'b']", "unknown variant `by_age`"),
         ("chat_id = 'int32'", "unknown variant `int32`"),
         ("chat_id = 'uuid_legacy_java'\nparticipants = 'uuid_legacy_python'", "different orders of bytes"),
         ("chat_fields.context = 'createdAt'", "chat_fields.context and chat_fields.created_at"),

@@ -35,6 +35,13 @@ pub(super) fn toml(found: &Findings) -> String {
     if let Some(reference) = chats.reference.as_ref().filter(|_| has_references || chats.path().is_some()) {
         text.value("participant_ref", reference);
     }
+    if let People::Fields(fields) = &chats.people {
+        text.comment(&format!(
+            "Who of a new chat goes into {}: order = \"roles\" if requests say who is what, \"request\" or \"sorted\" if that is of \
+             no matter. Without it no chat is created.",
+            fields.join(" and who into ")
+        ));
+    }
     if let Some(id) = &chats.public_id {
         text.comment("An id beside _id, different in each chat: leave it out if clients do not know it.");
         text.value("id_field", &id.field);

@@ -27,13 +27,13 @@ impl NamedRoles {
 
 impl<'de> Deserialize<'de> for NamedRoles {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Roles)
+        deserializer.deserialize_map(NamedRolesVisitor)
     }
 }
 
-struct Roles;
+struct NamedRolesVisitor;
 
-impl<'de> Visitor<'de> for Roles {
+impl<'de> Visitor<'de> for NamedRolesVisitor {
     type Value = NamedRoles;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

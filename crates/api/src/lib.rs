@@ -17,6 +17,7 @@ mod middleware;
 mod page_answer;
 mod problem;
 mod query;
+mod roles;
 mod send_timeout;
 mod server;
 mod unread_body;

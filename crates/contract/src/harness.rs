@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use onechat_core::{
     ChatId, ChatIdentity, ClientMessageId, Context, KeyFormat, MessageId, MessageText, NewMessage,
-    ObjectIdSource, Participant, ParticipantSet, Proposal, Timestamp,
+    ObjectIdSource, Participant, ParticipantSet, Proposal, Roles, Timestamp,
     ports::{AliasStore, Audit, ChatStore, Clock, IdSource},
 };
 use tokio::sync::Barrier;
@@ -76,7 +76,7 @@ impl World {
 
     /// A proposal for the chat of this identity.
     pub fn proposal(&self, identity: impl Into<ChatIdentity>) -> Proposal {
-        Proposal { identity: identity.into(), id: self.chat_id(), now: self.now() }
+        Proposal { identity: identity.into(), id: self.chat_id(), now: self.now(), roles: Roles::default() }
     }
 
     /// A message whose text says what its client's id is.

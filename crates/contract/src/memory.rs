@@ -104,6 +104,7 @@ impl MemoryStore {
 #[async_trait]
 impl ChatStore for MemoryStore {
     async fn create_or_get(&self, proposal: Proposal) -> Result<Outcome, ResolveError> {
+        proposal.roles.ensure_none()?;
         let proposal = Proposal { identity: self.seen(&proposal.identity), ..proposal };
         let key = ParticipantsKey::new(&proposal.identity, self.format);
         if self.fault == Fault::Racy {

@@ -1,6 +1,6 @@
 //! A chat, and the one decision about it that every store has to make in the same way: see [`Proposal::settle`].
 
-use crate::{ChatId, ChatIdentity, KeyCollision, ParticipantsKey, Timestamp};
+use crate::{ChatId, ChatIdentity, KeyCollision, ParticipantsKey, Roles, Timestamp};
 
 /// The one chat of an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Proposal {
     pub id: ChatId,
     /// The time that a new chat would carry.
     pub now: Timestamp,
+    /// Who would be what in a new chat.
+    pub roles: Roles,
 }
 
 impl Proposal {

@@ -25,6 +25,12 @@ pub enum StoreError {
     /// The new chat would not be under the guarantee: by these fields it is outside the filter that says what is.
     #[error("a new chat is outside the configured filter (`only`) by {0}")]
     OutsideFilter(String),
+    /// A new chat needs to know who is what, in these roles, and the request does not say it.
+    #[error("a new chat has to know who is {0}")]
+    RolesRequired(String),
+    /// The roles that the request names are not those of chats here, or do not fit its participants.
+    #[error("the roles do not fit: {0}")]
+    RolesUnknown(String),
     /// What is stored breaks a rule of the model: repeating does not help, somebody has to look.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),

@@ -13,6 +13,7 @@ mod object_id;
 mod page;
 mod participant;
 pub mod ports;
+mod roles;
 mod set;
 mod time;
 
@@ -26,5 +27,6 @@ pub use message::{ClientMessageId, Message, MessageError, MessageText, NewMessag
 pub use object_id::ObjectIdSource;
 pub use page::{ChatCursor, CursorError, MessageCursor, Page, PageSize, PageSizeError};
 pub use participant::{Participant, ParticipantError};
+pub use roles::Roles;
 pub use set::{ParticipantSet, SetError};
 pub use time::Timestamp;

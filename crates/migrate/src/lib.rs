@@ -35,4 +35,4 @@ pub use rules::{
 pub use state::{CollectionState, UnknownState};
 pub use times::{time_of, time_of_row};
 pub use undo::{Undone, undo_document};
-pub use values::{UuidOrder, name_of, number_in, number_of, text_of};
+pub use values::{UuidOrder, name_of, number_in, number_of, text_of, written_like};

@@ -135,6 +135,11 @@ pub enum Blocked {
     /// A chat has no id that an alias could be made of.
     #[error("the chat {0} has no id that clients could have used, so none that could be kept working")]
     NoPublicId(String),
+    /// Two of the chats have one id outside.
+    #[error(
+        "two chats are called {0:?}, with an `_id` of another type each: nobody knows which of them a row names by it"
+    )]
+    TwofoldId(String),
     /// The chats differ in fields of which no rule says what becomes of them.
     #[error("{}", crate::differences::in_a_line(.0))]
     Unexplained(Vec<Difference>),

@@ -66,7 +66,7 @@ pub struct FieldNames {
     pub participant_path: Option<String>,
     /// What a chat is about, if chats have contexts: in a group it is the same, in whatever form. A path.
     pub context: Option<String>,
-    /// The order of bytes of legacy UUIDs, if there are any among participants.
+    /// The order of bytes of legacy UUIDs, if there are any among participants, contexts or ids of chats.
     pub uuids: Option<UuidOrder>,
     /// The key.
     pub participants_key: String,
@@ -123,8 +123,8 @@ pub enum SurvivorPolicy {
     MostRecent,
 }
 
-/// A field elsewhere whose value, or values, name a chat by `_id` or by its public id; as an ObjectId, a string or
-/// a UUID, told by what is there.
+/// A field elsewhere whose value, or values, name a chat by `_id` or by its public id; as an ObjectId, a string, a UUID or
+/// a number, told by what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     /// The collection.
@@ -173,7 +173,8 @@ pub struct RowState {
 pub struct EmbeddedArray {
     /// The array's field.
     pub field: String,
-    /// Where in an element its id stands: two with the same one are the same. Without: equal elements are the same.
+    /// Where in an element its id stands: two with the same one are the same. Without: equal elements are the same,
+    /// but for bare texts, which all are kept.
     /// An id that is counted within each chat (1, 2, 3) is none.
     pub id: Option<String>,
     /// The collection with the rows that the elements name, by [`EmbeddedArray::id`], or being ids themselves.

@@ -1,6 +1,6 @@
 //! The texts that stand for ids, people and contexts, in whatever form documents have them.
 
-use bson::{RawBsonRef, spec::BinarySubtype};
+use bson::{Binary, RawBson, RawBsonRef, oid::ObjectId, spec::BinarySubtype};
 
 /// The order of bytes in which a legacy driver writes a UUID (binary, subtype 3). The value itself does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,33 @@ pub fn number_of(value: RawBsonRef<'_>) -> Option<i64> {
     }
 }
 
+/// The value that stands for this text in the form of `model`; nothing if that form has none for it.
+#[must_use]
+pub fn written_like(model: RawBsonRef<'_>, text: &str, uuids: Option<UuidOrder>) -> Option<RawBson> {
+    let uuid = || bson::Uuid::parse_str(text).ok().filter(|uuid| uuid.to_string() == text);
+    let binary = |subtype, bytes: [u8; 16]| RawBson::Binary(Binary { subtype, bytes: bytes.to_vec() });
+    match model {
+        RawBsonRef::String(_) => Some(RawBson::String(text.to_owned())),
+        RawBsonRef::ObjectId(_) => {
+            ObjectId::parse_str(text).ok().filter(|id| id.to_hex() == text).map(RawBson::ObjectId)
+        }
+        RawBsonRef::Binary(model) if model.subtype == BinarySubtype::UuidOld => {
+            Some(binary(model.subtype, uuids?.turned(uuid()?.bytes())))
+        }
+        RawBsonRef::Binary(_) => Some(binary(BinarySubtype::Uuid, uuid()?.bytes())),
+        RawBsonRef::Int32(_) => {
+            let number = number_in(text)?;
+            Some(i32::try_from(number).map_or(RawBson::Int64(number), RawBson::Int32))
+        }
+        RawBsonRef::Int64(_) => number_in(text).map(RawBson::Int64),
+        #[expect(clippy::cast_precision_loss, reason = "no number is taken that loses any")]
+        RawBsonRef::Double(_) => number_in(text)
+            .filter(|number| number.unsigned_abs() <= 1 << 53)
+            .map(|number| RawBson::Double(number as f64)),
+        _ => None,
+    }
+}
+
 /// The number that a text is written as, if it is written like that and in no other way.
 #[must_use]
 pub fn number_in(text: &str) -> Option<i64> {
@@ -109,7 +136,7 @@ mod tests {
     fn whole_numbers_have_one_text_whatever_their_type() {
         for value in [RawBson::Int32(42), RawBson::Int64(42), RawBson::Double(42.0)] {
             assert_eq!(name_of(value.as_raw_bson_ref(), None).as_deref(), Some("42"), "{value:?}");
-            assert_eq!(text_of(value.as_raw_bson_ref()), None, "{value:?} is no id of a chat");
+            assert_eq!(text_of(value.as_raw_bson_ref()), None, "{value:?} is no text");
         }
         assert_eq!(name_of(RawBsonRef::Double(-0.0), None).as_deref(), Some("0"));
         for value in [0.5, f64::NAN, f64::INFINITY, 1e300, 9.3e18] {
@@ -119,5 +146,33 @@ mod tests {
         for text in ["042", "+42", "4.0", "", "9223372036854775808"] {
             assert_eq!(number_in(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn an_id_is_written_in_the_form_of_another_one_or_not_at_all() {
+        let (uuid, order) = ("00112233-4455-6677-8899-aabbccddeeff", Some(UuidOrder::CSharp));
+        let binary = |subtype| RawBson::Binary(Binary { subtype, bytes: vec![0; 16] });
+        let id = ObjectId::from_bytes([7; 12]);
+        let models = [
+            (RawBson::String(String::new()), uuid),
+            (RawBson::ObjectId(ObjectId::from_bytes([0; 12])), &id.to_hex()),
+            (binary(BinarySubtype::Uuid), uuid),
+            (binary(BinarySubtype::UuidOld), uuid),
+            (RawBson::Int32(0), "42"),
+            (RawBson::Int64(0), "-42"),
+            (RawBson::Double(0.0), "42"),
+        ];
+        for (model, text) in &models {
+            let written = written_like(model.as_raw_bson_ref(), text, order).unwrap();
+            assert_eq!(written.element_type(), model.element_type());
+            assert_eq!(name_of(written.as_raw_bson_ref(), order).as_deref(), Some(*text), "{model:?}");
+        }
+        for (model, _) in models.iter().skip(1) {
+            assert_eq!(written_like(model.as_raw_bson_ref(), "dm_a_b", order), None, "{model:?}");
+        }
+        assert_eq!(written_like(binary(BinarySubtype::UuidOld).as_raw_bson_ref(), uuid, None), None);
+        let large = written_like(RawBsonRef::Int32(0), "3000000000", None);
+        assert_eq!(large, Some(RawBson::Int64(3_000_000_000)), "larger than the form can hold, and equal");
+        assert_eq!(written_like(RawBsonRef::Double(0.0), "9007199254740993", None), None);
     }
 }

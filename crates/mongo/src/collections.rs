@@ -10,7 +10,7 @@ use std::{
 use futures_util::TryStreamExt as _;
 use mongodb::{
     Collection, Database,
-    action::{Action as _, FindOne},
+    action::{Action as _, Find, FindOne},
     bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc},
     error::Error,
     options::{Collation, Hint, ReadConcern},
@@ -181,26 +181,47 @@ impl Collections {
                 None => break,
             }
         }
-        match self.codec.id(&id) {
-            Some(value) => {
-                let this = self.codec.visible(doc! { self.codec.id_field(): value });
-                self.surely(this, self.collation_of_ids(), None).await
-            }
+        match self.codec.has_id(&id) {
+            Some(this) => self.surely(self.codec.visible(this), self.collation_of_ids(), None).await,
             None => Ok(None),
         }
     }
 
     async fn living(&self, id: &ChatId) -> Result<Option<StoredChat>, StoreError> {
-        let Some(value) = self.codec.id(id) else { return Ok(None) };
+        let Some(this) = self.codec.has_id(id) else { return Ok(None) };
+        let this = self.codec.visible(this);
+        if self.codec.has_ids_of_any_type() {
+            return self.living_of_any_type(id, this).await;
+        }
         let deadline = self.deadline();
         let found = until(deadline, &self.metrics, || async {
-            let this = doc! { self.codec.id_field(): value.clone() };
-            let find = self.chats.find_one(self.codec.visible(this));
+            let find = self.chats.find_one(this.clone());
             let find = find.optional(self.collation_of_ids(), FindOne::collation);
             let find = find.optional(self.codec.without_messages(), FindOne::projection);
             find.max_time(deadline.server_time()).await
         });
         found.await?.map(|document| self.codec.chat(&document)).transpose()
+    }
+
+    /// The same where several chats may be called the same, of which nobody knows which one is meant.
+    async fn living_of_any_type(
+        &self,
+        id: &ChatId,
+        this: Document,
+    ) -> Result<Option<StoredChat>, StoreError> {
+        let deadline = self.deadline();
+        let found: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
+            let find = self.chats.find(this.clone()).limit(2).max_time(deadline.server_time());
+            find.optional(self.codec.without_messages(), Find::projection).await?.try_collect().await
+        })
+        .await?;
+        match &found[..] {
+            [] => Ok(None),
+            [document] => self.codec.chat(document).map(Some),
+            _ => Err(StoreError::Corrupt(format!(
+                "two chats are called {id}, with an _id of another type each"
+            ))),
+        }
     }
 
     /// The index on `_id` has the collation of the collection, and is of no use for texts under another one.
@@ -284,7 +305,7 @@ impl Collections {
         before: Option<&MessageCursor>,
     ) -> Result<Page<Message, MessageCursor>, StoreError> {
         let fields = &self.codec.mapping().message_fields;
-        let mut filter = doc! { &fields.chat: stored.document_id.clone() };
+        let mut filter = self.codec.of_chat(&stored.document_id, Vec::new());
         if let Some(before) = before {
             let id = id_value(before.id.as_str());
             let at = self.time_in_order(before.at, &id).await?;
@@ -294,7 +315,7 @@ impl Collections {
                 let field = format!("${}", fields.created_at);
                 after.push(doc! { "$expr": { "$lt": [field, { "$literal": at }] } });
             }
-            filter.insert("$or", after);
+            filter = self.codec.of_chat(&stored.document_id, after);
         }
         let _place = self.place_for_pages(1).await;
         let deadline = self.deadline();

@@ -42,7 +42,8 @@ pub use error::{IndexError, OpenError};
 pub use filter::{Filter, FilterError};
 pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};
 pub use mapping::{
-    ChatFields, IdMapping, Mapping, MessageFields, MessagePlace, Order, PreviousKeys, PublicIdForm, ValueForm,
+    ChatFields, ChatIdForm, IdMapping, Mapping, MessageFields, MessagePlace, Order, PreviousKeys,
+    PublicIdForm, ValueForm,
 };
 pub use migration::{
     AccountReport, Answer, BackfillReport, EnforceReport, EntryDetails, EntrySummary, Lease, MergeReport,

@@ -6,6 +6,7 @@
 
 use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocumentBuf, doc, oid::ObjectId};
 use onechat_core::{Chat, ChatCursor, Context, Page, PageSize, StoreError, Timestamp};
+use onechat_migrate::number_of;
 
 use crate::{
     TimeForm,
@@ -39,7 +40,7 @@ impl<'a> List<'a> {
         path: &str,
         forms: &[Bson],
         context: Option<&Context>,
-        after: Option<&ChatCursor>,
+        after: Option<&(Timestamp, Bson)>,
     ) -> Self {
         let context = if context.is_some() { codec.has_context(context) } else { Document::new() };
         let rows = forms.iter().map(|form| {
@@ -48,9 +49,7 @@ impl<'a> List<'a> {
             rows
         });
         let rows = rows.collect();
-        // No chat has an id that cannot be written.
-        let id = |after: &ChatCursor| codec.id(&after.id).unwrap_or(Bson::MinKey);
-        Self { codec, rows, after: after.map(|after| (after.at, id(after))) }
+        Self { codec, rows, after: after.cloned() }
     }
 
     /// All chats of the list, whatever the cursor.
@@ -93,7 +92,7 @@ impl<'a> List<'a> {
         let mut conditions = doc! { &fields.last_message_at: Bson::Null, &fields.created_at: Bson::Null };
         match self.after.as_ref().map_or(Ids::All, |(at, id)| self.undated_after(*at, id)) {
             Ids::All => {}
-            Ids::Below(id) => drop(conditions.insert(id_field, below(&id))),
+            Ids::Below(id) => drop(conditions.insert(id_field, self.below(&id))),
             Ids::None => return None,
         }
         Some(Part { filter: self.with(&[conditions]), sort: doc! { id_field: -1 } })
@@ -112,7 +111,7 @@ impl<'a> List<'a> {
             Some((at, id)) => {
                 let at = self.times().compared(*at);
                 let earlier = doc! { by: { "$ne": Bson::Null, "$not": { "$gte": at.clone() } } };
-                let same = doc! { by: at, id_field: below(id) };
+                let same = doc! { by: at, id_field: self.below(id) };
                 vec![earlier, same]
             }
         };
@@ -152,6 +151,22 @@ impl<'a> List<'a> {
         self.codec.id_field() == "_id"
     }
 
+    /// Every id below this one. Comparisons find values of one type only, and of the types that ids have numbers are below
+    /// texts, these below UUIDs, and all of them below ObjectIds.
+    fn below(&self, id: &Bson) -> Document {
+        let types: &[&str] = match id {
+            Bson::ObjectId(_) => return doc! { "$not": { "$gte": id.clone() } },
+            _ if !self.codec.has_ids_of_any_type() => &[],
+            Bson::String(_) => &["number", "string"],
+            Bson::Binary(_) => &["number", "string", "binData"],
+            _ => &[],
+        };
+        if types.is_empty() {
+            return doc! { "$lt": id.clone() };
+        }
+        doc! { "$not": { "$gte": id.clone() }, "$type": types }
+    }
+
     /// An expression for the time that a chat stands at.
     pub(crate) fn position(&self) -> Document {
         let fields = &self.codec.mapping().fields;
@@ -180,7 +195,7 @@ impl<'a> List<'a> {
         let (at, id) = self.after.as_ref()?;
         Some(doc! { "$or": [
             { position: { "$not": { "$gte": date(*at) } } },
-            { position: date(*at), self.codec.id_field(): below(id) },
+            { position: date(*at), self.codec.id_field(): self.below(id) },
         ] })
     }
 
@@ -276,15 +291,6 @@ enum Ids {
     None,
 }
 
-/// Every id below this one. Comparisons find values of one type only, and below ObjectIds there are strings as well.
-fn below(id: &Bson) -> Document {
-    if id.as_object_id().is_some() {
-        doc! { "$not": { "$gte": id.clone() } }
-    } else {
-        doc! { "$lt": id.clone() }
-    }
-}
-
 /// The least ObjectId of this second since 1970; nothing if ObjectIds cannot name it.
 fn first_of(second: i64) -> Option<ObjectId> {
     let second = u32::try_from(second).ok()?;
@@ -294,11 +300,15 @@ fn first_of(second: i64) -> Option<ObjectId> {
 }
 
 /// Ids in the order of BSON. Chats with ids of other types are damaged.
-fn rank(id: Option<RawBsonRef<'_>>) -> (u8, Vec<u8>) {
+pub(crate) fn rank(id: Option<RawBsonRef<'_>>) -> (u8, Vec<u8>) {
     match id {
-        Some(RawBsonRef::String(text)) => (0, text.as_bytes().to_vec()),
-        Some(RawBsonRef::Binary(binary)) => (1, binary.bytes.to_vec()),
-        Some(RawBsonRef::ObjectId(id)) => (2, id.bytes().to_vec()),
-        other => (3, format!("{other:?}").into_bytes()),
+        Some(RawBsonRef::String(text)) => (1, text.as_bytes().to_vec()),
+        Some(RawBsonRef::Binary(binary)) => (2, [&[u8::from(binary.subtype)][..], binary.bytes].concat()),
+        Some(RawBsonRef::ObjectId(id)) => (3, id.bytes().to_vec()),
+        other => match other.and_then(number_of) {
+            // Negative ones come first.
+            Some(number) => (0, (number ^ i64::MIN).to_be_bytes().to_vec()),
+            None => (4, format!("{other:?}").into_bytes()),
+        },
     }
 }

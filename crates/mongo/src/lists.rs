@@ -3,18 +3,19 @@
 
 use futures_util::{TryStreamExt as _, future::try_join_all};
 use mongodb::{
-    bson::{RawDocumentBuf, doc},
+    bson::{Bson, RawDocumentBuf, doc},
     options::Hint,
 };
-use onechat_core::{Chat, ChatCursor, Context, Page, PageSize, Participant, StoreError};
+use onechat_core::{Chat, ChatCursor, ChatId, Context, Page, PageSize, Participant, StoreError};
 
 use crate::{
     attempt::{Deadline, until},
+    codec::field,
     collections::{Collections, one_more},
     error::{code, code_of},
     guard::{Guard, ListIndexes},
     index::simple,
-    list_order::{List, Part},
+    list_order::{List, Part, rank},
 };
 
 /// The field that lists are sorted by, which exists only while a list is made without an index.
@@ -38,9 +39,13 @@ impl Collections {
         let paths = self.codec.participants_paths().iter();
         // Of each it may read three parts of a page.
         let _place = self.place_for_pages(3 * paths.len()).await;
-        let lists: Vec<List<'_>> =
-            paths.map(|path| List::new(&self.codec, path, &forms, context, after)).collect();
         let deadline = self.deadline();
+        let after = match after {
+            Some(after) => Some((after.at, self.place_of(&after.id, deadline).await?)),
+            None => None,
+        };
+        let lists: Vec<List<'_>> =
+            paths.map(|path| List::new(&self.codec, path, &forms, context, after.as_ref())).collect();
         if let Some(indexes) = guard.list_indexes() {
             if let Some(rows) = self.all_indexed(&lists, size, &indexes, deadline).await? {
                 return match lists[0].page(rows, size)? {
@@ -56,6 +61,25 @@ impl Collections {
             Some(page) => Ok(page),
             None => self.sorted_here(&lists, size, deadline).await,
         }
+    }
+
+    /// The value by which the chat with this id stands in the order of ids.
+    async fn place_of(&self, id: &ChatId, deadline: Deadline) -> Result<Bson, StoreError> {
+        let mut ids = self.codec.ids(id);
+        if ids.len() > 1 {
+            let these = doc! { "_id": { "$in": &ids } };
+            let found: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
+                let find = self.chats.find(these.clone()).projection(doc! { "_id": 1 });
+                find.max_time(deadline.server_time()).await?.try_collect().await
+            })
+            .await?;
+            // Of several none is left out. One that is gone stood where new ones are.
+            let last = found.iter().filter_map(|chat| field(chat, "_id")).max_by_key(|id| rank(Some(*id)));
+            let written = || self.codec.mapping().chat_id.and_then(|form| form.written(id.as_str()));
+            ids.extend(last.and_then(|id| Bson::try_from(id).ok()).or_else(written));
+        }
+        // No chat has an id that cannot be written.
+        Ok(ids.pop().unwrap_or(Bson::MinKey))
     }
 
     /// The page if times have several forms, which no server has in order: all chats of the participant are read.

@@ -39,6 +39,9 @@ pub struct Mapping {
     pub id: IdMapping,
     /// Where the messages of a chat are.
     pub message_place: MessagePlace,
+    /// How the `_id` of a new chat is written, if chats are looked for by an `_id` of any type. Else new ones get an
+    /// ObjectId, and ids that look like one are looked for as one, all others as text.
+    pub chat_id: Option<ChatIdForm>,
     /// Fields that every new chat gets besides.
     pub constants: Map<String, Value>,
     /// Which documents are chats that their identity tells: nothing else is keyed, merged, adopted, or answered to those
@@ -78,6 +81,7 @@ impl Default for Mapping {
             order: None,
             id: IdMapping::ObjectId,
             message_place: MessagePlace::default(),
+            chat_id: None,
             constants: Map::new(),
             only: None,
             visible: None,
@@ -125,6 +129,9 @@ impl Default for ChatFields {
 pub struct MessageFields {
     /// The `_id` of its chat.
     pub chat: String,
+    /// How that is written, if not always as the chat has it: messages are read whatever form they name their chat in. What
+    /// cannot be written so is written as the chat has it.
+    pub chat_form: Option<ValueForm>,
     /// Who sent it, in the form of participants. A path.
     pub sender: String,
     /// What was said.
@@ -141,6 +148,7 @@ impl Default for MessageFields {
     fn default() -> Self {
         Self {
             chat: "chatId".to_owned(),
+            chat_form: None,
             sender: "sender".to_owned(),
             text: "text".to_owned(),
             client_message_id: "clientMessageId".to_owned(),
@@ -151,10 +159,24 @@ impl Default for MessageFields {
 }
 
 impl Mapping {
-    /// The order of bytes of legacy UUIDs, if there are any among participants and contexts.
+    /// The order of bytes of legacy UUIDs, if there are any among participants, contexts and ids of chats.
     #[must_use]
     pub fn uuids(&self) -> Option<UuidOrder> {
-        self.participant_form.uuids().or(self.context_form.uuids())
+        self.uuid_orders().next()
+    }
+
+    /// Whether all legacy UUIDs have one order: a UUID does not tell its own.
+    #[must_use]
+    pub fn has_one_uuid_order(&self) -> bool {
+        let mut orders = self.uuid_orders();
+        let first = orders.next();
+        orders.all(|order| Some(order) == first)
+    }
+
+    fn uuid_orders(&self) -> impl Iterator<Item = UuidOrder> {
+        let of_ids = self.chat_id.and_then(ChatIdForm::uuids);
+        let of_messages = self.message_fields.chat_form.and_then(ValueForm::uuids);
+        [self.participant_form.uuids(), self.context_form.uuids(), of_ids, of_messages].into_iter().flatten()
     }
 
     /// The layout as those servers have it that know the previous keys alone. Which chats they leave out is not known here.
@@ -249,15 +271,6 @@ impl ValueForm {
         }
     }
 
-    /// Whether both can be read in one collection: a legacy UUID does not tell its order.
-    #[must_use]
-    pub fn is_read_with(self, other: Self) -> bool {
-        match (self.uuids(), other.uuids()) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        }
-    }
-
     pub(crate) fn uuids(self) -> Option<UuidOrder> {
         match self {
             Self::LegacyUuid(order) => Some(order),
@@ -292,6 +305,50 @@ pub enum IdMapping {
         /// How the id is written there.
         form: PublicIdForm,
     },
+}
+
+/// How the `_id` of a new chat is written, where chats have an `_id` of any type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChatIdForm {
+    /// As an ObjectId.
+    ObjectId,
+    /// As text: the hexadecimal digits of an ObjectId.
+    Text,
+    /// As text: a random UUID.
+    UuidText,
+    /// As BSON's UUID (binary, subtype 4).
+    Uuid,
+    /// As a legacy UUID (binary, subtype 3), in this order of bytes.
+    LegacyUuid(UuidOrder),
+    /// As a number, which whoever made the chats counts: no chat is created.
+    Number,
+}
+
+impl ChatIdForm {
+    /// Whether new ids have to be UUIDs.
+    #[must_use]
+    pub fn is_uuid(self) -> bool {
+        matches!(self, Self::UuidText | Self::Uuid | Self::LegacyUuid(_))
+    }
+
+    /// The `_id` of a new chat that is called this; nothing if none is called so.
+    pub(crate) fn written(self, text: &str) -> Option<Bson> {
+        match self {
+            Self::ObjectId => object_id(text).map(Bson::ObjectId),
+            Self::Text => Some(Bson::String(text.to_owned())),
+            Self::UuidText => uuid(text).map(|_| Bson::String(text.to_owned())),
+            Self::Uuid => uuid(text).map(Bson::Binary),
+            Self::LegacyUuid(order) => legacy_uuid(text, order).map(Bson::Binary),
+            Self::Number => None,
+        }
+    }
+
+    fn uuids(self) -> Option<UuidOrder> {
+        match self {
+            Self::LegacyUuid(order) => Some(order),
+            _ => None,
+        }
+    }
 }
 
 /// How a public id is written in its field.

@@ -144,7 +144,7 @@ impl Collections {
     }
 
     fn is_member(&self, path: &str, ids: &[ChatId], participant: &Participant) -> Document {
-        let ids: Vec<Bson> = ids.iter().filter_map(|id| self.codec.id(id)).collect();
+        let ids: Vec<Bson> = ids.iter().flat_map(|id| self.codec.ids(id)).collect();
         self.codec.visible(doc! {
             path: { "$in": self.codec.forms_of_name(participant.as_str()) },
             self.codec.id_field(): { "$in": ids },

@@ -224,13 +224,12 @@ impl Resolver {
             }
             let (openers, lookers): (Vec<_>, Vec<_>) =
                 waiters.into_iter().partition(|waiter| waiter.proposal.is_some());
-            let proposal = openers.first().and_then(|opener| opener.proposal.as_ref());
-            let Some(proposal) = proposal else {
+            if openers.is_empty() {
                 self.answer(&wanted, lookers, &Ok(None));
                 continue;
-            };
+            }
             self.tell(lookers, &Ok(None));
-            match self.proposed(&wanted, proposal) {
+            match self.first_proposed(&wanted, &openers) {
                 Ok((chat, document)) => {
                     let (chat, waiters) = (Arc::new(chat), openers);
                     missing.push(Missing { wanted, chat, document, waiters, deadline, looked_for: true });
@@ -241,11 +240,23 @@ impl Resolver {
         missing
     }
 
+    /// What the first of them proposes who may create: those who do not say who is what get the chat of one who does.
+    fn first_proposed(&self, wanted: &Wanted, openers: &[Waiter]) -> Result<(Chat, Document), StoreError> {
+        let mut refusal = None;
+        for proposal in openers.iter().filter_map(|opener| opener.proposal.as_ref()) {
+            match self.proposed(wanted, proposal) {
+                Err(error @ StoreError::RolesRequired(_)) => refusal = Some(error),
+                other => return other,
+            }
+        }
+        Err(refusal.unwrap_or_else(|| StoreError::Unavailable("nobody proposes a chat".to_owned())))
+    }
+
     fn proposed(&self, wanted: &Wanted, proposal: &Proposal) -> Result<(Chat, Document), StoreError> {
         self.guard.refuses_chats()?;
         let chat = proposal.to_chat(wanted.key.clone());
         let codec = self.collections.codec();
-        let mut document = codec.new_chat(&chat)?;
+        let mut document = codec.new_chat(&chat, &proposal.roles)?;
         if let Some(previous) = codec.previous().filter(|_| self.guard.follows_previous()) {
             previous.add_to(&mut document)?;
         }

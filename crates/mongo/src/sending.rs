@@ -77,6 +77,12 @@ impl Collections {
         deadline: Deadline,
     ) -> Result<Sent, StoreError> {
         let document = self.codec.new_message(message, &chat.document_id)?;
+        // The index does not tell that messages are of one chat which name it in several forms.
+        if self.codec.mapping().message_fields.chat_form.is_some()
+            && let Some(first) = self.first(message, chat, deadline).await?
+        {
+            return Ok(Sent { message: first, created: false });
+        }
         let mut pauses = Pauses::default();
         let (mut may_be_ours, mut looks) = (false, 0);
         loop {
@@ -140,7 +146,7 @@ impl Collections {
     ) -> Result<Option<Message>, StoreError> {
         let fields = &self.codec.mapping().message_fields;
         let filter = doc! {
-            &fields.chat: chat.document_id.clone(),
+            &fields.chat: self.codec.names_chat(&chat.document_id),
             &fields.sender: self.codec.participant(&message.sender),
             &fields.client_message_id: message.client_message_id.as_str(),
         };
@@ -162,8 +168,8 @@ impl Collections {
         deadline: Deadline,
     ) -> Result<Sent, StoreError> {
         let field = &self.codec.mapping().message_fields.chat;
-        let filter = doc! { "_id": id_value(sent.message.id.as_str()), field: from.document_id.clone() };
-        let update = doc! { "$set": { field: to.document_id.clone() } };
+        let filter = doc! { "_id": id_value(sent.message.id.as_str()), field: self.codec.names_chat(&from.document_id) };
+        let update = doc! { "$set": { field: self.codec.named_by_message(&to.document_id) } };
         let pointed = until(deadline, &self.metrics, || async {
             match self.messages.update_one(filter.clone(), update.clone()).await {
                 Err(error) if code_of(&error) == Some(code::DUPLICATE_KEY) => Ok(Pointed::Taken),

@@ -89,6 +89,7 @@ impl Drop for MongoChatStore {
 #[async_trait]
 impl ChatStore for MongoChatStore {
     async fn create_or_get(&self, proposal: Proposal) -> Result<Outcome, ResolveError> {
+        self.collections.codec().ensure_roles_are_known(&proposal)?;
         let wanted = self.wanted(&proposal.identity);
         let answer = self.resolver.resolve(wanted, Some(proposal.clone())).await?;
         let (chat, wrote) = answer.ok_or_else(|| {

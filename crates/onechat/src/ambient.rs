@@ -28,7 +28,7 @@ pub(crate) fn id_source() -> anyhow::Result<ObjectIdSource> {
     Ok(ObjectIdSource::new(Arc::new(SystemClock), process, u32::from_be_bytes([a, b, c, d])))
 }
 
-/// Random UUIDs for chats, whose id is a field of its own beside the store's; messages keep the store's form.
+/// Random UUIDs for chats, where their ids are such; messages keep the store's form.
 pub(crate) struct UuidSource(ObjectIdSource);
 
 impl UuidSource {

@@ -5,7 +5,7 @@ use std::{fs, future::Future, net::SocketAddr, path::Path, sync::Arc};
 use anyhow::{Context as _, bail};
 use onechat_api::{Api, ApiMetrics, Authenticator, AuthenticatorHandle, Drained, Limits, Policy};
 use onechat_core::ports::{ChatStore, Clock, IdSource};
-use onechat_mongo::{IdMapping, MongoChatStore};
+use onechat_mongo::{ChatIdForm, IdMapping, MongoChatStore};
 use onechat_sqlite::{SqliteChatStore, SqliteOptions};
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use tokio::net::TcpListener;
@@ -99,10 +99,12 @@ fn warn_if_unsafe(unsafe_no_index: bool, registry: &mut Registry) {
 
 fn id_source(store: &StoreConfig) -> anyhow::Result<Arc<dyn IdSource>> {
     let on_mongodb = matches!(store.url, Some(StoreUrl::Mongo(_)));
-    Ok(match store.mongodb.mapping.id {
-        IdMapping::Field { .. } if on_mongodb => Arc::new(UuidSource::new()?),
-        _ => Arc::new(ambient::id_source()?),
-    })
+    let mapping = &store.mongodb.mapping;
+    let has_uuids = match mapping.id {
+        IdMapping::Field { .. } => true,
+        IdMapping::ObjectId => mapping.chat_id.is_some_and(ChatIdForm::is_uuid),
+    };
+    Ok(if on_mongodb && has_uuids { Arc::new(UuidSource::new()?) } else { Arc::new(ambient::id_source()?) })
 }
 
 /// Reads the keys that the configuration names, and trusts them.

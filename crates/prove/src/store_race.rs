@@ -1,9 +1,10 @@
 //! The race on the store itself: what HTTP would slow down or serialise reaches the store at once.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use onechat_core::{
-    ChatCursor, ChatIdentity, OutcomeKind, PageSize, ParticipantSet, Proposal, ResolveError, StoreError,
+    ChatCursor, ChatIdentity, OutcomeKind, PageSize, Participant, ParticipantSet, Proposal, ResolveError,
+    Roles, StoreError,
     ports::{ChatStore, Clock, IdSource},
 };
 use tokio::sync::Barrier;
@@ -85,9 +86,12 @@ pub async fn store_race(race: StoreRace) -> Report {
 impl Racer {
     async fn open(&self, n: usize) {
         let order = if n.is_multiple_of(2) { [0, 1] } else { [1, 0] };
-        let participants = ParticipantSet::parse(order.map(|index| self.names[index].as_str()));
+        let participants = order.map(|index| Participant::new(self.names[index].as_str()));
+        let participants = participants.map(|one| one.expect("the prover makes valid ids")).to_vec();
+        let set = ParticipantSet::parse(participants.iter().map(Participant::as_str));
         let proposal = Proposal {
-            identity: participants.expect("the prover makes valid ids").into(),
+            identity: set.expect("the prover makes valid ids").into(),
+            roles: Roles::new(participants, BTreeMap::new()),
             id: self.race.ids.chat_id(),
             now: self.race.clock.now(),
         };
@@ -167,8 +171,10 @@ fn failed(error: &StoreError) -> Answer {
         | StoreError::Unavailable(_)
         | StoreError::Unprotected(_)
         | StoreError::NotMigrated(_) => Answer::Unknown,
-        StoreError::Corrupt(_) | StoreError::Refused(_) | StoreError::OutsideFilter(_) => {
-            Answer::Unexpected(error.to_string().into())
-        }
+        StoreError::Corrupt(_)
+        | StoreError::Refused(_)
+        | StoreError::OutsideFilter(_)
+        | StoreError::RolesRequired(_)
+        | StoreError::RolesUnknown(_) => Answer::Unexpected(error.to_string().into()),
     }
 }

@@ -72,6 +72,7 @@ impl SqliteChatStore {
 #[async_trait]
 impl ChatStore for SqliteChatStore {
     async fn create_or_get(&self, proposal: Proposal) -> Result<Outcome, ResolveError> {
+        proposal.roles.ensure_none()?;
         let key = ParticipantsKey::new(&proposal.identity, self.key_format);
         // Most calls are for a chat that exists, and must not wait for the writer. The answer of a miss is
         // not trusted: the writer's insert decides.

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use onechat_core::{
     ChatId, ChatIdentity, ClientMessageId, Context, KeyFormat, MessageId, MessageText, NewMessage,
-    Participant, ParticipantSet, Proposal, Timestamp,
+    Participant, ParticipantSet, Proposal, Roles, Timestamp,
     ports::{AliasStore, Audit, AuditReport, ChatStore, FindingKind, Progress},
 };
 use onechat_sqlite::{SqliteAudit, SqliteChatStore, SqliteOptions};
@@ -32,13 +32,24 @@ async fn audit_after(tamper: &str) -> AuditReport {
     let now = Timestamp::from_unix_ms(1_700_000_000_000).unwrap();
     for (id, names) in [("c1", ["alice", "bob"]), ("c2", ["alice", "carol"]), ("c3", ["bob", "carol"])] {
         let participants = ParticipantSet::parse(names).unwrap();
-        store.create_or_get(Proposal { identity: participants.into(), id: id_of(id), now }).await.unwrap();
+        store
+            .create_or_get(Proposal {
+                identity: participants.into(),
+                id: id_of(id),
+                now,
+                roles: Roles::default(),
+            })
+            .await
+            .unwrap();
     }
     let about = ChatIdentity {
         participants: ParticipantSet::parse(["alice", "bob"]).unwrap(),
         context: Some(Context::new("listing:42").unwrap()),
     };
-    store.create_or_get(Proposal { identity: about, id: id_of("c4"), now }).await.unwrap();
+    store
+        .create_or_get(Proposal { identity: about, id: id_of("c4"), now, roles: Roles::default() })
+        .await
+        .unwrap();
     let message = NewMessage {
         chat: id_of("c1"),
         id: MessageId::new("m1").unwrap(),
@@ -146,7 +157,12 @@ async fn a_damaged_page_is_a_finding() {
         let participants = ParticipantSet::parse(["alice".to_owned(), format!("friend-{n}")]).unwrap();
         let now = Timestamp::from_unix_ms(1_700_000_000_000).unwrap();
         store
-            .create_or_get(Proposal { identity: participants.into(), id: id_of(&format!("c{n:04}")), now })
+            .create_or_get(Proposal {
+                identity: participants.into(),
+                id: id_of(&format!("c{n:04}")),
+                now,
+                roles: Roles::default(),
+            })
             .await
             .unwrap();
     }
@@ -169,7 +185,15 @@ async fn joined_keys_that_others_may_have_too_are_listed() {
     let now = Timestamp::from_unix_ms(1_700_000_000_000).unwrap();
     for (id, names) in [("plain", ["alice", "bob"]), ("ambiguous", ["a_b", "c"])] {
         let participants = ParticipantSet::parse(names).unwrap();
-        store.create_or_get(Proposal { identity: participants.into(), id: id_of(id), now }).await.unwrap();
+        store
+            .create_or_get(Proposal {
+                identity: participants.into(),
+                id: id_of(id),
+                now,
+                roles: Roles::default(),
+            })
+            .await
+            .unwrap();
     }
     let report = store.audit(&Steps::default()).await.unwrap();
     let [finding] = report.findings.as_slice() else { panic!("{report:?}") };

@@ -5,7 +5,7 @@
 use std::{fs, os::unix::fs::symlink, path::Path};
 
 use onechat_core::{
-    ChatId, ParticipantSet, Proposal, Timestamp,
+    ChatId, ParticipantSet, Proposal, Roles, Timestamp,
     ports::{Audit, AuditReport, ChatStore, Progress},
 };
 use onechat_sqlite::{OpenError, SqliteAudit, SqliteChatStore, SqliteOptions};
@@ -30,6 +30,7 @@ async fn create(store: &SqliteChatStore, id: &str) -> String {
         identity: ParticipantSet::parse(["alice", "bob"]).unwrap().into(),
         id: ChatId::new(id).unwrap(),
         now: Timestamp::from_unix_ms(1_700_000_000_000).unwrap(),
+        roles: Roles::default(),
     };
     store.create_or_get(proposal).await.unwrap().chat.id.as_str().to_owned()
 }

@@ -5,7 +5,8 @@
 use std::{fs, path::Path};
 
 use onechat_core::{
-    ChatId, ChatIdentity, Context, OutcomeKind, PageSize, Participant, ParticipantSet, Proposal, Timestamp,
+    ChatId, ChatIdentity, Context, OutcomeKind, PageSize, Participant, ParticipantSet, Proposal, Roles,
+    Timestamp,
     ports::{Audit, ChatStore, Progress},
 };
 use onechat_sqlite::{OpenError, SqliteAudit, SqliteChatStore, SqliteOptions};
@@ -17,6 +18,7 @@ fn proposal(names: [&str; 2], id: &str) -> Proposal {
         identity: ParticipantSet::parse(names).unwrap().into(),
         id: ChatId::new(id).unwrap(),
         now: Timestamp::from_unix_ms(1_700_000_000_000).unwrap(),
+        roles: Roles::default(),
     }
 }
 

@@ -5,7 +5,8 @@
 use std::{sync::Arc, time::Duration};
 
 use onechat_core::{
-    ChatId, OutcomeKind, ParticipantSet, Proposal, ResolveError, StoreError, Timestamp, ports::ChatStore,
+    ChatId, OutcomeKind, ParticipantSet, Proposal, ResolveError, Roles, StoreError, Timestamp,
+    ports::ChatStore,
 };
 use onechat_sqlite::{SqliteChatStore, SqliteOptions};
 use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -17,6 +18,7 @@ fn proposal(n: usize) -> Proposal {
         identity: ParticipantSet::parse(["alice".to_owned(), format!("friend-{n}")]).unwrap().into(),
         id: ChatId::new(format!("chat-{n}")).unwrap(),
         now: Timestamp::from_unix_ms(1_700_000_000_000).unwrap(),
+        roles: Roles::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 use onechat_core::{
-    ChatId, Participant, ParticipantSet, Proposal, StoreError, Timestamp,
+    ChatId, Participant, ParticipantSet, Proposal, Roles, StoreError, Timestamp,
     ports::{AliasStore, ChatStore},
 };
 use onechat_sqlite::{SqliteChatStore, SqliteOptions};
@@ -21,7 +21,10 @@ async fn store_after(tamper: &str) -> (tempfile::TempDir, SqliteChatStore) {
     let store = SqliteChatStore::open(&path, &SqliteOptions::default()).unwrap();
     let participants = ParticipantSet::parse(["alice", "bob"]).unwrap();
     let now = Timestamp::from_unix_ms(1_700_000_000_000).unwrap();
-    store.create_or_get(Proposal { identity: participants.into(), id: id("c1"), now }).await.unwrap();
+    store
+        .create_or_get(Proposal { identity: participants.into(), id: id("c1"), now, roles: Roles::default() })
+        .await
+        .unwrap();
     store.add_alias(&id("old"), &id("c1")).await.unwrap();
     drop(store);
     Connection::open(&path).unwrap().execute_batch(tamper).unwrap();

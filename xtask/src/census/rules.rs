@@ -85,6 +85,7 @@ pub(crate) enum Need {
     HiddenPerPerson,
     OwnMessages,
     EmbeddedMessages,
+    EmbeddedTexts,
     ListOfIds,
     OddMessages,
     Pointers,
@@ -114,9 +115,7 @@ impl Need {
             Self::Array => "an array of people",
             Self::SubDocuments => "people in sub-documents",
             Self::TwoFields => "a field for each of two people",
-            Self::TwoFieldsInContext => {
-                "a field for each of two people, and a context (servers create no chats where the fields are roles)"
-            }
+            Self::TwoFieldsInContext => "a field for each of two people, and a context",
             Self::NoChatDocument => "sender and receiver in messages, and no chats",
             Self::OwnerCopies => "a document for each owner of a chat",
             Self::PeopleElsewhere => "people in no field of the chat",
@@ -132,6 +131,9 @@ impl Need {
             Self::HiddenPerPerson => "a mark that hides a chat for one person",
             Self::OwnMessages => "messages in a collection of their own",
             Self::EmbeddedMessages => "messages inside the chat",
+            Self::EmbeddedTexts => {
+                "messages inside the chat that are bare texts (those of the oldest chat first)"
+            }
             Self::ListOfIds => "a list of the messages' ids in the chat",
             Self::OddMessages => "messages kept in another way",
             Self::Pointers => "a pointer to, or a copy of, the newest message",
@@ -140,9 +142,11 @@ impl Need {
             Self::StatePerPerson => "state for each person, in the chat",
             Self::StateElsewhere => "state for each person, in another collection",
             Self::UniqueOfItsOwn => "a unique index of its own",
-            Self::OneChatAPerson => "a unique index on the array of people: one chat a person",
+            Self::OneChatAPerson => {
+                "a unique index on the array of people: one chat a person (servers refuse a second one, and name the index)"
+            }
             Self::TextIds => "ids of chats that are text",
-            Self::NumberIds => "ids of chats that are numbers",
+            Self::NumberIds => "ids of chats that are numbers (servers create no chats)",
             Self::TimesAsDates => "times as dates, or none",
             Self::TimesAsNumbers => "times as numbers",
         }
@@ -177,6 +181,9 @@ impl Need {
                 Verdict::Right("each_person_keeps_the_newest_message_that_they_see")
             }
             Self::EmbeddedMessages => Verdict::Right("embedded_messages_are_one_list_in_the_order_of_time"),
+            Self::EmbeddedTexts => {
+                Verdict::Right("messages_that_are_bare_texts_are_all_kept_those_of_the_oldest_chat_first")
+            }
             Self::ListOfIds => Verdict::Right("ids_of_messages_are_one_list_in_the_order_of_their_rows"),
             Self::Pointers => Verdict::Right(
                 "a_pointer_to_the_newest_message_ends_on_it_though_the_chat_with_it_has_lost_its_own",
@@ -189,7 +196,12 @@ impl Need {
             Self::PeopleElsewhere => {
                 Verdict::Refused("a_collection_whose_participants_cannot_be_read_stops_a_migration")
             }
-            Self::OddMessages | Self::OneChatAPerson | Self::TextIds | Self::NumberIds => Verdict::Open,
+            Self::OneChatAPerson => Verdict::Right(
+                "where_each_person_has_one_chat_a_second_one_is_refused_by_the_name_of_the_index",
+            ),
+            Self::TextIds => Verdict::Right("ids_of_chats_may_be_texts_of_any_kind"),
+            Self::NumberIds => Verdict::Right("ids_of_chats_may_be_numbers_that_rows_have_in_any_form"),
+            Self::OddMessages => Verdict::Open,
         }
     }
 }
@@ -285,6 +297,7 @@ fn messages(messages: &str) -> Vec<Need> {
     let embedded =
         messages.starts_with("embedded") && !messages.contains("strings") && !messages.contains("in last");
     let own = messages.contains("own") && !messages.contains("blocks") && !messages.contains("two fields");
+    let is_text = messages.starts_with("embedded") && messages.contains("strings");
     let ids = messages.starts_with("idarray");
     if messages == "nochat" {
         Vec::new()
@@ -292,6 +305,8 @@ fn messages(messages: &str) -> Vec<Need> {
         vec![Need::OwnMessages]
     } else if embedded {
         vec![Need::EmbeddedMessages]
+    } else if is_text {
+        vec![Need::EmbeddedTexts]
     } else if ids {
         vec![Need::ListOfIds]
     } else if own {

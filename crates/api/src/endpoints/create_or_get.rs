@@ -1,6 +1,6 @@
 //! `POST /api/chats/create-or-get`: the one chat of a set of people, created if there is none.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -8,7 +8,9 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use onechat_core::{ChatIdentity, Outcome, OutcomeKind, ParticipantSet, Proposal, ResolveError};
+use onechat_core::{
+    ChatIdentity, Outcome, OutcomeKind, Participant, ParticipantSet, Proposal, ResolveError, Roles,
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -19,6 +21,7 @@ use crate::{
     body::JsonBody,
     caller::Caller,
     problem::{Code, Problem},
+    roles::NamedRoles,
     view::ChatView,
 };
 
@@ -28,6 +31,7 @@ struct Request {
     participants: Option<Vec<String>>,
     with: Option<Vec<String>>,
     context: Option<String>,
+    roles: Option<NamedRoles>,
 }
 
 /// For the document only. Whose chat is wanted, by exactly one of the two fields, and what about.
@@ -43,6 +47,9 @@ enum RequestSchema {
         /// What the chat is about, where contexts are enabled.
         #[schema(example = "listing:42")]
         context: Option<String>,
+        /// Who is what in a new chat, where chats have roles.
+        #[schema(example = json!({ "buyer": "alice", "seller": "bob" }))]
+        roles: Option<BTreeMap<String, String>>,
     },
     /// Everybody else.
     With {
@@ -51,24 +58,36 @@ enum RequestSchema {
         /// What the chat is about, where contexts are enabled.
         #[schema(example = "listing:42")]
         context: Option<String>,
+        /// Who is what in a new chat, where chats have roles.
+        #[schema(example = json!({ "buyer": "alice", "seller": "bob" }))]
+        roles: Option<BTreeMap<String, String>>,
     },
 }
 
 impl Request {
-    fn take_set(&mut self, caller: &Caller) -> Result<ParticipantSet, Problem> {
-        match (self.participants.take(), self.with.take()) {
-            (Some(participants), None) => {
-                let set = ParticipantSet::parse(participants)
-                    .map_err(|error| Problem::because(Code::InvalidParticipants, &error))?;
-                if caller.acts_for_anyone || set.contains(&caller.participant) {
-                    Ok(set)
-                } else {
-                    Err(Problem::new(Code::NotAParticipant, "The caller is not one of the participants."))
-                }
+    /// Whose chat it is, and who would be what in a new one.
+    fn take_set(&mut self, caller: &Caller) -> Result<(ParticipantSet, Roles), Problem> {
+        let by_name = self.roles.take().map(NamedRoles::take).transpose()?.unwrap_or_default();
+        let (set, named) = match (self.participants.take(), self.with.take()) {
+            (Some(participants), None) => (set_of(&participants, caller)?, participants),
+            (None, Some(others)) => {
+                let set = caller.set_with(others.iter().map(String::as_str))?;
+                (set, [vec![caller.participant.as_str().to_owned()], others].concat())
             }
-            (None, Some(others)) => caller.set_with(others),
-            _ => Err(Problem::new(Code::InvalidRequest, "Give either `participants` or `with`.")),
-        }
+            _ => return Err(Problem::new(Code::InvalidRequest, "Give either `participants` or `with`.")),
+        };
+        let in_order = named.into_iter().filter_map(|name| Participant::new(name).ok());
+        Ok((set, Roles::new(in_order.collect(), by_name)))
+    }
+}
+
+fn set_of(participants: &[String], caller: &Caller) -> Result<ParticipantSet, Problem> {
+    let set = ParticipantSet::parse(participants.iter().map(String::as_str))
+        .map_err(|error| Problem::because(Code::InvalidParticipants, &error))?;
+    if caller.acts_for_anyone || set.contains(&caller.participant) {
+        Ok(set)
+    } else {
+        Err(Problem::new(Code::NotAParticipant, "The caller is not one of the participants."))
     }
 }
 
@@ -84,6 +103,8 @@ pub(super) fn endpoint() -> Endpoint {
         Code::OutsideFilter,
         Code::ContextNotEnabled,
         Code::ContextRequired,
+        Code::RolesRequired,
+        Code::RolesUnknown,
         Code::StoreUnprotected,
         Code::NotMigrated,
     ];
@@ -109,10 +130,10 @@ async fn create_or_get(
     caller: Caller,
     JsonBody(mut request): JsonBody<Request>,
 ) -> Result<Response, Problem> {
-    let participants = request.take_set(&caller)?;
+    let (participants, roles) = request.take_set(&caller)?;
     shared.policy.permit(&participants)?;
     let identity = ChatIdentity { participants, context: shared.policy.context.of_chat(request.context)? };
-    let proposal = Proposal { identity, id: shared.ids.chat_id(), now: shared.clock.now() };
+    let proposal = Proposal { identity, id: shared.ids.chat_id(), now: shared.clock.now(), roles };
     let Outcome { chat, kind } = shared.store.create_or_get(proposal).await.inspect_err(|error| {
         if let ResolveError::Collision(_) = error {
             shared.metrics.collision.inc();

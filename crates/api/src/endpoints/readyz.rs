@@ -35,7 +35,9 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Probl
             StoreError::Unavailable(_) => "The store is unavailable; the service's log says why.".into(),
             StoreError::Unprotected(reason) => format!("Nothing is written: {reason}").into(),
             StoreError::NotMigrated(reason) => format!("No chat is created: {reason}").into(),
-            StoreError::OutsideFilter(_) => error.to_string().into(),
+            StoreError::OutsideFilter(_) | StoreError::RolesRequired(_) | StoreError::RolesUnknown(_) => {
+                error.to_string().into()
+            }
             StoreError::Refused(reason) => format!("The database refuses writes: {reason}").into(),
             StoreError::Corrupt(_) => "The stored data is damaged; the service's log says where.".into(),
         };

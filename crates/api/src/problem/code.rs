@@ -80,6 +80,10 @@ codes! {
         "The request has a context, and this service is configured without contexts.";
     ContextRequired = "context_required", 422,
         "The request has no context, and this service is configured so that each chat has one.";
+    RolesRequired = "roles_required", 422,
+        "There is no chat of these participants yet, and a new one has a place for each of them: the request has to say in `roles` who is what. The detail names the roles.";
+    RolesUnknown = "roles_unknown", 422,
+        "The `roles` of the request are not those of chats here, or do not name each participant. The detail says what they are.";
     HeadTooLarge = "head_too_large", 431,
         "The first line and the headers of the request are larger than this service takes.";
     Internal = "internal", 500,

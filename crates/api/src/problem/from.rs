@@ -35,6 +35,13 @@ impl From<StoreError> for Problem {
                 )
                 .into(),
             ),
+            StoreError::RolesRequired(roles) => (
+                Code::RolesRequired,
+                format!("There is no chat yet, and a new one has to know who is {roles}: say it in `roles`.").into(),
+            ),
+            StoreError::RolesUnknown(reason) => {
+                (Code::RolesUnknown, format!("The `roles` do not fit: {reason}.").into())
+            }
             StoreError::Corrupt(_) => (Code::Internal, "The service has failed; its log says why.".into()),
         };
         Self { cause: Some(Cause::Store(error.to_string())), ..Self::new(code, detail) }

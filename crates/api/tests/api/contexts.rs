@@ -2,7 +2,7 @@
 
 use onechat_api::{ContextPolicy, Policy};
 use onechat_core::{
-    ChatId, ChatIdentity, Context, KeyFormat, ParticipantSet, Proposal,
+    ChatId, ChatIdentity, Context, KeyFormat, ParticipantSet, Proposal, Roles,
     ports::{ChatStore, Clock},
 };
 use serde_json::{Value, json};
@@ -121,7 +121,12 @@ async fn a_chat_that_has_a_context_shows_it_even_where_contexts_are_off() {
         participants: ParticipantSet::parse(["alice", "bob"]).unwrap(),
         context: Some(Context::new("listing:42").unwrap()),
     };
-    let proposal = Proposal { identity, id: ChatId::new("about").unwrap(), now: service.clock.now() };
+    let proposal = Proposal {
+        identity,
+        id: ChatId::new("about").unwrap(),
+        now: service.clock.now(),
+        roles: Roles::default(),
+    };
     service.store.create_or_get(proposal).await.unwrap();
     let found = service.get("/api/chats/about").by("alice").send().await.ok(200);
     assert_eq!(found["context"], "listing:42");

@@ -19,6 +19,7 @@ mod privacy;
 mod public_keys;
 mod racing;
 mod requests;
+mod roles;
 mod serving;
 mod slow_readers;
 mod slow_writers;

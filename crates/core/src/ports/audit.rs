@@ -205,6 +205,12 @@ finding_kinds! {
     /// A number among participants or contexts, and a text with the same digits.
     TwofoldNames = "twofold_names", I5, Error,
         "Nothing is merged, and `onechat migrate` stops: a number and a text with its digits may be two people, and outside they are one. If they are one, write them in one form; if not, give one of them another id.";
+    /// Two chats whose `_id`s are of different types and written the same.
+    TwofoldId = "twofold_id", I5, Error,
+        "Nothing is merged, and `onechat migrate` stops: outside the id named is that of two chats, and a row that has it may mean either. Give one of them another `_id`, and its messages with it.";
+    /// A chat that is not found by its id as this configuration reads it.
+    UnfoundId = "unfound_id", I1, Error,
+        "Say in `chat_id` of [mongodb] of which type the ids of chats are (`onechat audit --suggest` does): lists show the chats named, or fail, and nobody can open them.";
     /// The same participant twice in a chat.
     RepeatedParticipants = "repeated_participants", I5, Warning,
         "Nothing to do: sets are compared. Programs that count the participants of the chats named are misled.";
@@ -240,7 +246,7 @@ finding_kinds! {
         "Find the chat that the messages belong to: nobody can read them. If it was merged, `onechat migrate` points them to the chat that lives on.";
     /// Messages that name their chat in another form than that of its `_id`.
     OtherIdForm = "other_id_form", I4, Warning,
-        "Write the chat's id as the chat has it (ObjectId or string): the API does not show these messages.";
+        "Say in `chat_form` of [mongodb.message_fields] how messages name their chat (`onechat audit --suggest` does), or write the chat's id as the chat has it: until then the API does not show these messages.";
     /// A row of another collection that names a chat that does not exist.
     DanglingReference = "dangling_reference", I4, Warning,
         "Nobody finds what the rows belong to. If their chat was merged, `onechat migrate` points them to the chat that lives on; others were left behind when it was deleted.";

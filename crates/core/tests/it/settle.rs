@@ -2,7 +2,7 @@
 
 use onechat_core::{
     Chat, ChatId, ChatIdentity, KeyCollision, KeyFormat, Outcome, OutcomeKind, ParticipantsKey, Proposal,
-    Timestamp,
+    Roles, Timestamp,
 };
 
 use crate::adversarial::{identity, set};
@@ -12,6 +12,7 @@ fn proposal(id: &str, identity: impl Into<ChatIdentity>) -> Proposal {
         identity: identity.into(),
         id: ChatId::new(id).expect("the text is an id"),
         now: Timestamp::from_unix_ms(1_000).expect("the moment is in range"),
+        roles: Roles::default(),
     }
 }
 

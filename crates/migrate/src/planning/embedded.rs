@@ -55,6 +55,8 @@ enum Identity {
     Id(Vec<u8>),
     /// What one chat has twice was said twice: only what two chats have is a repeat.
     Whole(Vec<u8>),
+    /// A bare text has nothing else that would tell whether it was said twice: all of them are kept.
+    None,
 }
 
 impl United {
@@ -79,8 +81,9 @@ impl United {
             time = time_of_element(rules, element.as_raw_bson_ref(), listed).or(time);
             let identity = identity(rules, &element);
             let is_id = matches!(identity, Identity::Id(_));
+            let is_bare = matches!(identity, Identity::None);
             let places = known.entry(identity).or_default();
-            let place = if is_id { places.last().copied() } else { places.pop() };
+            let place = if is_id { places.last().copied() } else { places.pop().filter(|_| !is_bare) };
             let Some(place) = place else {
                 if is_id {
                     places.push(self.elements.len());
@@ -111,6 +114,7 @@ fn identity(rules: &EmbeddedArray, element: &RawBson) -> Identity {
     let id = rules.id.as_ref().and_then(|id| value_at(element.as_document()?, id));
     match id.filter(|id| !is_null(*id)) {
         Some(id) => Identity::Id(bytes_of(id)),
+        None if rules.ids_of.is_none() && element.as_document().is_none() => Identity::None,
         None => Identity::Whole(bytes_of(element.as_raw_bson_ref())),
     }
 }

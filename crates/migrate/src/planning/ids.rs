@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use bson::{RawBson, RawBsonRef, oid::ObjectId, spec::BinarySubtype};
+use bson::{RawBson, RawBsonRef};
 
 use crate::{
+    Blocked, UuidOrder,
     fields::{bson_of, same},
-    text_of,
+    name_of, written_like,
 };
 
 /// The two names that a chat can have.
@@ -28,20 +29,24 @@ pub(super) struct ChatIds {
 pub(super) struct Identities {
     chats: Vec<ChatIds>,
     by_text: HashMap<String, (usize, Name)>,
+    uuids: Option<UuidOrder>,
 }
 
 impl Identities {
-    /// `chats` begins with the survivor.
-    pub(super) fn new(chats: Vec<ChatIds>) -> Self {
+    /// `chats` begins with the survivor. Blocked if the `_id`s of two of them are one text: of what has that text nobody
+    /// knows which chat it names.
+    pub(super) fn new(chats: Vec<ChatIds>, uuids: Option<UuidOrder>) -> Result<Self, Blocked> {
         let mut by_text = HashMap::new();
         for (index, chat) in chats.iter().enumerate() {
             for (value, name) in [(&chat.document, Name::Document), (&chat.public, Name::Public)] {
-                if let Some(text) = text_of(value.as_raw_bson_ref()) {
-                    by_text.entry(text).or_insert((index, name));
+                let Some(text) = name_of(value.as_raw_bson_ref(), uuids) else { continue };
+                let (other, of_other) = *by_text.entry(text.clone()).or_insert((index, name));
+                if other != index && (name, of_other) == (Name::Document, Name::Document) {
+                    return Err(Blocked::TwofoldId(text));
                 }
             }
         }
-        Self { chats, by_text }
+        Ok(Self { chats, by_text, uuids })
     }
 
     /// How many chats there are.
@@ -67,40 +72,25 @@ impl Identities {
         let (loser, survivor) = (of(&self.chats[index]), of(&self.chats[0]));
         // Who names chats as they call themselves, goes on doing so: ids of one collection may be of several types.
         let is_as_it_is = same(loser.as_raw_bson_ref(), value);
-        Some(if is_as_it_is { survivor } else { in_form_of(value, &survivor) })
+        if is_as_it_is {
+            return Some(survivor);
+        }
+        let text = name_of(survivor.as_raw_bson_ref(), self.uuids);
+        let written = text.and_then(|text| written_like(value, &text, self.uuids));
+        Some(written.unwrap_or(survivor))
     }
 
     /// The `_id` of a chat as text.
     pub(super) fn text(&self, chat: usize) -> String {
         let id = self.chats[chat].document.as_raw_bson_ref();
-        text_of(id).unwrap_or_else(|| bson_of(id).to_string())
+        name_of(id, self.uuids).unwrap_or_else(|| bson_of(id).to_string())
     }
 
     fn find(&self, value: RawBsonRef<'_>) -> Option<(usize, Name)> {
-        if let Some(text) = text_of(value) {
+        if let Some(text) = name_of(value, self.uuids) {
             return self.by_text.get(&text).copied();
         }
         let names = |chat: &ChatIds| same(chat.document.as_raw_bson_ref(), value);
         self.chats.iter().position(names).map(|index| (index, Name::Document))
     }
-}
-
-/// An id written like `model`, if it can be.
-fn in_form_of(model: RawBsonRef<'_>, id: &RawBson) -> RawBson {
-    let Some(text) = text_of(id.as_raw_bson_ref()) else { return id.clone() };
-    let written = match model {
-        RawBsonRef::String(_) => Some(RawBson::String(text)),
-        RawBsonRef::ObjectId(_) => {
-            ObjectId::parse_str(&text).ok().filter(|id| id.to_hex() == text).map(RawBson::ObjectId)
-        }
-        RawBsonRef::Binary(_) => {
-            let uuid = bson::Uuid::parse_str(&text).ok();
-            let uuid = uuid.filter(|uuid| uuid.to_string() == text);
-            uuid.map(|uuid| {
-                RawBson::Binary(bson::Binary { subtype: BinarySubtype::Uuid, bytes: uuid.bytes().to_vec() })
-            })
-        }
-        _ => None,
-    };
-    written.unwrap_or_else(|| id.clone())
 }

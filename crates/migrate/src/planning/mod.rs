@@ -67,7 +67,7 @@ fn planned(
         });
     };
     let mut notes = Notes::default();
-    let ids = Identities::new(chats.iter().map(|chat| chat.ids.clone()).collect());
+    let ids = Identities::new(chats.iter().map(|chat| chat.ids.clone()).collect(), rules.names.uuids)?;
     let mut messages = Messages::of_rows(rules, &group.references);
     let mut timeline = Timeline::new(rules, group, chats, &ids);
     let (moves, edits) = references::planned(rules, group, &ids, &mut messages, &timeline, &mut notes)?;

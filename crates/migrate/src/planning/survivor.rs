@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Blocked, ChatRow, FieldNames, MergeRules, SurvivorPolicy,
     fields::{Fields, bson_of},
-    text_of, time_of,
+    name_of, text_of, time_of,
 };
 
 /// A chat, read.
@@ -39,15 +39,20 @@ impl<'a> Chat<'a> {
         let id_text = bson_of(id).to_string();
         let fields = Fields::read(&row.document).map_err(|error| Blocked::unreadable(&id_text, &error))?;
         let names = &rules.names;
-        let public =
-            names.public_id.as_ref().map_or(Some(RawBson::from(id)), |name| fields.get(name).cloned());
-        let public =
-            public.filter(|value| text_of(value.as_raw_bson_ref()).is_some_and(|text| !text.is_empty()));
-        let public = public.ok_or(Blocked::NoPublicId(id_text))?;
+        let (public, public_id) = match &names.public_id {
+            Some(name) => {
+                let public = fields.get(name).cloned();
+                let text = public.as_ref().and_then(|public| text_of(public.as_raw_bson_ref()));
+                (public, text)
+            }
+            None => (Some(RawBson::from(id)), name_of(id, names.uuids)),
+        };
+        let public = public.zip(public_id).filter(|(_, text)| !text.is_empty());
+        let (public, public_id) = public.ok_or(Blocked::NoPublicId(id_text))?;
         let (elements, newest) = embedded(rules, &fields, listed);
         Ok(Self {
             id: bson_of(id),
-            public_id: text_of(public.as_raw_bson_ref()).unwrap_or_default(),
+            public_id,
             ids: ChatIds { document: id.into(), public },
             created_ms: created_ms(names, &fields, id),
             active_ms: [date(&fields, &names.last_message_at), ms(row.activity.newest), newest]

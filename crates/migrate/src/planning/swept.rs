@@ -13,11 +13,11 @@ use super::{
     rows::Rows,
     timeline::Timeline,
 };
-use crate::{Blocked, FieldRule, Reference, RowEdit, RowState};
+use crate::{Blocked, FieldRule, Reference, RowEdit, RowState, UuidOrder};
 
 /// What becomes of rows of one reference that name a chat that was merged, and of the rows of the surviving one that they meet
 /// there: a participant's state, the same message, the same values in a unique index, the last one of a sequence. Chats are given by their `_id` and their
-/// public id. Only rows that change are in the answer.
+/// public id, and legacy UUIDs among these are read in the order `uuids`. Only rows that change are in the answer.
 ///
 /// # Errors
 ///
@@ -28,12 +28,13 @@ pub fn swept(
     loser: (&RawBson, &RawBson),
     survivor: (&RawBson, &RawBson),
     found: &[RawDocumentBuf],
+    uuids: Option<UuidOrder>,
 ) -> Result<Vec<RowEdit>, Blocked> {
     let chat = |(document, public): (&RawBson, &RawBson)| ChatIds {
         document: document.clone(),
         public: public.clone(),
     };
-    let ids = Identities::new(vec![chat(survivor), chat(loser)]);
+    let ids = Identities::new(vec![chat(survivor), chat(loser)], uuids)?;
     let context = Context { reference, ids: &ids };
     let (mut rows, mut messages, mut notes) = (Rows::default(), Messages::default(), Notes::default());
     let taken: Vec<_> = found.iter().map(|row| rows.add(&reference.collection, row)).collect();

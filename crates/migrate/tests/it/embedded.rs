@@ -61,6 +61,16 @@ fn without_ids_what_one_chat_says_twice_was_said_twice() {
 }
 
 #[test]
+fn bare_texts_are_all_kept_the_survivors_first() {
+    let lists: [Vec<Bson>; 2] =
+        [vec!["hi".into(), "ok".into()], vec!["ok".into(), "ok".into(), "bye".into()]];
+    let plan = planned(&rules(None, None), &chats_with("messages", lists.map(Bson::from)));
+    let expected: Vec<Bson> = ["hi", "ok", "ok", "ok", "bye"].map(Bson::from).to_vec();
+    assert_eq!(after(&plan).get_array("messages").unwrap(), &expected);
+    assert!(plan.repeats.is_empty());
+}
+
+#[test]
 fn a_list_to_which_nothing_is_added_stays_in_its_own_order() {
     let out_of_order = vec![doc! { "id": 2, "at": at(2) }, doc! { "id": 1, "at": at(1) }];
     let merged =

@@ -44,7 +44,7 @@ fn a_late_row_gets_the_next_number() {
     let chat = |number| RawBson::ObjectId(chat_id(number));
     let (loser, survivor) = (chat(2), chat(1));
     let found = [row(1, 1, 7, 1), row(2, 2, 3, 2)].map(|row| raw(&row));
-    let edits = swept(reference, (&loser, &loser), (&survivor, &survivor), &found).unwrap();
+    let edits = swept(reference, (&loser, &loser), (&survivor, &survivor), &found, None).unwrap();
     let after = edits[0].after.clone().unwrap();
     assert_eq!((edits.len(), after), (1, raw(&row(2, 1, 8, 2))));
 }

@@ -14,10 +14,7 @@ use onechat_core::{
 };
 
 use super::{MongoAudit, ids::shown};
-use crate::{
-    codec::{field, text_of},
-    collections::ALIASES,
-};
+use crate::{codec::field, collections::ALIASES};
 
 /// How many are fetched together.
 const BATCH: usize = 1000;
@@ -46,13 +43,13 @@ impl MongoAudit {
     ) -> Result<(), Error> {
         let texts = aliases.iter().flat_map(|(alias, chat)| [alias, chat]);
         let ids: Vec<Bson> =
-            texts.filter_map(|id| ChatId::new(id.as_str()).ok().and_then(|id| self.codec.id(&id))).collect();
+            texts.filter_map(|id| ChatId::new(id.as_str()).ok()).flat_map(|id| self.codec.ids(&id)).collect();
         let id_field = self.codec.id_field();
         let chats = self.chats();
         let find = chats.find(doc! { id_field: { "$in": ids } }).projection(doc! { id_field: 1 });
         let living: Vec<RawDocumentBuf> = find.await?.try_collect().await?;
         let living: HashSet<String> =
-            living.iter().filter_map(|document| field(document, id_field).and_then(text_of)).collect();
+            living.iter().filter_map(|chat| self.codec.id_text(field(chat, id_field)?)).collect();
         for (alias, chat) in aliases {
             if living.contains(alias) {
                 findings.add(FindingKind::AliasOfLiveChat, || alias.clone());

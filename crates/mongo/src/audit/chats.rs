@@ -97,6 +97,9 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> Option<ChatIdentity> {
     let id = || shown(&unpacked(&id_of(document)));
+    if !codec.finds(document) {
+        findings.add(FindingKind::UnfoundId, || format!("chat {}", id()));
+    }
     let members = codec.members(document);
     let identity = match codec.identity(document) {
         Ok(identity) => identity,

@@ -4,7 +4,7 @@
 
 mod aliases;
 mod chats;
-pub(crate) mod ids;
+mod ids;
 mod protection;
 mod rows;
 mod suspects;
@@ -28,7 +28,7 @@ use crate::{
     error::unavailable,
     filter, meta,
     metrics::Pool,
-    migration::survey::{Forms, Pass, in_words, spill_failed},
+    migration::survey::{Forms, Pass, in_words, spill_failed, twofold_ids},
 };
 
 /// Checks collections without changing anything; a user who may only read is enough.
@@ -114,6 +114,9 @@ impl MongoAudit {
         let twofold = forms.twofold(&self.database, &self.codec).await?;
         for number in twofold {
             findings.add(FindingKind::TwofoldNames, || in_words(&[number]));
+        }
+        for name in twofold_ids(&self.database, &self.codec).await? {
+            findings.add(FindingKind::TwofoldId, || name);
         }
         groupings.report(findings).map_err(|error| spill_failed(&error))?;
         let outside = self.read_outside(projection, join, told, findings).await?;

@@ -8,17 +8,17 @@ use onechat_core::{
     ChatIdentity, StoreError,
     ports::{FindingKind, Findings},
 };
-use onechat_migrate::{Reference, time_of};
+use onechat_migrate::{Reference, number_of, time_of};
 
 use super::{
     MongoAudit, Told,
     chats::{pair, unpair},
-    ids::{name_of, shown},
+    ids::shown,
     suspects::{Behind, Missing, Suspects},
 };
 use crate::{
     MessagePlace,
-    codec::{field, field_at, root},
+    codec::{Codec, field, field_at, root, with_raw},
     migration::survey::{Group, Pass, Spill, id_of, identity, packed, spill_failed, text, unpacked},
 };
 
@@ -38,8 +38,8 @@ impl Join {
         Self(Spill::new())
     }
 
-    fn add(&mut self, id: RawBsonRef<'_>, kind: u8, item: &[u8]) -> io::Result<()> {
-        self.0.add(&name_of(id), &[&[kind], item].concat())
+    fn add(&mut self, codec: &Codec, id: RawBsonRef<'_>, kind: u8, item: &[u8]) -> io::Result<()> {
+        self.0.add(&codec.same_name(id), &[&[kind], item].concat())
     }
 }
 
@@ -55,11 +55,11 @@ impl MongoAudit {
         let active = field(document, &fields.last_message_at).and_then(time_of);
         let identity = identity.map(text).unwrap_or_default();
         let item = Seen::packed(&id_of(document), active, true, &identity);
-        join.add(field(document, "_id").unwrap_or(RawBsonRef::Null), CHAT, &item)?;
+        join.add(&self.codec, field(document, "_id").unwrap_or(RawBsonRef::Null), CHAT, &item)?;
         match self.codec.id_field() {
             "_id" => Ok(()),
             public => match field(document, public) {
-                Some(id) => join.add(id, PUBLIC_ID, &[]),
+                Some(id) => join.add(&self.codec, id, PUBLIC_ID, &[]),
                 None => Ok(()),
             },
         }
@@ -97,7 +97,7 @@ impl MongoAudit {
             }
             let client = field(message, &fields.client_message_id).and_then(RawBsonRef::as_str);
             let item = Seen::packed(&packed(chat), at, client.is_some_and(|id| !id.is_empty()), &sender);
-            join.add(chat, MESSAGE, &item).map_err(|error| spill_failed(&error))?;
+            join.add(&self.codec, chat, MESSAGE, &item).map_err(|error| spill_failed(&error))?;
         }
         told.end(&pass);
         Ok(pass.done())
@@ -119,7 +119,7 @@ impl MongoAudit {
                 let id = id_of(row);
                 each_at(RawBsonRef::Document(row), &path, &mut |value| {
                     let item = pair(&packed(value), &[&index.to_le_bytes()[..], &id].concat());
-                    failed = failed.take().or(join.add(value, REFERENCE, &item).err());
+                    failed = failed.take().or(join.add(&self.codec, value, REFERENCE, &item).err());
                 });
                 if let Some(error) = failed {
                     return Err(spill_failed(&error));
@@ -179,8 +179,9 @@ impl MongoAudit {
                 findings.add(FindingKind::ForeignSender, || format!("{sender} in chat {}", shown(&id)));
             }
         }
-        let others = messages.iter().filter(|message| message.id != chat.id).count();
-        if others > 0 {
+        let others = messages.iter().filter(|message| !are_equal(message.id, chat.id)).count();
+        // Messages of all forms are read if one is configured.
+        if others > 0 && self.codec.mapping().message_fields.chat_form.is_none() {
             findings.add(FindingKind::OtherIdForm, || format!("{others} in chat {}", shown(&id)));
         }
         // Other programs may not raise the chat's time with their messages: that is no damage, once there is one.
@@ -228,6 +229,12 @@ impl<'a> Seen<'a> {
         let is_ours = *is_ours == 1;
         Self { id, at, is_ours, text: std::str::from_utf8(text).unwrap_or_default() }
     }
+}
+
+/// Whether the server calls two ids equal, which are one in some form: a number is equal to itself in another type.
+fn are_equal(one: &[u8], other: &[u8]) -> bool {
+    let is_number = |id| with_raw(&unpacked(id), number_of).is_some();
+    one == other || is_number(one) && is_number(other)
 }
 
 /// Calls `on` with every value at the end of the path, which may lead through arrays and end in one.

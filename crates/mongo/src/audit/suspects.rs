@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use futures_util::TryStreamExt as _;
 use mongodb::{
-    bson::{Bson, RawBsonRef, RawDocumentBuf, doc},
+    bson::{Bson, RawDocumentBuf, doc},
     error::Error,
 };
 use onechat_core::{
@@ -13,11 +13,8 @@ use onechat_core::{
 };
 use onechat_migrate::time_of;
 
-use super::{
-    MongoAudit,
-    ids::{forms, name_of, shown},
-};
-use crate::{codec::field, error::unavailable, migration::survey::packed};
+use super::{MongoAudit, ids::shown};
+use crate::{codec::field, error::unavailable};
 
 /// How many are looked at together.
 const BATCH: usize = 1000;
@@ -84,12 +81,14 @@ impl<'a> Suspects<'a> {
     async fn settle_all(&mut self, findings: &mut Findings) -> Result<(), Error> {
         let messages = std::mem::take(&mut self.messages);
         let living = self.living(messages.iter().map(|(chat, _)| chat), false).await?;
-        for (chat, count) in messages.iter().filter(|(chat, _)| !living.contains(&name(chat))) {
+        let codec = &self.audit.codec;
+        for (chat, count) in messages.iter().filter(|(chat, _)| !living.contains(&codec.same_name_of(chat))) {
             findings.add(FindingKind::OrphanedMessage, || format!("{count} in {}", shown(chat)));
         }
         let references = std::mem::take(&mut self.references);
         let living = self.living(references.iter().map(|missing| &missing.value), true).await?;
-        for missing in references.iter().filter(|missing| !living.contains(&name(&missing.value))) {
+        let is_living = |missing: &&Missing| living.contains(&codec.same_name_of(&missing.value));
+        for missing in references.iter().filter(|missing| !is_living(missing)) {
             findings.add(FindingKind::DanglingReference, || {
                 format!("{} in the row {}", missing.what, missing.row)
             });
@@ -111,16 +110,17 @@ impl<'a> Suspects<'a> {
         ids: impl Iterator<Item = &Bson>,
         or_public: bool,
     ) -> Result<HashSet<Vec<u8>>, Error> {
-        let ids: Vec<Bson> = ids.flat_map(forms).collect();
+        let codec = &self.audit.codec;
+        let ids: Vec<Bson> = ids.flat_map(|id| codec.names(id)).collect();
         let mut living = HashSet::new();
-        let public = Some(self.audit.codec.id_field()).filter(|field| or_public && *field != "_id");
+        let public = Some(codec.id_field()).filter(|field| or_public && *field != "_id");
         for id_field in ["_id"].into_iter().chain(public) {
             for ids in ids.chunks(BATCH) {
                 let filter = doc! { id_field: { "$in": ids.to_vec() } };
                 let chats = self.audit.chats();
                 let mut cursor = chats.find(filter).projection(doc! { id_field: 1 }).await?;
                 while let Some(chat) = cursor.try_next().await? {
-                    living.extend(field(&chat, id_field).map(name_of));
+                    living.extend(field(&chat, id_field).map(|id| codec.same_name(id)));
                 }
             }
         }
@@ -146,9 +146,10 @@ impl<'a> Suspects<'a> {
             let chats: Vec<RawDocumentBuf> =
                 find.projection(doc! { field_name: 1 }).await?.try_collect().await?;
             fresh.retain(|behind| {
-                let chat = chats
-                    .iter()
-                    .find(|chat| field(chat, "_id").is_some_and(|id| name_of(id) == name(&behind.id)));
+                let codec = &self.audit.codec;
+                let name = codec.same_name_of(&behind.id);
+                let is_it = |id| codec.same_name(id) == name;
+                let chat = chats.iter().find(|chat| field(chat, "_id").is_some_and(is_it));
                 let at = chat.and_then(|chat| field(chat, field_name)).and_then(time_of);
                 // One that is gone was merged meanwhile.
                 chat.is_some() && at.is_none_or(|at| at.timestamp_millis() < behind.newest)
@@ -157,11 +158,4 @@ impl<'a> Suspects<'a> {
         wrong.append(&mut fresh);
         Ok(wrong)
     }
-}
-
-/// See [`name_of`].
-fn name(value: &Bson) -> Vec<u8> {
-    let document = RawDocumentBuf::try_from(&doc! { "": value.clone() });
-    let value = document.as_ref().ok().and_then(|document| field(document, ""));
-    value.map_or_else(|| packed(RawBsonRef::Null), name_of)
 }

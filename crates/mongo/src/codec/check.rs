@@ -1,7 +1,7 @@
 //! Which mappings make sense.
 
 use super::root;
-use crate::{IdMapping, Mapping, OpenError, Order, TimeForm};
+use crate::{IdMapping, Mapping, OpenError, TimeForm};
 
 pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
     let fields = &mapping.fields;
@@ -79,15 +79,10 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
         }
         _ => {}
     }
-    if let Some(order @ (Order::Request | Order::Roles)) = mapping.order {
-        return Err(OpenError::Mapping(format!(
-            "order = {order:?} needs requests that say who is what, which no request does yet: \"sorted\" creates chats, and \
-             without an order they are read, and not created"
-        )));
-    }
-    if !mapping.participant_form.is_read_with(mapping.context_form) {
+    if !mapping.has_one_uuid_order() {
         return Err(OpenError::Mapping(
-            "legacy UUIDs have one order of bytes in participants and another one in contexts".to_owned(),
+            "legacy UUIDs have several orders of bytes, in participants, contexts and ids of chats"
+                .to_owned(),
         ));
     }
     Ok(())

@@ -1,11 +1,11 @@
 //! Whose chat it is and what it is about, as documents have it.
 
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc};
-use onechat_core::{ChatIdentity, Context, Participant, ParticipantSet, StoreError};
+use onechat_core::{ChatIdentity, Context, Participant, ParticipantSet, Roles, StoreError};
 use onechat_migrate::name_of;
 
 use super::{Codec, field, field_at, forms_of_name, nested, root, set_at};
-use crate::{Mapping, Order};
+use crate::Mapping;
 
 impl Codec {
     /// Whose chat it is and what it is about, or what is wrong with that.
@@ -169,21 +169,24 @@ impl Codec {
         &self,
         document: &mut Document,
         identity: &ChatIdentity,
+        roles: &Roles,
     ) -> Result<(), StoreError> {
         let Mapping { fields, participant_path, participant_ref, context_ref, context_form, .. } =
             &self.mapping;
-        let one = |participant| {
+        let one = |participant: &Participant| {
             let value = self.written(participant)?;
             Ok(match participant_path {
                 Some(path) => nested(path, value, participant_ref.as_deref()),
                 None => value,
             })
         };
-        let members = identity.participants.members().iter().map(one);
-        let members = members.collect::<Result<Vec<Bson>, StoreError>>()?;
+        let participants = &identity.participants;
         match &fields.participants[..] {
-            [name] => drop(document.insert(name, members)),
-            names => document.extend(self.in_fields(names, members)?),
+            [name] => {
+                let members = participants.members().iter().map(one);
+                document.insert(name, members.collect::<Result<Vec<Bson>, StoreError>>()?);
+            }
+            names => document.extend(self.in_fields(names, participants, roles, one)?),
         }
         let Some(context) = &identity.context else { return Ok(()) };
         let Some(path) = &fields.context else {
@@ -196,25 +199,5 @@ impl Codec {
         })?;
         set_at(document, path, value, context_ref.as_deref());
         Ok(())
-    }
-
-    /// Who goes where in a chat with a field for each. Somebody alone is in all of them.
-    fn in_fields(&self, names: &[String], members: Vec<Bson>) -> Result<Document, StoreError> {
-        if self.mapping.order != Some(Order::Sorted) {
-            return Err(StoreError::Refused(format!(
-                "nothing says who of a new chat goes into {}: [mongodb] order does, and \"sorted\" is the one by which chats \
-                 are created",
-                names.join(" and who into ")
-            )));
-        }
-        let members = match &members[..] {
-            [alone] => vec![alone.clone(); names.len()],
-            _ if members.len() == names.len() => members,
-            _ => {
-                let (room, count) = (names.len(), members.len());
-                return Err(StoreError::Refused(format!("chats are of {room} people here, not of {count}")));
-            }
-        };
-        Ok(names.iter().cloned().zip(members).collect())
     }
 }

@@ -12,7 +12,8 @@ impl Codec {
     pub(crate) fn new_message(&self, message: &NewMessage, chat: &Bson) -> Result<Document, StoreError> {
         let fields = &self.mapping.message_fields;
         let id = id_value(message.id.as_str());
-        let mut document = self.said(message, doc! { "_id": id, &fields.chat: chat.clone() })?;
+        let mut document =
+            self.said(message, doc! { "_id": id, &fields.chat: self.named_by_message(chat) })?;
         document.insert("__v", 0);
         Ok(document)
     }

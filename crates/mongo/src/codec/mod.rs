@@ -3,23 +3,25 @@
 
 mod check;
 mod identity;
+mod ids;
 mod messages;
+mod places;
 mod previous;
 mod times;
 mod values;
 
-use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc, oid::ObjectId};
-use onechat_core::{Chat, ChatId, ParticipantsKey, StoreError};
+use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc};
+use onechat_core::{Chat, ChatId, ParticipantsKey, Roles, StoreError};
 use onechat_migrate::UuidOrder;
 
 pub(crate) use previous::Previous;
 pub use times::TimeForm;
 pub(crate) use values::{
-    age, date, field, field_at, forms_of, id_value, legacy_uuid, object_id, root, text_of, uuid,
+    age, date, field, field_at, forms_of, id_value, legacy_uuid, object_id, root, text_of, uuid, with_raw,
 };
 use values::{forms_of_name, nested, set_at, to_bson};
 
-use crate::{Filter, IdMapping, Mapping, OpenError, PublicIdForm};
+use crate::{Filter, Mapping, OpenError};
 
 /// A chat with the `_id` of its document, which its messages refer to.
 #[derive(Debug, Clone)]
@@ -78,14 +80,6 @@ impl Codec {
         &self.participants_paths
     }
 
-    /// The field of what the API calls a chat's id.
-    pub(crate) fn id_field(&self) -> &str {
-        match &self.mapping.id {
-            IdMapping::ObjectId => "_id",
-            IdMapping::Field { name, .. } => name,
-        }
-    }
-
     /// Narrows a query to what is under the guarantee.
     pub(crate) fn inside(&self, query: Document) -> Document {
         narrowed(query, self.mapping.only.as_ref())
@@ -120,27 +114,11 @@ impl Codec {
         self.mapping.message_place.field().map(|field| doc! { field: 0 })
     }
 
-    /// A chat's id as documents have it; nothing if they cannot have it.
-    pub(crate) fn id(&self, id: &ChatId) -> Option<Bson> {
-        match &self.mapping.id {
-            // Documents of other programs may have strings for ids.
-            IdMapping::ObjectId => Some(id_value(id.as_str())),
-            IdMapping::Field { form: PublicIdForm::Text, .. } => Some(Bson::String(id.as_str().to_owned())),
-            IdMapping::Field { form: PublicIdForm::Uuid, .. } => uuid(id.as_str()).map(Bson::Binary),
-        }
-    }
-
     /// The document of a new chat. Made once for each proposal: tried again, it has to have the same `_id`.
-    pub(crate) fn new_chat(&self, chat: &Chat) -> Result<Document, StoreError> {
+    pub(crate) fn new_chat(&self, chat: &Chat, roles: &Roles) -> Result<Document, StoreError> {
         let fields = &self.mapping.fields;
-        let public = self.id(&chat.id).ok_or_else(|| {
-            StoreError::Refused(format!("public ids are UUIDs here, and {} is none", chat.id))
-        })?;
-        let mut document = match &self.mapping.id {
-            IdMapping::ObjectId => doc! { "_id": public },
-            IdMapping::Field { name, .. } => doc! { "_id": ObjectId::new(), name: public },
-        };
-        self.identify(&mut document, &chat.identity)?;
+        let mut document = self.new_ids(&chat.id)?;
+        self.identify(&mut document, &chat.identity, roles)?;
         document.insert(&fields.participants_key, chat.participants_key.as_str());
         document.insert(&fields.created_at, fields.times.written(chat.created_at));
         document.insert(&fields.updated_at, fields.times.written(chat.updated_at));
@@ -157,8 +135,10 @@ impl Codec {
         let damaged = |what: &str| StoreError::Corrupt(format!("the chat with _id {document_id} has {what}"));
         let fields = &self.mapping.fields;
         let identity = self.identity(document).map_err(|what| damaged(&what))?;
-        let id = field(document, self.id_field()).and_then(text_of).and_then(|id| ChatId::new(id).ok());
-        let id = id.ok_or_else(|| damaged("no id that can be used"))?;
+        let id = field(document, self.id_field()).and_then(|id| self.id_text(id));
+        let id = id.and_then(|id| ChatId::new(id).ok()).ok_or_else(|| {
+            damaged("no id that can be used: chat_id of [mongodb] says of which type ids of chats are")
+        })?;
         let key = field(document, &fields.participants_key).and_then(RawBsonRef::as_str);
         let time = |name: &str| match field(document, name) {
             None | Some(RawBsonRef::Null) => Ok(None),

@@ -1,11 +1,13 @@
 //! Values as documents have them, and what they stand for.
 
 use mongodb::bson::{
-    Binary, Bson, DateTime, Document, RawBsonRef, RawDocument, oid::ObjectId, spec::BinarySubtype,
+    Binary, Bson, DateTime, Document, RawBson, RawBsonRef, RawDocument, oid::ObjectId, spec::BinarySubtype,
 };
 use onechat_core::Timestamp;
 use onechat_migrate::UuidOrder;
 use serde_json::Value;
+
+use crate::migration::survey::packed;
 
 pub(crate) use onechat_migrate::text_of;
 
@@ -34,6 +36,32 @@ pub(super) fn forms_of_name(text: &str, uuids: Option<UuidOrder>) -> Vec<Bson> {
     forms.extend(onechat_migrate::number_in(text).map(Bson::Int64));
     forms.extend(uuids.and_then(|order| legacy_uuid(text, order)).map(Bson::Binary));
     forms
+}
+
+/// Everything by which rows may name what has this id.
+pub(crate) fn names(id: &Bson, uuids: Option<UuidOrder>) -> Vec<Bson> {
+    let text = with_raw(id, |id| onechat_migrate::name_of(id, uuids));
+    let mut names = text.map(|text| forms_of_name(&text, uuids)).unwrap_or_default();
+    // A number is equal to itself whatever its type.
+    let is_number = with_raw(id, onechat_migrate::number_of).is_some();
+    if !is_number && !names.contains(id) {
+        names.push(id.clone());
+    }
+    names
+}
+
+/// The same bytes for all forms of one id, and for no other.
+pub(crate) fn same_name(value: RawBsonRef<'_>, uuids: Option<UuidOrder>) -> Vec<u8> {
+    match onechat_migrate::name_of(value, uuids) {
+        Some(text) => [b"t", text.as_bytes()].concat(),
+        None => [&b"b"[..], &packed(value)].concat(),
+    }
+}
+
+/// What is read from a value.
+pub(crate) fn with_raw<T>(value: &Bson, read: impl FnOnce(RawBsonRef<'_>) -> Option<T>) -> Option<T> {
+    let value = RawBson::try_from(value.clone()).ok()?;
+    read(value.as_raw_bson_ref())
 }
 
 pub(crate) fn field<'a>(document: &'a RawDocument, name: &str) -> Option<RawBsonRef<'a>> {

@@ -11,12 +11,12 @@ use mongodb::{
     bson::{Bson, RawBsonRef, RawDocument, RawDocumentBuf, doc},
 };
 use onechat_core::{ChatIdentity, ParticipantsKey};
-use onechat_migrate::{CollectionState, Control};
+use onechat_migrate::{CollectionState, Control, name_of};
 use serde::Serialize;
 
 use super::{Lease, MigrateError, MongoMigrator};
 use crate::{
-    codec::{field, text_of},
+    codec::field,
     error::{code, code_of, number, unavailable},
     index::simple,
     meta,
@@ -271,5 +271,5 @@ impl MongoMigrator {
 /// A chat's `_id`, as people write it.
 fn id_of(chat: &RawDocument) -> String {
     let id = field(chat, "_id");
-    id.and_then(text_of).unwrap_or_else(|| format!("with the _id {id:?}"))
+    id.and_then(|id| name_of(id, None)).unwrap_or_else(|| format!("with the _id {id:?}"))
 }

@@ -8,7 +8,7 @@ use onechat_migrate::{Control, Reference, RowEdit};
 
 use super::{
     MigrateError, MongoMigrator,
-    apply::{delete, names, replace, scalar},
+    apply::{delete, replace, scalar},
     commands::persist,
     journal::{Item, shown},
     sweep::{Merged, Swept},
@@ -40,7 +40,8 @@ impl Straggler<'_> {
         rows.retain(|other| field(other, "_id") != field(&row, "_id"));
         rows.push(row);
         let Merged { from, from_public, to, to_public, .. } = self.merged;
-        match onechat_migrate::swept(self.reference, (from, from_public), (to, to_public), &rows) {
+        let uuids = self.migrator.rules.names.uuids;
+        match onechat_migrate::swept(self.reference, (from, from_public), (to, to_public), &rows, uuids) {
             Ok(edits) => Ok(Swept { moved: self.carry_out(edits).await?.into(), blocked: 0 }),
             Err(blocked) => {
                 self.control.note(&format!(
@@ -69,7 +70,7 @@ impl Straggler<'_> {
     fn living(&self) -> Vec<Bson> {
         let owned = |id: &RawBson| Bson::try_from(id.clone()).ok();
         let chats = [&self.merged.to, &self.merged.to_public].into_iter().filter_map(owned);
-        chats.flat_map(|id| names(&id)).collect()
+        chats.flat_map(|id| self.migrator.codec.names(&id)).collect()
     }
 
     /// The rows of the surviving chat that this one meets: the state of the same participant, the same message, the same values
@@ -80,7 +81,7 @@ impl Straggler<'_> {
             unique.iter().map(|fields| fields.iter().map(String::as_str).collect()).collect();
         groups.extend(messages.iter().map(|of| vec![of.sender.as_str(), of.client_message_id.as_str()]));
         groups.extend(state.iter().map(|state| vec![state.participant.as_str()]));
-        let alike: Vec<Document> = groups.iter().filter_map(|fields| alike(row, fields)).collect();
+        let alike: Vec<Document> = groups.iter().filter_map(|fields| self.alike(row, fields)).collect();
         (!alike.is_empty()).then(|| doc! { path: { "$in": self.living() }, "$or": alike })
     }
 
@@ -127,15 +128,15 @@ impl Straggler<'_> {
         }
         Ok(is_done)
     }
-}
 
-/// Rows with the same values in these fields; nothing if the row has none in one of them.
-fn alike(row: &RawDocument, fields: &[&str]) -> Option<Document> {
-    let mut filter = Document::new();
-    for path in fields {
-        let value = scalar(row, path).filter(|value| !matches!(value, RawBsonRef::Null))?;
-        // The same person may be a string in one row and an ObjectId in another.
-        filter.insert(*path, doc! { "$in": names(&Bson::try_from(value).ok()?) });
+    /// Rows with the same values in these fields; nothing if the row has none in one of them.
+    fn alike(&self, row: &RawDocument, fields: &[&str]) -> Option<Document> {
+        let mut filter = Document::new();
+        for path in fields {
+            let value = scalar(row, path).filter(|value| !matches!(value, RawBsonRef::Null))?;
+            // The same person may be a string in one row and an ObjectId in another.
+            filter.insert(*path, doc! { "$in": self.migrator.codec.names(&Bson::try_from(value).ok()?) });
+        }
+        Some(filter)
     }
-    Some(filter)
 }

@@ -8,16 +8,11 @@ use onechat_migrate::{Control, Reference};
 use serde::Serialize;
 
 use super::{
-    Lease, MigrateError, MongoMigrator, RunId,
-    apply::{names, scalar},
-    commands::persist,
-    journal::{Item, raw},
-    stragglers::Straggler,
-    survey::packed,
-    watch::values_at,
+    Lease, MigrateError, MongoMigrator, RunId, apply::scalar, commands::persist, journal::Item,
+    stragglers::Straggler, survey::packed, watch::values_at,
 };
 use crate::{
-    codec::{field, text_of},
+    codec::{Codec, field},
     collections::ALIASES,
 };
 
@@ -82,19 +77,13 @@ impl Merged {
     }
 
     /// What a row that names the loser like this has to say instead.
-    fn target(&self, value: RawBsonRef<'_>) -> Option<Bson> {
-        let text = text_of(value);
-        let is = |id: &RawBson| packed(value) == packed(id.as_raw_bson_ref());
-        let names_document = is(&self.from) || text.is_some() && text == text_of(self.from.as_raw_bson_ref());
+    fn target(&self, codec: &Codec, value: RawBsonRef<'_>) -> Option<Bson> {
+        let names_document = codec.same_name(value) == codec.same_name(self.from.as_raw_bson_ref());
         let (from, to) =
             if names_document { (&self.from, &self.to) } else { (&self.from_public, &self.to_public) };
-        let is_as_it_is = is(from);
+        let is_as_it_is = packed(value) == packed(from.as_raw_bson_ref());
         let to = Bson::try_from(to.clone()).ok()?;
-        if is_as_it_is {
-            return Some(to);
-        }
-        let is_alike = |name: &Bson| raw(name).is_ok_and(|name| name.element_type() == value.element_type());
-        Some(names(&to).into_iter().find(is_alike).unwrap_or(to))
+        Some(if is_as_it_is { to } else { codec.written_like(value, &to) })
     }
 }
 
@@ -137,7 +126,7 @@ impl MongoMigrator {
             last = field(end, "_id").map(RawBson::from);
             done += page.len() as u64;
             let merged: Vec<Merged> = page.iter().filter_map(Merged::of).collect();
-            let (forms, _) = forms_of(&merged)?;
+            let (forms, _) = forms_of(&self.codec, &merged);
             for reference in &self.rules.references {
                 let rows = self.database.collection::<RawDocumentBuf>(&reference.collection);
                 let filter = doc! { &reference.field: { "$in": &forms } };
@@ -198,7 +187,7 @@ impl MongoMigrator {
         control: &dyn Control,
     ) -> Result<Swept, MigrateError> {
         let merged: Vec<Merged> = page.iter().filter_map(Merged::of).collect();
-        let (forms, by_name) = forms_of(&merged)?;
+        let (forms, by_name) = forms_of(&self.codec, &merged);
         let mut swept = Swept::default();
         for reference in &self.rules.references {
             let rows = self.database.collection::<RawDocumentBuf>(&reference.collection);
@@ -219,21 +208,20 @@ impl MongoMigrator {
     }
 }
 
-/// Which of the merged chats each form of a name means.
+/// Which of the merged chats each name means, in whatever form.
 type ByName = HashMap<Vec<u8>, usize>;
 
 /// Everything by which rows may name these chats.
-fn forms_of(merged: &[Merged]) -> Result<(Vec<Bson>, ByName), MigrateError> {
+fn forms_of(codec: &Codec, merged: &[Merged]) -> (Vec<Bson>, ByName) {
     let (mut forms, mut by_name) = (Vec::new(), HashMap::new());
     for (index, merged) in merged.iter().enumerate() {
         for id in [&merged.from, &merged.from_public] {
-            for form in Bson::try_from(id.clone()).map(|id| names(&id)).unwrap_or_default() {
-                by_name.insert(packed(raw(&form)?.as_raw_bson_ref()), index);
-                forms.push(form);
+            if by_name.insert(codec.same_name(id.as_raw_bson_ref()), index) != Some(index) {
+                forms.extend(Bson::try_from(id.clone()).iter().flat_map(|id| codec.names(id)));
             }
         }
     }
-    Ok((forms, by_name))
+    (forms, by_name)
 }
 
 /// What rows say, what they are to say, and their `_id`s.
@@ -257,16 +245,18 @@ impl Look<'_> {
             // Of a participant's state the living chat may have a row already; what is counted gets the next number there.
             let is_alone = self.reference.state.is_none() && self.reference.sequence.is_none();
             let value = scalar(row, &self.reference.field).filter(|_| is_alone);
-            let named = value.and_then(|value| Some((value, *self.by_name.get(&packed(value))?)));
+            let codec = &self.migrator.codec;
+            let named = value.and_then(|value| Some((value, *self.by_name.get(&codec.same_name(value))?)));
             let Some((value, index)) = named else {
                 let mut first = None;
                 values_at(row, &self.reference.field, &mut |value| {
-                    first = first.or(self.by_name.get(&packed(value)).copied());
+                    first = first.or(self.by_name.get(&codec.same_name(value)).copied());
                 });
                 others.extend(first.map(|index| (index, id)));
                 continue;
             };
-            let (Some(to), Ok(from)) = (self.merged[index].target(value), Bson::try_from(value)) else {
+            let (Some(to), Ok(from)) = (self.merged[index].target(codec, value), Bson::try_from(value))
+            else {
                 continue;
             };
             moves.entry((index, packed(value))).or_insert_with(|| (from, to, Vec::new())).2.push(id);

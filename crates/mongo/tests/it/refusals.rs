@@ -7,7 +7,9 @@ use mongodb::{
     bson::{Document, doc},
     options::IndexOptions,
 };
-use onechat_core::{ResolveError, StoreError, ports::ChatStore};
+use onechat_core::{OutcomeKind, ResolveError, StoreError, ports::ChatStore};
+use onechat_migrate::Uncontrolled;
+use onechat_mongo::RunKind;
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
 use crate::support::{Place, World, chat_of};
@@ -48,6 +50,38 @@ async fn another_unique_index_that_fires_is_named() {
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();
     assert!(text.contains(r#"onechat_mongo_duplicate_key_errors_total{index="slug"}"#), "{text}");
+}
+
+/// A unique index on the array: each person is in one chat. Old chats are brought to the guarantee all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_each_person_has_one_chat_a_second_one_is_refused_by_the_name_of_the_index() {
+    let place = Place::fresh().await;
+    let unique = IndexOptions::builder().unique(true).build();
+    let one_each = IndexModel::builder().keys(doc! { "participants": 1 }).options(unique).build();
+    place.chats().create_index(one_each).await.unwrap();
+    let chats = [["ann", "bob"], ["dan", "cleo"]].map(|people| doc! { "participants": people.to_vec() });
+    place.chats().insert_many(chats).await.unwrap();
+    let migrator = place.migrator().await;
+    let lease = migrator.lease("test").await.unwrap();
+    migrator.guard_on(&lease, false, &Uncontrolled).await.unwrap();
+    let run = migrator.begin_run(&lease, RunKind::Migrate).await.unwrap();
+    let report = migrator.backfill(Some(&lease), Some(&run), false, &Uncontrolled).await.unwrap();
+    assert_eq!(report.keyed, 2, "{report:?}");
+    assert_eq!(migrator.merge(&lease, &run, &Uncontrolled).await.unwrap().groups, 0);
+    assert!(migrator.enforce(Some(&lease), false, &Uncontrolled).await.unwrap().is_unique);
+    let (store, world) = (place.store().await, World::default());
+    let found = store.create_or_get(world.proposal(&["cleo", "dan"])).await.unwrap();
+    assert_eq!(found.kind, OutcomeKind::Existing);
+    assert_eq!(
+        store.create_or_get(world.proposal(&["eve", "fred"])).await.unwrap().kind,
+        OutcomeKind::Created
+    );
+    for refused in [["ann", "cleo"], ["ann", "gus"]] {
+        let error = store.create_or_get(world.proposal(&refused)).await.unwrap_err();
+        let ResolveError::Store(StoreError::Refused(reason)) = &error else { panic!("{error:?}") };
+        assert!(reason.contains("participants_1"), "{reason}");
+        assert_eq!(store.lookup(&chat_of(&refused)).await.unwrap(), None);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,8 +1,11 @@
 //! Stores, proposals, and a second connection that sees what is really there.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use mongodb::{
@@ -11,7 +14,7 @@ use mongodb::{
 };
 use onechat_core::{
     ChatId, ChatIdentity, ClientMessageId, KeyFormat, MessageId, MessageText, NewMessage, ObjectIdSource,
-    Participant, ParticipantSet, Proposal, Timestamp,
+    Participant, ParticipantSet, Proposal, Roles, Timestamp,
     ports::{Clock, IdSource},
 };
 use onechat_migrate::MergeRules;
@@ -112,7 +115,9 @@ impl World {
     }
 
     pub(crate) fn proposal_with_id(&self, names: &[&str], id: ChatId) -> Proposal {
-        Proposal { identity: chat_of(names), id, now: self.clock.now() }
+        let named = |name: &&str| Participant::new(*name).expect("a valid participant");
+        let roles = Roles::new(names.iter().map(named).collect(), BTreeMap::new());
+        Proposal { identity: chat_of(names), id, now: self.clock.now(), roles }
     }
 
     pub(crate) fn proposal_of(&self, identity: ChatIdentity) -> Proposal {

@@ -2,14 +2,14 @@
 
 use anyhow::{Context as _, bail, ensure};
 use onechat_mongo::{
-    ChatFields, Filter, IdMapping, Mapping, MessageFields, MessagePlace, Order, PreviousKeys, PublicIdForm,
-    TimeForm, UuidOrder, ValueForm,
+    ChatFields, ChatIdForm, Filter, IdMapping, Mapping, MessageFields, MessagePlace, Order, PreviousKeys,
+    PublicIdForm, TimeForm, UuidOrder, ValueForm,
 };
 use serde_json::Map;
 use toml::{Table, Value};
 
 use super::mongo_settings::{
-    ChatFieldSettings, IdForm, MessageFieldSettings, MongoSettings, OneOrMore, OrderOfFields,
+    ChatFieldSettings, ChatIdAs, IdForm, MessageFieldSettings, MongoSettings, OneOrMore, OrderOfFields,
     PreviousSettings, TimesAs, ValueAs,
 };
 
@@ -35,6 +35,7 @@ pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
         order: settings.order.map(order),
         id: id_mapping(settings.id_field, settings.id_form)?,
         message_place,
+        chat_id: settings.chat_id.map(chat_id),
         constants: constants(settings.constants)?,
         only: filter("only", settings.only)?,
         visible: filter("visible", settings.visible)?,
@@ -70,6 +71,32 @@ fn form_name(form: ValueForm) -> &'static str {
         ValueForm::Int32 => "int32",
         ValueForm::Int64 => "int64",
         ValueForm::Double => "double",
+    }
+}
+
+fn chat_id(given: ChatIdAs) -> ChatIdForm {
+    match given {
+        ChatIdAs::ObjectId => ChatIdForm::ObjectId,
+        ChatIdAs::String => ChatIdForm::Text,
+        ChatIdAs::UuidString => ChatIdForm::UuidText,
+        ChatIdAs::Uuid => ChatIdForm::Uuid,
+        ChatIdAs::UuidLegacyJava => ChatIdForm::LegacyUuid(UuidOrder::Java),
+        ChatIdAs::UuidLegacyCsharp => ChatIdForm::LegacyUuid(UuidOrder::CSharp),
+        ChatIdAs::UuidLegacyPython => ChatIdForm::LegacyUuid(UuidOrder::Python),
+        ChatIdAs::Number => ChatIdForm::Number,
+    }
+}
+
+fn chat_id_name(form: ChatIdForm) -> &'static str {
+    match form {
+        ChatIdForm::ObjectId => "object_id",
+        ChatIdForm::Text => "string",
+        ChatIdForm::UuidText => "uuid_string",
+        ChatIdForm::Uuid => "uuid",
+        ChatIdForm::LegacyUuid(UuidOrder::Java) => "uuid_legacy_java",
+        ChatIdForm::LegacyUuid(UuidOrder::CSharp) => "uuid_legacy_csharp",
+        ChatIdForm::LegacyUuid(UuidOrder::Python) => "uuid_legacy_python",
+        ChatIdForm::Number => "number",
     }
 }
 
@@ -114,6 +141,7 @@ fn message_fields(given: MessageFieldSettings) -> MessageFields {
     let default = MessageFields::default();
     MessageFields {
         chat: given.chat.unwrap_or(default.chat),
+        chat_form: given.chat_form.map(form),
         sender: given.sender.unwrap_or(default.sender),
         text: given.text.unwrap_or(default.text),
         client_message_id: given.client_message_id.unwrap_or(default.client_message_id),
@@ -277,16 +305,10 @@ fn check_forms(mapping: &Mapping) -> anyhow::Result<()> {
         mapping.order.is_none() || mapping.fields.participants.len() > 1,
         "order says who goes into which field: it is for two or more chat_fields.participants"
     );
-    if let Some(order @ (Order::Request | Order::Roles)) = mapping.order {
-        bail!(
-            "order = {:?} needs to know who is what, which requests do not say yet: \"sorted\" creates chats, with people \
-             in the order of their ids, and without order chats are read and migrated, and none is created",
-            order_name(order)
-        );
-    }
     ensure!(
-        mapping.participant_form.is_read_with(mapping.context_form),
-        "participants and context are UUIDs of different orders of bytes, which nothing tells apart"
+        mapping.has_one_uuid_order(),
+        "participants, context, chat_id and message_fields.chat_form name legacy UUIDs of different orders of bytes, which \
+         nothing tells apart"
     );
     Ok(())
 }
@@ -331,7 +353,7 @@ fn chat_field_names(mapping: &Mapping) -> Vec<(String, &str)> {
 }
 
 fn message_field_names(fields: &MessageFields) -> Vec<(String, &str)> {
-    let MessageFields { chat, sender, text, client_message_id, created_at, times: _ } = fields;
+    let MessageFields { chat, sender, text, client_message_id, created_at, times: _, chat_form: _ } = fields;
     let fields = [
         ("chat", chat),
         ("sender", sender),
@@ -431,6 +453,7 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
         section.insert("id_field".into(), text(name));
         section.insert("id_form".into(), text(form));
     }
+    section.extend(mapping.chat_id.map(|form| ("chat_id".to_owned(), text(chat_id_name(form)))));
     for (setting, name) in
         chat_field_names(mapping).into_iter().chain(message_field_names(&mapping.message_fields))
     {
@@ -454,6 +477,11 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
     if let (Some(previous), Some(Value::Table(fields))) = (&mapping.previous, section.get_mut("previous")) {
         fields.insert("key_format".to_owned(), text(previous.key_format.name()));
         fields.extend(previous.context.iter().map(|context| ("context".to_owned(), text(context))));
+    }
+    if let (Some(form), Some(Value::Table(fields))) =
+        (mapping.message_fields.chat_form, section.get_mut("message_fields"))
+    {
+        fields.insert("chat_form".to_owned(), text(form_name(form)));
     }
     if !mapping.constants.is_empty() {
         let constants = Table::try_from(&mapping.constants).context("the constants cannot be printed")?;

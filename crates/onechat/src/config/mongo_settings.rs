@@ -18,6 +18,7 @@ pub(crate) struct MongoSettings {
     pub(super) order: Option<OrderOfFields>,
     pub(super) id_field: Option<String>,
     pub(super) id_form: Option<IdForm>,
+    pub(super) chat_id: Option<ChatIdAs>,
     pub(super) only: Option<String>,
     pub(super) visible: Option<String>,
     pub(super) deadline_ms: Option<u64>,
@@ -56,6 +57,7 @@ pub(crate) struct ChatFieldSettings {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct MessageFieldSettings {
     pub(super) chat: Option<String>,
+    pub(super) chat_form: Option<ValueAs>,
     pub(super) sender: Option<String>,
     pub(super) text: Option<String>,
     pub(super) client_message_id: Option<String>,
@@ -104,6 +106,20 @@ pub(crate) enum OrderOfFields {
     Request,
     Sorted,
     Roles,
+}
+
+/// How the `_id` of a chat is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ChatIdAs {
+    ObjectId,
+    String,
+    UuidString,
+    Uuid,
+    UuidLegacyJava,
+    UuidLegacyCsharp,
+    UuidLegacyPython,
+    Number,
 }
 
 /// How the public id is written in its field.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use onechat_core::{
     AliasError, ChatCursor, ChatId, ClientMessageId, KeyFormat, MessageCursor, MessageId, MessageText,
-    NewMessage, PageSize, Participant, ParticipantSet, Proposal, ResolveError, StoreError, Timestamp,
+    NewMessage, PageSize, Participant, ParticipantSet, Proposal, ResolveError, Roles, StoreError, Timestamp,
     ports::{AliasStore, ChatStore},
 };
 use onechat_mongo::{MongoChatStore, MongoOptions};
@@ -199,7 +199,8 @@ impl Stage {
 
     fn open(&mut self, set: usize, at: i64) -> Proposal {
         let id = ChatId::new(hex(1, self.proposals.len())).unwrap();
-        let proposal = Proposal { identity: the_set(set).into(), id, now: moment(at) };
+        let proposal =
+            Proposal { identity: the_set(set).into(), id, now: moment(at), roles: Roles::default() };
         self.proposals.push(proposal.clone());
         self.latest_ms = self.latest_ms.max(at);
         proposal
@@ -394,6 +395,8 @@ fn kind(error: &StoreError) -> String {
         StoreError::Unprotected(_) => "unprotected",
         StoreError::NotMigrated(_) => "not migrated",
         StoreError::Refused(_) => "refused",
+        StoreError::RolesRequired(_) => "roles required",
+        StoreError::RolesUnknown(_) => "roles unknown",
         StoreError::OutsideFilter(_) => "outside the filter",
         StoreError::Corrupt(_) => "corrupt",
     };

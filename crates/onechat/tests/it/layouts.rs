@@ -13,11 +13,11 @@ use crate::server::{all_of, onechat, text};
 const BEGIN_MS: i64 = 1_700_000_000_000;
 
 /// An id that tells no time, so that nothing can be decided by it.
-fn id(number: u8) -> ObjectId {
+pub(crate) fn id(number: u8) -> ObjectId {
     ObjectId::from_bytes([0x60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, number])
 }
 
-fn at(seconds: i64) -> DateTime {
+pub(crate) fn at(seconds: i64) -> DateTime {
     DateTime::from_millis(BEGIN_MS + seconds * 1000)
 }
 
@@ -62,7 +62,7 @@ impl Layout {
 
 /// Migrates the documents on each kind of server; all of them afterwards, by collection, which have to be the same. Then undoes
 /// it.
-async fn migrated(name: &str, collections: &[(&str, Vec<Document>)]) -> Vec<Vec<Document>> {
+pub(crate) async fn migrated(name: &str, collections: &[(&str, Vec<Document>)]) -> Vec<Vec<Document>> {
     let stores = [
         shared_standalone().await.uri(&fresh_database("it")),
         shared_replica_set().await.uri(&fresh_database("it")),
@@ -91,7 +91,7 @@ async fn migrated(name: &str, collections: &[(&str, Vec<Document>)]) -> Vec<Vec<
     outcomes.swap_remove(0)
 }
 
-fn ids(documents: &[Document]) -> Vec<&Bson> {
+pub(crate) fn ids(documents: &[Document]) -> Vec<&Bson> {
     documents.iter().map(|document| &document["_id"]).collect()
 }
 
@@ -152,6 +152,25 @@ async fn embedded_messages_are_one_list_in_the_order_of_time() {
         .map(|(number, time)| message(number, time).into())
         .to_vec();
     assert_eq!(after[0][0].get_array("messages").unwrap(), &expected);
+}
+
+#[tokio::test]
+async fn messages_that_are_bare_texts_are_all_kept_those_of_the_oldest_chat_first() {
+    let chat = |number: u8, people: [u8; 2], item: u8, messages: &[&str]| {
+        let [one, other] = people.map(id);
+        let made = at(number.into());
+        doc! { "_id": id(number), "user1": one, "user2": other, "item": id(item), "messages": messages.to_vec(), "createdAt": made }
+    };
+    let chats = vec![
+        chat(1, [201, 202], 50, &["hi", "ok"]),
+        chat(2, [202, 201], 50, &["ok", "ok", "bye"]),
+        chat(3, [201, 202], 51, &["hi"]),
+    ];
+    let after = migrated("20-embedded-texts", &[("chats", chats.clone())]).await;
+    assert_eq!(ids(&after[0]), [&id(1).into(), &id(3).into()]);
+    let expected: Vec<Bson> = ["hi", "ok", "ok", "ok", "bye"].map(Bson::from).to_vec();
+    assert_eq!(after[0][0].get_array("messages").unwrap(), &expected);
+    assert_eq!(after[0][1].get_array("messages").unwrap(), chats[2].get_array("messages").unwrap());
 }
 
 #[tokio::test]

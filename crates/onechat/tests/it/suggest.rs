@@ -1,6 +1,7 @@
 //! `audit --suggest`: what it prints is accepted by the program, merges only what is one chat, and asks the rest; the
 //! migration stops at every question.
 
+mod ids;
 mod place;
 mod unusual;
 

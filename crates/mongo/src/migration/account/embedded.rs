@@ -16,7 +16,6 @@ use super::{
         undo::{Loaded, Now, value_at},
     },
     AccountReport, Lineage,
-    lineage::text,
 };
 use crate::codec::field;
 
@@ -50,9 +49,9 @@ impl MongoMigrator {
         let dropped: Vec<&Conflict> = dropped.collect();
         for array in &self.rules.embedded {
             let there: HashSet<Vec<u8>> =
-                living.iter().flat_map(|living| elements(living, array)).map(|(key, _)| key).collect();
+                living.iter().flat_map(|living| self.elements(living, array)).map(|(key, _)| key).collect();
             for (id, before) in images(&loaded.items) {
-                for (key, element) in elements(before, array) {
+                for (key, element) in self.elements(before, array) {
                     if !there.contains(&key) && !is_recorded(&dropped, array, &key, &element) {
                         report.miss(|| {
                             let (field, element) = (&array.field, shown_element(&element, array));
@@ -114,6 +113,23 @@ impl MongoMigrator {
         covered.any(|known| leads_to(known)) || rules.any(|(known, _)| leads_to(known))
     }
 
+    /// The elements of an array, each with what tells it from others.
+    fn elements(&self, document: &RawDocument, array: &EmbeddedArray) -> Vec<(Vec<u8>, Bson)> {
+        let Some(RawBsonRef::Array(values)) = field(document, &array.field) else { return Vec::new() };
+        let keyed = values.into_iter().flatten().filter_map(|value| {
+            let id = array.id.as_deref().and_then(|path| value_at(value.as_document()?, path));
+            let owned = Bson::try_from(value).ok()?;
+            let key = match &id {
+                // The same row may be named by an ObjectId here and a text there.
+                _ if array.ids_of.is_some() => self.codec.name(id.as_ref().unwrap_or(&owned)).into_bytes(),
+                Some(id) => bytes_of(id),
+                None => packed(value),
+            };
+            Some((key, owned))
+        });
+        keyed.collect()
+    }
+
     async fn chat(&self, id: &Bson) -> Result<Option<RawDocumentBuf>, MigrateError> {
         let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
         let found: Vec<RawDocumentBuf> =
@@ -128,26 +144,6 @@ fn images(items: &[Item]) -> impl Iterator<Item = (&Bson, &RawDocumentBuf)> {
         Item::Survivor { id, before, .. } | Item::Loser { id, before } => Some((id, before)),
         _ => None,
     })
-}
-
-/// The elements of an array, each with what tells it from others.
-fn elements(document: &RawDocument, array: &EmbeddedArray) -> Vec<(Vec<u8>, Bson)> {
-    let Some(RawBsonRef::Array(values)) = field(document, &array.field) else { return Vec::new() };
-    let keyed = values.into_iter().flatten().filter_map(|value| {
-        let id = array.id.as_deref().and_then(|path| value_at(value.as_document()?, path));
-        let owned = Bson::try_from(value).ok()?;
-        let key = match &id {
-            // The same row may be named by an ObjectId here and a text there.
-            _ if array.ids_of.is_some() => {
-                let id = id.as_ref().unwrap_or(&owned);
-                text(id).into_bytes()
-            }
-            Some(id) => bytes_of(id),
-            None => packed(value),
-        };
-        Some((key, owned))
-    });
-    keyed.collect()
 }
 
 /// The arrays of a document, by path through sub-documents.

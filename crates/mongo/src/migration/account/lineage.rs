@@ -10,10 +10,7 @@ use super::super::{
     MigrateError, MongoMigrator,
     commands::{ANSWER, persist},
 };
-use crate::{
-    codec::{field, text_of},
-    collections::ALIASES,
-};
+use crate::{codec::field, collections::ALIASES};
 
 /// How long a chain of merges may be.
 const HOPS: usize = 16;
@@ -21,8 +18,17 @@ const HOPS: usize = 16;
 /// Aliases, followed to their end.
 #[derive(Default)]
 pub(super) struct Lineage {
-    /// From a name, public or `_id`, to the survivor's `_id` and public id.
-    next: HashMap<String, (Bson, String)>,
+    /// From a name, public or `_id`, to the survivor.
+    next: HashMap<String, Next>,
+}
+
+/// A survivor.
+#[derive(Clone)]
+struct Next {
+    id: Bson,
+    /// That as text.
+    name: String,
+    public: String,
 }
 
 impl Lineage {
@@ -31,10 +37,9 @@ impl Lineage {
         let mut names = vec![name.to_owned()];
         let mut at = name.to_owned();
         for _ in 0..HOPS {
-            let Some((id, public)) = self.next.get(&at) else { break };
-            let id = text(id);
-            at.clone_from(public);
-            names.extend([id, public.clone()]);
+            let Some(next) = self.next.get(&at) else { break };
+            at.clone_from(&next.public);
+            names.extend([next.name.clone(), next.public.clone()]);
         }
         names
     }
@@ -45,8 +50,8 @@ impl Lineage {
         let mut at = name.to_owned();
         for _ in 0..HOPS {
             let Some(next) = self.next.get(&at) else { break };
-            end = Some(next.clone());
-            at.clone_from(&next.1);
+            end = Some((next.id.clone(), next.public.clone()));
+            at.clone_from(&next.public);
         }
         end
     }
@@ -71,9 +76,11 @@ impl MongoMigrator {
                         further.push((public.clone(), to.clone()));
                     }
                     let own = alias.get_str("_id").map(str::to_owned).ok();
-                    let from = alias.get("from").map(text);
+                    let from = alias.get("from").map(|from| self.codec.name(from));
+                    let name = self.codec.name(&to);
+                    let next = Next { id: to, name, public };
                     for name in own.into_iter().chain(from) {
-                        lineage.next.insert(name, (to.clone(), public.clone()));
+                        lineage.next.insert(name, next.clone());
                     }
                 }
             }
@@ -95,26 +102,13 @@ impl MongoMigrator {
         let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
         let id_field = self.codec.id_field();
         let values = ids.iter().filter_map(|id| ChatId::new(id.as_str()).ok());
-        let values: Vec<Bson> = values.filter_map(|id| self.codec.id(&id)).collect();
+        let values: Vec<Bson> = values.flat_map(|id| self.codec.ids(&id)).collect();
         let filter = doc! { id_field: { "$in": values } };
         let found: Vec<RawDocumentBuf> = persist(|| async {
             let find = chats.find(filter.clone()).projection(doc! { id_field: 1 });
             find.batch_size(ANSWER).await?.try_collect().await
         })
         .await?;
-        Ok(found.iter().filter_map(|chat| field(chat, id_field).and_then(text_of)).collect())
-    }
-}
-
-/// An id as the text that stands for it.
-pub(super) fn text(id: &Bson) -> String {
-    match id {
-        Bson::ObjectId(id) => id.to_hex(),
-        Bson::String(id) => id.clone(),
-        Bson::Binary(binary) => match uuid::Uuid::from_slice(&binary.bytes) {
-            Ok(uuid) => uuid.to_string(),
-            Err(_) => id.to_string(),
-        },
-        other => other.to_string(),
+        Ok(found.iter().filter_map(|chat| self.codec.id_text(field(chat, id_field)?)).collect())
     }
 }

@@ -11,7 +11,6 @@ use super::{
         undo::{Loaded, Now, value_at},
     },
     AccountReport, Lineage, Removed,
-    lineage::text,
 };
 
 /// How many bytes of images are looked at together.
@@ -171,20 +170,21 @@ impl MongoMigrator {
                     });
                 }
                 Item::Moved { collection, field, to, ids, .. } => {
-                    let names = lineage.names(&text(to));
+                    let names = lineage.names(&self.codec.name(to));
                     for id in ids {
                         let row = now.row(collection, field, id);
                         let value = row.and_then(|row| value_at(row, field));
                         match (row, value) {
-                            (Some(_), Some(value)) if names.contains(&text(&value)) => {}
+                            (Some(_), Some(value)) if names.contains(&self.codec.name(&value)) => {}
                             (None, _) => suspects.push(Suspect {
                                 collection: collection.clone(),
                                 id: id.clone(),
                                 text: format!("{collection} {} was moved by a merge, and is gone", shown(id)),
                             }),
                             (Some(_), value) => report.miss(|| {
-                                let value = value.map_or_else(|| "nothing".to_owned(), |value| text(&value));
-                                let to = text(to);
+                                let value =
+                                    value.map_or_else(|| "nothing".to_owned(), |id| self.codec.name(&id));
+                                let to = self.codec.name(to);
                                 format!("{collection} {} names {value} in {field}, not {to}", shown(id))
                             }),
                         }

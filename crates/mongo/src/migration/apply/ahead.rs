@@ -11,7 +11,7 @@ use super::{
     super::{
         MigrateError,
         commands::persist,
-        journal::{Entry, EntryState, Item, MovedField, raw},
+        journal::{Entry, EntryState, Item, MovedField},
         survey::packed,
     },
     Wanted,
@@ -19,7 +19,7 @@ use super::{
     read::scalar,
     statements::Merge,
 };
-use crate::codec::{field, forms_of, text_of};
+use crate::codec::field;
 
 /// The same, as a limit of a query.
 const PORTION: i64 = 10_000;
@@ -28,7 +28,7 @@ impl Work<'_> {
     /// Points what can be pointed, if the group has very many rows. How many were.
     pub(super) async fn ahead(&self, wanted: &Wanted) -> Result<u64, MigrateError> {
         let mut all = 0;
-        let names: Vec<Bson> = wanted.ids.iter().flat_map(names).collect();
+        let names: Vec<Bson> = wanted.ids.iter().flat_map(|id| self.migrator.codec.names(id)).collect();
         let simple: Vec<usize> = (0..self.rules.references.len())
             .filter(|index| {
                 let reference = &self.rules.references[*index];
@@ -60,7 +60,8 @@ impl Work<'_> {
         let mut all = 0;
         group.references.resize(self.rules.references.len(), ReferenceRows::default());
         let Ok(outline) = onechat_migrate::plan(&self.rules, &group) else { return Ok(all) };
-        let losers: Vec<Bson> = outline.losers.iter().flat_map(|loser| self::names(&loser.id)).collect();
+        let losers: Vec<Bson> =
+            outline.losers.iter().flat_map(|loser| self.migrator.codec.names(&loser.id)).collect();
         let mut left: Vec<Bson> = Vec::new();
         loop {
             let portion = self.portion(reference, &losers, &left).await?;
@@ -191,16 +192,6 @@ impl Work<'_> {
             self.migrator.carry_out(&self.rules, vec![merge], false).await.map(drop)
         }
     }
-}
-
-/// What rows may call the chat with this `_id`.
-pub(in crate::migration) fn names(id: &Bson) -> Vec<Bson> {
-    let text = raw(id).ok().and_then(|raw| text_of(raw.as_raw_bson_ref()));
-    let mut names = text.map(|text| forms_of(&text)).unwrap_or_default();
-    if !names.contains(id) {
-        names.push(id.clone());
-    }
-    names
 }
 
 /// The rows' `_id`s, by the value that they have.

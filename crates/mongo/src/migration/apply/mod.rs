@@ -21,7 +21,6 @@ use onechat_migrate::{Blocked, Control, Differences, Explanation, GroupPlan, Mer
 use serde::Serialize;
 
 pub(super) use self::{
-    ahead::names,
     batch::Decided,
     read::scalar,
     statements::{delete, replace},

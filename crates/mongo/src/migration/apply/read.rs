@@ -22,9 +22,8 @@ use super::{
         watch::values_at,
     },
     Wanted,
-    ahead::names,
 };
-use crate::codec::{field, forms_of, text_of};
+use crate::codec::{Codec, field, text_of};
 
 /// How many bytes of chats are read at once; more is cut into smaller batches.
 const BYTES: usize = 16 << 20;
@@ -115,13 +114,11 @@ impl Reader<'_> {
             let mut forms = Vec::new();
             for (group, read) in groups.iter().enumerate() {
                 for id in read.group.chats.iter().flat_map(|chat| listed_ids(&chat.document, array)) {
-                    for form in names(&id) {
-                        let groups = wanted.entry(bytes_of(&form)).or_default();
-                        if groups.is_empty() {
-                            forms.push(form);
-                        }
-                        groups.insert(group);
+                    let groups = wanted.entry(self.migrator.codec.same_name_of(&id)).or_default();
+                    if groups.is_empty() {
+                        forms.extend(self.migrator.codec.names(&id));
                     }
+                    groups.insert(group);
                 }
             }
             if forms.len() >= self.most_rows {
@@ -136,7 +133,8 @@ impl Reader<'_> {
             for forms in forms.chunks(LISTED) {
                 let filter = doc! { "_id": { "$in": forms } };
                 for row in self.find(collection, filter, Some(projection.clone()), usize::MAX).await? {
-                    for group in wanted.get(&id_of(&row)).into_iter().flatten() {
+                    let id = field(&row, "_id").map(|id| self.migrator.codec.same_name(id));
+                    for group in id.and_then(|id| wanted.get(&id)).into_iter().flatten() {
                         groups[*group].group.listed.push(row.clone());
                     }
                 }
@@ -165,7 +163,7 @@ impl Reader<'_> {
         for row in &rows {
             match scalar(row, &reference.field) {
                 Some(value) => {
-                    if let Some((group, chat)) = owners.of(value) {
+                    if let Some((group, chat)) = owners.of(&self.migrator.codec, value) {
                         let fields = reference.messages.as_ref();
                         sorted[group].scalar(row, value, chat, fields, whole, needs_messages);
                     }
@@ -174,7 +172,7 @@ impl Reader<'_> {
             }
         }
         for row in self.by_ids(&reference.collection, &others).await? {
-            for group in owners.all_of(&row, &reference.field) {
+            for group in owners.all_of(&self.migrator.codec, &row, &reference.field) {
                 sorted[group].rows.push(row.clone());
             }
         }
@@ -202,7 +200,8 @@ impl Reader<'_> {
         }
         for row in self.by_ids(&reference.collection, &wanted).await? {
             let is_new = |sorted: &Sorted| sorted.rows.iter().all(|known| id_of(known) != id_of(&row));
-            if let Some((group, _)) = scalar(&row, &reference.field).and_then(|value| owners.of(value)) {
+            let named = scalar(&row, &reference.field);
+            if let Some((group, _)) = named.and_then(|value| owners.of(&self.migrator.codec, value)) {
                 // With other unique indexes all rows are there already.
                 if is_new(&sorted[group]) {
                     sorted[group].rows.push(row);
@@ -282,7 +281,7 @@ pub(in crate::migration) fn scalar<'a>(row: &'a RawDocument, path: &str) -> Opti
     }
 }
 
-/// Which chat of which group a value names.
+/// Which chat of which group a value names, and every value that names one.
 struct Owners(HashMap<Vec<u8>, (usize, usize)>, Vec<Bson>);
 
 fn owners(migrator: &MongoMigrator, groups: &[ReadGroup]) -> Owners {
@@ -291,12 +290,8 @@ fn owners(migrator: &MongoMigrator, groups: &[ReadGroup]) -> Owners {
         for (chat, row) in read.group.chats.iter().enumerate() {
             let names = [field(&row.document, "_id"), field(&row.document, migrator.codec.id_field())];
             for name in names.into_iter().flatten() {
-                let mut all = text_of(name).map(|text| forms_of(&text)).unwrap_or_default();
-                all.extend(Bson::try_from(name).ok());
-                for form in all {
-                    if owners.insert(bytes_of(&form), (group, chat)).is_none() {
-                        forms.push(form);
-                    }
+                if owners.insert(migrator.codec.same_name(name), (group, chat)).is_none() {
+                    forms.extend(Bson::try_from(name).ok().iter().flat_map(|id| migrator.codec.names(id)));
                 }
             }
         }
@@ -309,15 +304,15 @@ impl Owners {
         &self.1
     }
 
-    fn of(&self, value: RawBsonRef<'_>) -> Option<(usize, usize)> {
-        self.0.get(&packed(value)).copied()
+    fn of(&self, codec: &Codec, value: RawBsonRef<'_>) -> Option<(usize, usize)> {
+        self.0.get(&codec.same_name(value)).copied()
     }
 
     /// Every group of which a row names a chat, through arrays.
-    fn all_of(&self, row: &RawDocument, path: &str) -> HashSet<usize> {
+    fn all_of(&self, codec: &Codec, row: &RawDocument, path: &str) -> HashSet<usize> {
         let mut groups = HashSet::new();
         values_at(row, path, &mut |value| {
-            groups.extend(self.of(value).map(|(group, _)| group));
+            groups.extend(self.of(codec, value).map(|(group, _)| group));
         });
         groups
     }

@@ -72,7 +72,7 @@ mod keys;
 mod runs;
 
 pub(super) use entry::{Entries, Entry, EntryState, MovedField, shown};
-pub(super) use item::{Item, paged, raw};
+pub(super) use item::{Item, paged};
 pub(super) use keys::KeyChange;
 pub use runs::{EntryDetails, EntrySummary, RunId, RunKind, RunSummary};
 

@@ -5,8 +5,9 @@ use onechat_core::{KeyFormat, ParticipantSet, ParticipantsKey};
 
 use super::{
     members::member_path,
-    sample::{Sample, at, id_text, is_most, is_time, person_text, plain, time_form},
+    sample::{Sample, at, id_form, id_text, is_most, is_time, person_text, plain, time_form},
 };
+use crate::codec::uuid;
 
 /// What participants are called, the likeliest first.
 const PEOPLE: [&str; 8] =
@@ -33,6 +34,8 @@ pub(super) struct Chats {
     pub(super) forms: Vec<(&'static str, usize)>,
     /// The collection that references of the driver lead to, if participants are such.
     pub(super) reference: Option<String>,
+    /// How many chats have an `_id` of which form, as the configuration calls it; the commonest first.
+    pub(super) id_forms: Vec<(&'static str, usize)>,
     pub(super) key: Option<Key>,
     pub(super) public_id: Option<PublicId>,
     pub(super) created_at: Option<String>,
@@ -92,18 +95,17 @@ impl Chats {
             people,
             forms: Vec::new(),
             reference: None,
+            id_forms: Vec::new(),
             key: None,
             public_id: None,
             created_at: raisable(sample, &["creat", "insert", "started"]),
             updated_at: raisable(sample, &["updat", "modif", "chang"]),
             last_message_at: raisable(sample, &["lastmessage", "lastmsg", "lastactiv", "activ", "latest"]),
         };
-        let mut forms = std::collections::BTreeMap::<&str, usize>::new();
-        for member in sample.documents.iter().flat_map(|document| chats.members(document)) {
-            *forms.entry(form_of(member)).or_default() += 1;
-        }
-        chats.forms = forms.into_iter().collect();
-        chats.forms.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let members = sample.documents.iter().flat_map(|document| chats.members(document));
+        chats.forms = counted(members.map(form_of));
+        chats.id_forms =
+            counted(sample.documents.iter().filter_map(|chat| chat.get("_id")).map(chat_id_form));
         chats.reference = chats.find_reference(sample);
         chats.key = chats.find_key(sample);
         chats.public_id = chats.find_public_id(sample);
@@ -280,6 +282,30 @@ fn people(values: &[&Bson], documents: usize, is_likely: bool) -> Option<(Option
     }
     Some((Some(member_path(&arrays, is_likely)?), fit))
 }
+
+/// How often each is there, the commonest first.
+pub(super) fn counted<T: Ord>(all: impl Iterator<Item = T>) -> Vec<(T, usize)> {
+    let mut counts = std::collections::BTreeMap::<T, usize>::new();
+    all.for_each(|one| *counts.entry(one).or_default() += 1);
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
+}
+
+/// How the `_id` of a chat is written, as the configuration calls it.
+fn chat_id_form(value: &Bson) -> &'static str {
+    match value {
+        Bson::String(text) if uuid(text).is_some() => "uuid_string",
+        Bson::Binary(binary) if binary.subtype == BinarySubtype::UuidOld => LEGACY_UUID,
+        value => match id_form(value) {
+            Some("int32" | "int64" | "double") => "number",
+            form => form.unwrap_or("of another type"),
+        },
+    }
+}
+
+/// What does not tell its order of bytes.
+pub(super) const LEGACY_UUID: &str = "uuid_legacy";
 
 /// How a participant is written, as the configuration calls it.
 pub(super) fn form_of(value: &Bson) -> &'static str {

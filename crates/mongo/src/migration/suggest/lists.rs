@@ -11,7 +11,6 @@ use super::{
     rows::Messages,
     sample::{Sample, is_most, person_of, plain},
 };
-use crate::audit::ids::forms;
 
 /// How many different ids of a field are looked for.
 const VALUES: usize = 200;
@@ -91,6 +90,13 @@ impl MongoMigrator {
         if different.is_empty() {
             return Ok(None);
         }
+        // Numbers are ids everywhere: what is a text here is looked for as one.
+        let is_number = |id: &Bson| matches!(id, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_));
+        let forms = |id: &Bson| {
+            let mut forms = self.codec.names(id);
+            forms.retain(|form| is_number(form) == is_number(id));
+            forms
+        };
         let wanted: Vec<Bson> = different.values().flat_map(|id| forms(id)).collect();
         for sample in samples.iter().filter(|sample| !not.contains(&sample.collection.as_str())) {
             let collection = self.database.collection::<Document>(&sample.collection);

@@ -6,7 +6,7 @@ use mongodb::bson::Bson;
 
 use super::{
     Findings, Question,
-    chats::{Key, People},
+    chats::{Chats, Key, LEGACY_UUID, People},
     rows::Row,
 };
 use crate::Mapping;
@@ -38,17 +38,48 @@ pub(super) fn toml(found: &Findings) -> String {
     if let Some(list) = found.list_of_messages().filter(|list| list.path.is_some()) {
         text.value("message_ref", &list.ids_of);
     }
+    if let People::Fields(fields) = &chats.people {
+        text.comment(&format!(
+            "Who of a new chat goes into {}: order = \"roles\" if requests say who is what, \"request\" or \"sorted\" if that is of \
+             no matter. Without it no chat is created.",
+            fields.join(" and who into ")
+        ));
+    }
     if let Some(id) = &chats.public_id {
         text.comment("An id beside _id, different in each chat: leave it out if clients do not know it.");
         text.value("id_field", &id.field);
         text.value("id_form", if id.is_uuid { "uuid" } else { "string" });
     }
+    chat_id(&mut text, chats);
     fields(&mut text, found);
     constants(&mut text, found);
     references(&mut text, &found.rows);
     inside(&mut text, found);
     warnings(&mut text, found);
     text.0
+}
+
+/// Where all are ObjectIds, there is nothing to say.
+fn chat_id(text: &mut Toml, chats: &Chats) {
+    if matches!(chats.id_forms[..], [] | [("object_id", _)]) {
+        return;
+    }
+    let forms: Vec<String> = chats.id_forms.iter().map(|(form, count)| format!("{count} {form}")).collect();
+    text.comment(&format!(
+        "How _id is written in the sampled chats: {}. New ones are written as most are.",
+        forms.join(", ")
+    ));
+    match chats.id_forms[0].0 {
+        LEGACY_UUID => text.comment(
+            "chat_id = \"uuid_legacy_java\", \"uuid_legacy_csharp\" or \"uuid_legacy_python\", by the driver that wrote them.",
+        ),
+        form @ ("object_id" | "string" | "uuid_string" | "uuid") => text.value("chat_id", form),
+        "number" => {
+            text.comment("Another program counts them: onechat creates no chat here.");
+            text.value("chat_id", "number");
+        }
+        _ => text.comment("onechat finds no chat by such ids."),
+    }
 }
 
 fn key_format(text: &mut Toml, key: Option<&Key>) {
@@ -113,7 +144,18 @@ fn fields(text: &mut Toml, found: &Findings) {
     };
     text.table("mongodb.message_fields");
     match &messages.chat {
-        Some(chat) => text.value("chat", chat),
+        Some(chat) => {
+            text.value("chat", chat);
+            if let Some((form, _)) = messages.chat_forms.first().filter(|_| messages.names_otherwise) {
+                let forms: Vec<String> =
+                    messages.chat_forms.iter().map(|(form, count)| format!("{count} {form}")).collect();
+                text.comment(&format!(
+                    "Not always as _id of the chat is written: {} in the sampled messages.",
+                    forms.join(", ")
+                ));
+                text.value("chat_form", form);
+            }
+        }
         None if found.embedded.is_some() => {}
         None => text.comment("They do not name their chat: the chats list them."),
     }

@@ -7,11 +7,10 @@ use mongodb::bson::{Bson, Document, doc};
 
 use super::{
     super::{MigrateError, MongoMigrator, commands::persist},
-    chats::{Chats, timed},
+    chats::{CHATS, Chats, counted, timed},
     kinds::{SENDERS, rule_of, text_field},
-    sample::{Sample, at, id_text, is_most, leaves, person_of, plain, time_form},
+    sample::{Sample, at, id_form, id_text, is_most, leaves, person_of, person_text, plain, time_form},
 };
-use crate::audit::ids::forms;
 
 /// How many values of a collection are looked for among the chats.
 const VALUES: usize = 4000;
@@ -39,6 +38,9 @@ pub(super) struct Messages {
     pub(super) collection: String,
     /// The field that names the chat, if one does: else the chat lists them.
     pub(super) chat: Option<String>,
+    /// How many of them name it in which form, the commonest first; and whether some do in another one than the chat's own.
+    pub(super) chat_forms: Vec<(&'static str, usize)>,
+    pub(super) names_otherwise: bool,
     pub(super) sender: String,
     pub(super) text: Option<String>,
     pub(super) client_message_id: Option<String>,
@@ -47,8 +49,16 @@ pub(super) struct Messages {
     pub(super) times: Option<&'static str>,
 }
 
-/// Chats by the text of their ids: the people.
-pub(super) type Known = HashMap<String, Vec<String>>;
+/// Chats by the text of their ids.
+pub(super) type Known = HashMap<String, KnownChat>;
+
+/// What is known of a chat.
+#[derive(Debug, Clone)]
+pub(super) struct KnownChat {
+    people: Vec<String>,
+    /// How its `_id` is written.
+    form: Option<&'static str>,
+}
 
 impl MongoMigrator {
     /// Every field of a collection that names chats.
@@ -62,7 +72,7 @@ impl MongoMigrator {
         let mut wanted: HashMap<String, &Bson> = HashMap::new();
         for document in &sample.documents {
             leaves(document, &mut |path, value| {
-                let Some(text) = id_text(value).filter(|_| wanted.len() < VALUES) else { return };
+                let Some(text) = name_text(path, value).filter(|_| wanted.len() < VALUES) else { return };
                 paths.entry(path.to_owned()).or_default().insert(text.clone(), value);
                 wanted.insert(text, value);
             });
@@ -100,7 +110,7 @@ impl MongoMigrator {
     ) -> Result<(), MigrateError> {
         let collection = self.database.collection::<Document>(&chats.collection);
         let public = chats.public_id.as_ref().map(|id| id.field.as_str());
-        let ids: Vec<Bson> = values.flat_map(forms).collect();
+        let ids: Vec<Bson> = values.flat_map(|value| self.codec.names(value)).collect();
         for ids in ids.chunks(TOGETHER) {
             let mut fields = vec![doc! { "_id": { "$in": ids } }];
             fields.extend(public.map(|public| doc! { public: { "$in": ids } }));
@@ -108,9 +118,11 @@ impl MongoMigrator {
                 let found: Vec<Document> =
                     persist(|| async { collection.find(filter.clone()).await?.try_collect().await }).await?;
                 for chat in found {
-                    let people = chats.people(&chat);
-                    let ids = ["_id"].into_iter().chain(public).filter_map(|name| id_text(chat.get(name)?));
-                    known.extend(ids.map(|id| (id, people.clone())));
+                    let one =
+                        KnownChat { people: chats.people(&chat), form: chat.get("_id").and_then(id_form) };
+                    let ids =
+                        ["_id"].into_iter().chain(public).filter_map(|name| person_text(chat.get(name)?));
+                    known.extend(ids.map(|id| (id, one.clone())));
                 }
             }
         }
@@ -121,7 +133,7 @@ impl MongoMigrator {
 impl Row {
     /// The people of the chat that a row names.
     fn people<'a>(&self, row: &Document, known: &'a Known) -> Option<&'a Vec<String>> {
-        known.get(&id_text(at(row, &self.field)?)?)
+        known.get(&person_text(at(row, &self.field)?)?).map(|chat| &chat.people)
     }
 
     /// The fields of the rows whose values are people of the rows' chats, the surest first.
@@ -160,7 +172,7 @@ impl Row {
         };
         let mut pairs = BTreeSet::new();
         let is_once = sample.documents.iter().all(|row| {
-            let value = |path: &str| at(row, path).and_then(id_text);
+            let value = |path: &str| at(row, path).and_then(person_text);
             pairs.insert((value(&self.field), value(&participant)))
         });
         let name = plain(&self.collection);
@@ -185,7 +197,15 @@ impl Row {
         let senders = self.member_fields(sample, known);
         let is_sender = |name: &&String| SENDERS.iter().any(|part| plain(name).contains(part));
         let sender = senders.iter().find(is_sender).or(senders.first())?.clone();
-        let messages = Messages::of(sample, Some(&self.field), &sender)?;
+        let mut messages = Messages::of(sample, Some(&self.field), &sender)?;
+        let named = sample.documents.iter().filter_map(|row| {
+            let value = at(row, &self.field)?;
+            Some((id_form(value)?, known.get(&person_text(value)?)?.form?))
+        });
+        let named: Vec<(&str, &str)> = named.collect();
+        messages.names_otherwise =
+            named.iter().any(|(form, own)| form != own && !(is_number(form) && is_number(own)));
+        messages.chat_forms = counted(named.into_iter().map(|(form, _)| form));
         let named = if plain(&self.collection).contains("messag") { 1000 } else { 0 };
         Some((named + self.matches, messages))
     }
@@ -209,6 +229,8 @@ impl Messages {
             collection: sample.collection.clone(),
             times: created_at.as_ref().and_then(|name| time_form(fields.get(name.as_str())?)),
             chat: chat.map(str::to_owned),
+            chat_forms: Vec::new(),
+            names_otherwise: false,
             client_message_id: client.map(|name| (*name).to_owned()),
             created_at,
             sender: path.map_or_else(|| sender.to_owned(), |path| format!("{sender}.{path}")),
@@ -217,21 +239,36 @@ impl Messages {
     }
 }
 
+/// The server calls numbers equal whatever their type.
+fn is_number(form: &str) -> bool {
+    ["int32", "int64", "double"].contains(&form)
+}
+
+/// What a row may name a chat by. Numbers are everywhere, so only fields that are called like chats have ids in them.
+fn name_text(path: &str, value: &Bson) -> Option<String> {
+    id_text(value).or_else(|| {
+        let name = plain(path.rsplit('.').next().unwrap_or(path));
+        let is_called_so = CHATS.iter().chain(&["convo", "conv"]).any(|part| name.contains(part));
+        person_text(value).filter(|_| is_called_so || ["rid", "cid", "tid"].contains(&name.as_str()))
+    })
+}
+
 /// What is inside of arrays and sub-documents of chats themselves belongs to what they are.
 fn is_inner(field: &str) -> bool {
     field.contains('.')
 }
 
 fn form<'a>(values: impl Iterator<Item = &'a &'a Bson>) -> String {
-    let (mut object_ids, mut strings, mut uuids) = (0, 0, 0);
+    let (mut object_ids, mut strings, mut uuids, mut numbers) = (0, 0, 0, 0);
     for value in values {
         match value {
             Bson::ObjectId(_) => object_ids += 1,
             Bson::String(_) => strings += 1,
-            _ => uuids += 1,
+            Bson::Binary(_) => uuids += 1,
+            _ => numbers += 1,
         }
     }
-    let parts = [(object_ids, "ObjectIds"), (strings, "strings"), (uuids, "UUIDs")];
+    let parts = [(object_ids, "ObjectIds"), (strings, "strings"), (uuids, "UUIDs"), (numbers, "numbers")];
     let parts: Vec<&str> = parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, name)| name).collect();
     parts.join(" and ")
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc, spec::BinarySubtype};
+use onechat_migrate::number_of;
 
 use super::super::{MigrateError, MongoMigrator, commands::persist};
 use crate::{
-    codec::text_of,
+    codec::{text_of, with_raw},
     error::{code, code_of},
 };
 
@@ -114,11 +115,25 @@ pub(super) fn id_text(value: &Bson) -> Option<String> {
     }
 }
 
+/// How an id is written, as the configuration calls it; nothing if it can be none.
+pub(super) fn id_form(value: &Bson) -> Option<&'static str> {
+    Some(match value {
+        Bson::String(text) if !text.is_empty() => "string",
+        Bson::ObjectId(_) => "object_id",
+        Bson::Binary(binary) if binary.subtype == BinarySubtype::Uuid => "uuid",
+        Bson::Int32(_) => "int32",
+        Bson::Int64(_) => "int64",
+        Bson::Double(number) if number.fract() == 0.0 => "double",
+        _ => return None,
+    })
+}
+
 /// Who a participant is, as text: an id of any form, or a whole number.
 pub(super) fn person_text(value: &Bson) -> Option<String> {
     match value {
         Bson::Int32(number) => Some(number.to_string()),
         Bson::Int64(number) => Some(number.to_string()),
+        Bson::Double(_) => with_raw(value, number_of).map(|number| number.to_string()),
         other => id_text(other),
     }
 }

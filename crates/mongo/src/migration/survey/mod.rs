@@ -3,6 +3,7 @@
 
 mod fold;
 mod forms;
+mod ids;
 mod pass;
 mod spill;
 
@@ -14,6 +15,7 @@ use onechat_migrate::Control;
 
 pub(crate) use fold::{identity, looks, text};
 pub(crate) use forms::{Forms, in_words};
+pub(crate) use ids::{twofold_ids, twofold_in_words};
 pub(crate) use pass::Pass;
 pub(crate) use spill::{Group, Groups, Spill, Spilled};
 
@@ -93,8 +95,13 @@ fn placed(item: &[u8]) -> Option<(u64, &[u8])> {
 impl MongoMigrator {
     /// Finds every group of two or more chats with the same set of participants. Malformed chats are in none. Reads only.
     ///
-    /// Refused if one text stands for two people: their chats would be one group.
+    /// Refused if one text stands for two people: their chats would be one group. And if one stands for two chats: what names
+    /// one of them would be taken for what names the other one.
     pub(crate) async fn duplicates(&self, control: &dyn Control) -> Result<Duplicates, MigrateError> {
+        let twofold = twofold_ids(&self.database, &self.codec).await?;
+        if !twofold.is_empty() {
+            return Err(MigrateError::Refused(twofold_in_words(&twofold)));
+        }
         let (mut sets, mut forms) = (Spill::new(), Forms::default());
         let mut pass = Pass::over_chats(&self.database, &self.codec).await?;
         while pass.advance().await? {

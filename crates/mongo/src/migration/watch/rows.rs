@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
-use mongodb::bson::{Bson, RawBsonRef, RawDocument, RawDocumentBuf, doc, oid::ObjectId};
+use mongodb::bson::{Bson, RawBsonRef, RawDocument, RawDocumentBuf, doc};
 
 use super::super::{MigrateError, commands::persist};
 use super::{Watch, stream::Batch};
@@ -50,8 +50,8 @@ impl Watch<'_> {
         .await?;
         for row in &rows {
             values_at(row, path, &mut |value| {
-                if let (Some(text), Ok(value)) = (text_of(value), Bson::try_from(value)) {
-                    named.insert(text, value);
+                if let Ok(value) = Bson::try_from(value) {
+                    named.insert(self.migrator.codec.name(&value), value);
                 }
             });
         }
@@ -65,9 +65,9 @@ impl Watch<'_> {
         let named: Vec<(String, Bson)> = named.into_iter().collect();
         for named in named.chunks(IDS) {
             let texts: Vec<&String> = named.iter().map(|(text, _)| text).collect();
-            // Where ids are ObjectIds, rows may have them as strings.
-            let as_ids = named.iter().filter_map(|(text, _)| ObjectId::parse_str(text).ok().map(Bson::from));
-            let values: Vec<Bson> = named.iter().map(|(_, value)| value.clone()).chain(as_ids).collect();
+            // Rows may have ids in another form than chats.
+            let values: Vec<Bson> =
+                named.iter().flat_map(|(_, value)| self.migrator.codec.names(value)).collect();
             let filter = doc! { "$or": [{ "_id": { "$in": texts } }, { "from": { "$in": values } }] };
             let page: Vec<RawDocumentBuf> = persist(|| async {
                 aliases.find(filter.clone()).projection(doc! { "_id": 1 }).await?.try_collect().await

@@ -21,6 +21,7 @@ fn every_setting_arrives_and_is_printed_as_it_was() {
         participant_path = "user.id"
         id_field = "conversationId"
         id_form = "uuid"
+        chat_id = "uuid_string"
         only = '{"type":"direct"}'
         visible = '{"archived":{"$ne":true}}'
         [chat_fields]
@@ -32,6 +33,7 @@ fn every_setting_arrives_and_is_printed_as_it_was() {
         last_message_at = "last"
         [message_fields]
         chat = "conversation"
+        chat_form = "object_id"
         sender = "from"
         text = "body"
         times = "seconds"
@@ -54,6 +56,8 @@ fn every_setting_arrives_and_is_printed_as_it_was() {
     assert_eq!(mapping.participant_form, ValueForm::ObjectId);
     assert_eq!((mapping.fields.context.as_deref(), mapping.context_form), (Some("listing"), ValueForm::Uuid));
     assert_eq!(mapping.id, IdMapping::Field { name: "conversationId".into(), form: PublicIdForm::Uuid });
+    assert_eq!(mapping.chat_id, Some(ChatIdForm::UuidText));
+    assert_eq!(mapping.message_fields.chat_form, Some(ValueForm::ObjectId));
     assert_eq!(mapping.constants["settings"]["level"], 3);
     let printed = to_toml(&mapping).unwrap();
     assert_eq!(printed, section.parse::<Table>().unwrap());
@@ -97,7 +101,6 @@ fn what_makes_no_sense_is_refused_by_the_name_of_its_setting() {
         ("chat_fields.participants = []", "chat_fields.participants is empty"),
         ("chat_fields.participants = ['a', 'a']", "both \"a\""),
         ("order = 'sorted'", "two or more chat_fields.participants"),
-        ("order = 'roles'\nchat_fields.participants = ['a', 'b']", "requests do not say yet"),
         ("previous = {}", "[mongodb.previous]: participants_key is missing"),
         (
             "previous.participants_key = 'participantsKey'",
@@ -115,6 +118,9 @@ fn what_makes_no_sense_is_refused_by_the_name_of_its_setting() {
             "chat_fields.context = 'about.id'\nprevious = { participants_key = 'old', context = 'about' }",
             "they are in one field",
         ),
+        ("order = 'by_age'\nchat_fields.participants = ['a', 'b']", "unknown variant `by_age`"),
+        ("chat_id = 'int32'", "unknown variant `int32`"),
+        ("chat_id = 'uuid_legacy_java'\nparticipants = 'uuid_legacy_python'", "different orders of bytes"),
         ("chat_fields.context = 'createdAt'", "chat_fields.context and chat_fields.created_at"),
     ];
     for (section, reason) in cases {

@@ -41,9 +41,9 @@ pub use filter::{Filter, FilterError};
 pub use index::{FoundIndex, IndexPurpose, IndexStatus, MongoIndexes, UnfitIndex};
 pub use mapping::{ChatFields, IdMapping, Mapping, MessageFields, Order, PublicIdForm, ValueForm};
 pub use migration::{
-    AccountReport, Answer, BackfillReport, EnforceReport, EntryDetails, EntrySummary, Lease, MergeReport,
-    MigrateError, MongoMigrator, PlanSummary, ProtectionStatus, Question, Reading, RunId, RunKind,
-    RunSummary, Suggestion, SweepReport, UndoReport, UndoTarget, WatchReport,
+    AccountReport, Answer, BackfillReport, ChatsReport, EnforceReport, EntryDetails, EntrySummary, Lease,
+    MergeReport, MigrateError, MongoMigrator, PlanSummary, ProtectionStatus, Question, Reading, RunId,
+    RunKind, RunSummary, Suggestion, SweepReport, UndoReport, UndoTarget, WatchReport,
 };
 pub use onechat_migrate::UuidOrder;
 pub use options::MongoOptions;

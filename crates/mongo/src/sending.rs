@@ -71,7 +71,7 @@ impl Collections {
         message: &NewMessage,
         deadline: Deadline,
     ) -> Result<Sent, StoreError> {
-        let document = self.codec.new_message(message, &chat.document_id)?;
+        let document = self.codec.new_message(message, chat)?;
         let mut pauses = Pauses::default();
         let (mut may_be_ours, mut looks) = (false, 0);
         loop {

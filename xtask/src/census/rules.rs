@@ -71,6 +71,7 @@ pub(crate) enum Need {
     TwoFields,
     TwoFieldsInContext,
     NoChatDocument,
+    NoChatDocumentInContext,
     OwnerCopies,
     PeopleElsewhere,
     Numbers,
@@ -82,6 +83,7 @@ pub(crate) enum Need {
     NamedRooms,
     Context,
     DeletedChats,
+    DeletedMessages,
     HiddenPerPerson,
     OwnMessages,
     EmbeddedMessages,
@@ -117,7 +119,10 @@ impl Need {
             Self::TwoFieldsInContext => {
                 "a field for each of two people, and a context (servers create no chats where the fields are roles)"
             }
-            Self::NoChatDocument => "sender and receiver in messages, and no chats",
+            Self::NoChatDocument => "sender and receiver in messages, and no chats: they are made",
+            Self::NoChatDocumentInContext => {
+                "sender, receiver and a context in messages, and no chats: they are made"
+            }
             Self::OwnerCopies => "a document for each owner of a chat",
             Self::PeopleElsewhere => "people in no field of the chat",
             Self::Numbers => "people as numbers",
@@ -129,6 +134,9 @@ impl Need {
             Self::NamedRooms => "named rooms only",
             Self::Context => "a context",
             Self::DeletedChats => "a mark that deletes or ends a chat",
+            Self::DeletedMessages => {
+                "a mark that deletes or hides single messages (servers show them all the same)"
+            }
             Self::HiddenPerPerson => "a mark that hides a chat for one person",
             Self::OwnMessages => "messages in a collection of their own",
             Self::EmbeddedMessages => "messages inside the chat",
@@ -183,13 +191,21 @@ impl Need {
             ),
             Self::StateElsewhere => Verdict::Right("rows_of_all_kinds_follow_to_the_living_chat"),
             Self::UniqueOfItsOwn => Verdict::Right("another_unique_index_that_fires_is_named"),
-            Self::NoChatDocument | Self::OwnerCopies => {
-                Verdict::Refused("a_collection_that_holds_no_chats_is_refused")
+            Self::NoChatDocument => {
+                Verdict::Right("messages_that_name_no_chat_get_the_one_of_their_sender_and_receiver")
             }
+            Self::NoChatDocumentInContext => {
+                Verdict::Right("messages_of_one_pair_about_different_things_get_a_chat_for_each")
+            }
+            Self::OwnerCopies => Verdict::Refused("a_collection_that_holds_no_chats_is_refused"),
             Self::PeopleElsewhere => {
                 Verdict::Refused("a_collection_whose_participants_cannot_be_read_stops_a_migration")
             }
-            Self::OddMessages | Self::OneChatAPerson | Self::TextIds | Self::NumberIds => Verdict::Open,
+            Self::DeletedMessages
+            | Self::OddMessages
+            | Self::OneChatAPerson
+            | Self::TextIds
+            | Self::NumberIds => Verdict::Open,
         }
     }
 }
@@ -211,11 +227,16 @@ pub(crate) fn needs(model: &Model) -> Vec<Need> {
         "all are named rooms" => Some(Need::NamedRooms),
         _ => Some(Need::Groups),
     });
-    if model.context != "-" && !needs.contains(&Need::TwoFieldsInContext) {
+    let has_own = [Need::TwoFieldsInContext, Need::NoChatDocumentInContext];
+    if model.context != "-" && !has_own.iter().any(|need| needs.contains(need)) {
         needs.push(Need::Context);
     }
     if model.soft != "-" {
-        needs.push(if is_per_person(&model.soft) { Need::HiddenPerPerson } else { Need::DeletedChats });
+        needs.push(match model.soft.as_str() {
+            soft if soft.contains("per message") => Need::DeletedMessages,
+            soft if is_per_person(soft) => Need::HiddenPerPerson,
+            _ => Need::DeletedChats,
+        });
     }
     needs.extend(messages(&model.messages));
     if model.pointers.contains("map") || model.pointers.contains("per participant") {
@@ -251,8 +272,10 @@ pub(crate) fn needs(model: &Model) -> Vec<Need> {
 
 fn people(model: &Model) -> Vec<Need> {
     let people = model.participants.as_str();
-    let need = if people.contains("of messages") && model.messages == "nochat" {
-        Need::NoChatDocument
+    let need = if people.contains("stored twice") {
+        Need::OwnerCopies
+    } else if people.contains("of messages") && model.messages == "nochat" {
+        if model.context == "-" { Need::NoChatDocument } else { Need::NoChatDocumentInContext }
     } else if people.contains("one document an owner")
         || people.contains("two documents a pair")
         || people.contains("partnerConversation")

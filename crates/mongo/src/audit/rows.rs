@@ -73,7 +73,7 @@ impl MongoAudit {
     ) -> Result<u64, StoreError> {
         let (mapping, fields) = (self.codec.mapping(), &self.codec.mapping().message_fields);
         let projection = doc! {
-            "_id": 0, &fields.chat: 1, root(&fields.sender): 1, &fields.created_at: 1, &fields.client_message_id: 1,
+            &fields.chat: 1, root(&fields.sender): 1, &fields.created_at: 1, &fields.client_message_id: 1,
         };
         let mut pass = Pass::over(&self.database, &mapping.messages, projection).await?;
         while pass.advance().await? {
@@ -88,6 +88,11 @@ impl MongoAudit {
                     });
                     UNREADABLE.to_owned()
                 });
+            if fields.receiver.is_some() && chat == RawBsonRef::Null {
+                findings.add(FindingKind::MessageWithoutChat, || shown(&unpacked(&id_of(message))));
+                told.hear(&pass);
+                continue;
+            }
             let client = field(message, &fields.client_message_id).and_then(RawBsonRef::as_str);
             let item = Seen::packed(&packed(chat), at, client.is_some_and(|id| !id.is_empty()), &sender);
             join.add(chat, MESSAGE, &item).map_err(|error| spill_failed(&error))?;

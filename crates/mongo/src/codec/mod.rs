@@ -1,6 +1,7 @@
 //! Chats and messages as documents, and back. Fields that we do not know are left alone: we never replace a
 //! document, and read only what the mapping names.
 
+mod addressed;
 mod check;
 mod identity;
 mod messages;
@@ -11,6 +12,7 @@ use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc, oid::ObjectId}
 use onechat_core::{Chat, ChatId, ParticipantsKey, StoreError};
 use onechat_migrate::UuidOrder;
 
+pub(crate) use addressed::Unaddressed;
 pub use times::TimeForm;
 pub(crate) use values::{
     age, date, field, field_at, forms_of, id_value, legacy_uuid, object_id, root, text_of, uuid,
@@ -123,6 +125,7 @@ impl Codec {
 
     /// The document of a new chat. Made once for each proposal: tried again, it has to have the same `_id`.
     pub(crate) fn new_chat(&self, chat: &Chat) -> Result<Document, StoreError> {
+        self.ensure_fits_messages(&chat.identity)?;
         let fields = &self.mapping.fields;
         let public = self.id(&chat.id).ok_or_else(|| {
             StoreError::Refused(format!("public ids are UUIDs here, and {} is none", chat.id))

@@ -1,9 +1,10 @@
-//! Heals what old writers go on writing: chats without a key, duplicates, messages to ids of merged chats.
+//! Heals what old writers go on writing: chats without a key, duplicates, messages that name no chat or one that was merged.
 //!
 //! A change says only which document is worth a look; what is done about it depends on what stands there when it is
 //! looked at. So it does no harm to see a change twice, or late, or our own: a healed document is left alone.
 
 mod chats;
+mod messages;
 mod rows;
 mod stream;
 
@@ -34,6 +35,10 @@ pub struct WatchReport {
     pub merged: u64,
     /// Rows that it pointed to the chat that lives on.
     pub moved: u64,
+    /// Chats that it made for messages that named none.
+    pub made: u64,
+    /// Messages that it pointed to the chat of their sender and receiver.
+    pub pointed: u64,
 }
 
 /// What all parts of one watch need.
@@ -153,7 +158,10 @@ impl Watch<'_> {
     async fn full_pass(&mut self) -> Result<(), MigrateError> {
         let backfill = self.migrator.backfill(Some(self.lease), Some(self.run), false, self.control).await?;
         let merge = self.migrator.merge(self.lease, self.run, self.control).await?;
+        let chats = self.migrator.make_chats(self.lease, self.run, self.control).await?;
         let sweep = self.migrator.sweep(self.lease, self.control).await?;
+        self.report.made += chats.made;
+        self.report.pointed += chats.pointed;
         self.report.keyed += backfill.keyed + backfill.corrected;
         self.report.merged += merge.groups;
         self.report.moved += merge.moved + sweep.moved;
@@ -169,6 +177,9 @@ impl Watch<'_> {
         self.lease.check().await?;
         if let Some(ids) = batch.documents.get(self.migrator.chats_name()) {
             self.heal_chats(ids).await?;
+        }
+        if let Some(ids) = batch.documents.get(&self.migrator.codec.mapping().messages) {
+            self.heal_messages(ids).await?;
         }
         self.heal_rows(&batch).await
     }

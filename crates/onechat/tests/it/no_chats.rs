@@ -384,7 +384,12 @@ async fn a_watch_points_what_an_old_backend_writes_and_each_run_is_given_back() 
     let watch = place.start(&["watch", "--yes", "--json"]);
     place.insert("messages", message(21, (2, 1), 500)).await;
     place.until_pointed().await;
-    // The first one may have been there before the streams were followed; this one was not.
+    // The first one may have been there before the streams were followed; the next one is not.
+    let began = Instant::now();
+    while place.count("onechat_meta", doc! { "watch.place": { "$exists": true } }).await == 0 {
+        assert!(began.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     place.insert("messages", message(22, (5, 6), 501)).await;
     place.until_pointed().await;
     place.is_sound().await;

@@ -232,6 +232,31 @@ async fn messages_that_name_no_chat_get_the_one_of_their_sender_and_receiver() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_right_with_chats_and_wrong_without_is_made_late_and_named_by_an_undo() {
+    // Without a chat, two messages of one sender with one id of the client are the same to the index that stores each once.
+    let mut messages = messages();
+    for at in [0, 3] {
+        messages[at].insert("clientMessageId", "1");
+    }
+    for place in Place::on_each(&messages).await {
+        let before = place.bytes("messages").await;
+        let done = place.migrate();
+        let indexes = place.run(&["index", "status"]);
+        assert_eq!(indexes.status.code(), Some(0), "{}", text(&indexes));
+        place.json(&["rollback", "--yes"], 0);
+        let undo = ["merge", "undo", "--run", done["run"].as_str().unwrap(), "--yes"];
+        let refused = place.json(&undo, 1);
+        let listed = refused["conflicts"].to_string();
+        assert!(listed.contains("onechat_clientMessageId") && listed.contains("drop"), "{refused}");
+        let drop = doc! { "dropIndexes": "messages", "index": "onechat_clientMessageId" };
+        place.database.run_command(drop).await.unwrap();
+        place.json(&undo, 0);
+        assert_eq!(place.bytes("messages").await, before);
+        assert_eq!(place.count("chats", doc! {}).await, 0);
+    }
+}
+
+#[tokio::test]
 async fn messages_of_one_pair_about_different_things_get_a_chat_for_each() {
     let about = |number: u8, thing: Option<u8>| {
         let mut message = message(number, (number % 2 + 1, 2 - number % 2), number.into());
@@ -493,7 +518,17 @@ async fn what_cannot_be_pointed_is_left_and_said() {
         assert_eq!(output.status.code(), Some(2), "{}", text(&output));
         assert!(text(&output).contains("3 have nobody in recipient"), "{}", text(&output));
         assert_eq!(place.count("chats", doc! {}).await, 0);
+        // A number and a text with its digits may be two people.
+        let numbers =
+            [doc! { "_id": 98, "from": 42, "to": "a" }, doc! { "_id": 99, "from": "42", "to": "a" }];
         place.configure(configuration);
+        let messages = place.database.collection::<Document>("messages");
+        messages.insert_many(&numbers).await.unwrap();
+        let output = place.run(&["migrate", "--yes"]);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+        assert!(text(&output).contains("42 and \"42\""), "{}", text(&output));
+        assert_eq!(place.count("chats", doc! {}).await, 0);
+        messages.delete_many(doc! { "_id": { "$in": [98, 99] } }).await.unwrap();
         let done = place.json(&["migrate", "--yes"], 1);
         let pointed = place.count("messages", doc! { "chatId": { "$ne": null } }).await;
         assert_eq!(

@@ -3,28 +3,19 @@
 
 use std::collections::HashMap;
 
-use futures_util::TryStreamExt as _;
-use mongodb::bson::{Bson, Document, RawBsonRef, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use onechat_core::StoreError;
 
 use super::super::{
     MigrateError, MongoMigrator, RunId,
-    apply::{delete, names},
-    commands::persist,
+    apply::delete,
     from_messages::as_seen,
     journal::{Entry, JOURNAL, MadeChat, MadeChats, Pointed, PointedMessages, shown},
-    survey::{bytes_of, packed},
-    watch::values_at,
+    survey::bytes_of,
 };
-use super::{
-    Undo,
-    now::{id_of, value_at},
-    order::chats_of,
-};
-use crate::{codec::field, error::number, index::simple_document};
+use super::{Undo, order::chats_of};
+use crate::{error::number, index::simple_document};
 
-/// How many ids one query names.
-const IDS: usize = 1000;
 /// How often chats are looked at again that somebody has written to in that moment.
 const LOOKS: usize = 5;
 
@@ -47,8 +38,8 @@ impl Undo<'_> {
         let later = self.merged_since(run, messages.order, &chats).await?;
         let before = messages.rows.len();
         messages.rows.retain(|row| !self.is_built_on(&later, &row.to));
-        let is_whole = messages.rows.len() == before;
-        let mut statements = Vec::new();
+        let mut is_whole = messages.rows.len() == before;
+        let (mut statements, mut chats) = (Vec::new(), Vec::new());
         let now = self.migrator.named_by(&messages).await?;
         for row in &messages.rows {
             let still = |undo: &mut Self, ids: &[Bson]| -> Vec<Bson> {
@@ -58,17 +49,18 @@ impl Undo<'_> {
             let count = (absent.len() + null.len()) as u64;
             if self.lease.is_none() {
                 self.foreseen.pointed_back(&row.to, count);
+                self.report.moved_back += count;
             }
-            self.report.moved_back += count;
             let chat = &messages.field;
             let changes =
                 [(absent, doc! { "$unset": { chat: "" } }), (null, doc! { "$set": { chat: Bson::Null } })];
-            statements.extend(changes.into_iter().filter(|(ids, _)| !ids.is_empty()).map(|(ids, change)| {
-                doc! {
+            for (ids, change) in changes.into_iter().filter(|(ids, _)| !ids.is_empty()) {
+                chats.push(&row.to);
+                statements.push(doc! {
                     "q": { "_id": { "$in": ids }, chat: row.to.clone() }, "u": change, "multi": true,
                     "collation": simple_document(),
-                }
-            }));
+                });
+            }
         }
         let Some(lease) = self.lease else { return Ok(()) };
         self.control.pace(messages.rows.iter().map(|row| row.len() as u64).sum()).await?;
@@ -76,7 +68,19 @@ impl Undo<'_> {
         self.lower(&messages.rows).await?;
         if !statements.is_empty() {
             let update = doc! { "update": &messages.collection, "updates": statements, "ordered": false };
-            self.migrator.write(update).await?;
+            let reply = self.migrator.write(update).await?;
+            self.report.moved_back += number(reply.get("nModified")).unwrap_or_default().unsigned_abs();
+            for error in reply.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document) {
+                is_whole = false;
+                let at = number(error.get("index")).and_then(|at| usize::try_from(at).ok());
+                let chat = at.and_then(|at| chats.get(at)).map(|chat| shown(chat)).unwrap_or_default();
+                self.report.conflicts.push(format!(
+                    "{}: messages of the chat {chat} go on naming it: {}. If a unique index is in the way, drop it, and repeat \
+                     this command",
+                    messages.collection,
+                    error.get_str("errmsg").unwrap_or_default()
+                ));
+            }
         }
         self.conclude(is_whole, messages.id).await
     }
@@ -215,7 +219,9 @@ impl Undo<'_> {
         }
         if !statements.is_empty() {
             let chats = self.migrator.chats_name();
-            self.migrator.write(doc! { "update": chats, "updates": statements, "ordered": false }).await?;
+            let update = doc! { "update": chats, "updates": statements, "ordered": false };
+            let reply = self.migrator.write(update).await?;
+            self.report.kept += reply.get_array("writeErrors").map_or(0, |errors| errors.len() as u64);
         }
         Ok(())
     }
@@ -251,79 +257,6 @@ impl Undo<'_> {
 }
 
 impl MongoMigrator {
-    /// What the messages have where they name their chat, by `_id`.
-    pub(in crate::migration) async fn named_by(
-        &self,
-        messages: &PointedMessages,
-    ) -> Result<HashMap<Vec<u8>, Option<Bson>>, MigrateError> {
-        let rows = self.database.collection::<RawDocumentBuf>(&messages.collection);
-        let ids: Vec<&Bson> = messages.rows.iter().flat_map(Pointed::ids).collect();
-        let mut now = HashMap::new();
-        for ids in ids.chunks(IDS) {
-            let found: Vec<RawDocumentBuf> = persist(|| async {
-                let find = rows.find(doc! { "_id": { "$in": ids } });
-                find.projection(doc! { &messages.field: 1 }).await?.try_collect().await
-            })
-            .await?;
-            let named = |row: &RawDocumentBuf| Some((bytes_of(&id_of(row)?), value_at(row, &messages.field)));
-            now.extend(found.iter().filter_map(named));
-        }
-        Ok(now)
-    }
-
-    async fn chats_now(&self, made: &[MadeChat]) -> Result<HashMap<Vec<u8>, RawDocumentBuf>, MigrateError> {
-        let chats = self.database.collection::<RawDocumentBuf>(self.chats_name());
-        let ids: Vec<&Bson> = made.iter().map(|chat| &chat.id).collect();
-        let found: Vec<RawDocumentBuf> =
-            persist(|| async { chats.find(doc! { "_id": { "$in": &ids } }).await?.try_collect().await })
-                .await?;
-        Ok(found.into_iter().filter_map(|chat| Some((bytes_of(&id_of(&chat)?), chat))).collect())
-    }
-
-    /// How many messages name each of the chats, and which other collection does.
-    async fn rows_that_name(
-        &self,
-        made: &[MadeChat],
-    ) -> Result<(Vec<u64>, Vec<Option<String>>), MigrateError> {
-        let (mut by_name, mut forms) = (HashMap::new(), Vec::new());
-        for (at, chat) in made.iter().enumerate() {
-            let public = field(&chat.image, self.codec.id_field()).and_then(|id| Bson::try_from(id).ok());
-            for name in [Some(chat.id.clone()), public].into_iter().flatten().flat_map(|id| names(&id)) {
-                by_name.insert(bytes_of(&name), at);
-                forms.push(name);
-            }
-        }
-        let (mut messages, mut others) = (vec![0; made.len()], vec![None; made.len()]);
-        for reference in &self.rules.references {
-            let rows = self.database.collection::<RawDocumentBuf>(&reference.collection);
-            let stages = vec![
-                doc! { "$match": { &reference.field: { "$in": &forms } } },
-                doc! { "$group": { "_id": format!("${}", reference.field), "rows": { "$sum": 1 } } },
-            ];
-            let found: Vec<RawDocumentBuf> = persist(|| async {
-                let groups = rows.aggregate(stages.clone()).collation(crate::index::simple());
-                groups.allow_disk_use(true).with_type().await?.try_collect().await
-            })
-            .await?;
-            for group in &found {
-                let rows = field(group, "rows").and_then(|rows| match rows {
-                    RawBsonRef::Int32(rows) => u64::try_from(rows).ok(),
-                    RawBsonRef::Int64(rows) => u64::try_from(rows).ok(),
-                    _ => None,
-                });
-                values_at(group, "_id", &mut |value| {
-                    let Some(at) = by_name.get(&packed(value)) else { return };
-                    if reference.messages.is_some() {
-                        messages[*at] += rows.unwrap_or(1);
-                    } else {
-                        others[*at] = Some(format!("a row of {}", reference.collection));
-                    }
-                });
-            }
-        }
-        Ok((messages, others))
-    }
-
     /// Removes chats that are as they were read. How many.
     async fn remove(&self, chats: &[(MadeChat, RawDocumentBuf)]) -> Result<u64, MigrateError> {
         let corrupt = |error: mongodb::bson::error::Error| StoreError::Corrupt(error.to_string());

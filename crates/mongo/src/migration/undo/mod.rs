@@ -11,6 +11,7 @@ mod edited;
 mod foreseen;
 mod keys;
 mod made;
+mod named;
 mod now;
 mod order;
 mod reversal;

@@ -124,9 +124,8 @@ impl Place {
 
     /// The chat of two people.
     async fn chat_of(&self, one: u8, other: u8) -> Document {
-        let mut people = [id(200 + one), id(200 + other)];
-        people.sort();
-        let filter = doc! { "participants": people.to_vec() };
+        let people = [id(200 + one), id(200 + other)];
+        let filter = doc! { "participants": { "$all": people.to_vec(), "$size": 2 } };
         let chats = self.database.collection::<Document>("chats");
         assert_eq!(chats.count_documents(filter.clone()).await.unwrap(), 1, "{one} and {other}");
         chats.find_one(filter).await.unwrap().unwrap()
@@ -136,10 +135,8 @@ impl Place {
     async fn is_sound(&self) {
         for message in self.all("messages").await {
             let Some(chat) = message.get("chatId").filter(|chat| **chat != Bson::Null) else { continue };
-            let mut people =
-                [&message["senderId"], &message["receiverId"]].map(|id| id.as_object_id().unwrap());
-            people.sort();
-            let filter = doc! { "participants": people.to_vec() };
+            let people = [&message["senderId"], &message["receiverId"]].map(|id| id.as_object_id().unwrap());
+            let filter = doc! { "participants": { "$all": people.to_vec(), "$size": 2 } };
             assert_eq!(self.count("chats", filter.clone()).await, 1, "{message}");
             let found =
                 self.database.collection::<Document>("chats").find_one(filter).await.unwrap().unwrap();
@@ -429,9 +426,29 @@ async fn a_watch_points_what_an_old_backend_writes_and_each_run_is_given_back() 
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["made"], &report["pointed"]), (&1.into(), &2.into()), "{report}");
 
+    // Cut off after a message was pointed: the next watch raises its chat, though the streams tell of it no more.
+    let journal = place.database.collection::<Document>("onechat_journal");
+    let raised = doc! { "type": "pointed", "rows.raise.after.lastMessageAt": at(500) };
+    let cut_off = journal.update_one(raised, doc! { "$set": { "state": "applying" } }).await.unwrap();
+    assert_eq!(cut_off.matched_count, 1);
+    let this = doc! { "_id": place.chat_of(1, 2).await["_id"].clone() };
+    let lower = doc! { "$set": { "lastMessageAt": at(30), "updatedAt": at(30) } };
+    place.database.collection::<Document>("chats").update_one(this, lower).await.unwrap();
+    let watch = place.start(&["watch", "--yes", "--json"]);
+    let began = Instant::now();
+    while place.chat_of(1, 2).await["lastMessageAt"] != at(500).into() {
+        assert!(began.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    signal(&watch, "INT");
+    let output = watch.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+
     let runs = place.json(&["merge", "list"], 0);
-    let last = runs["runs"][0]["run"].as_str().unwrap().to_owned();
-    assert_eq!((&runs["runs"][0]["made"], &runs["runs"][0]["pointed"]), (&1.into(), &2.into()), "{runs}");
+    let found = runs["runs"].as_array().unwrap().iter().find(|run| run["pointed"] == 2);
+    let found = found.unwrap_or_else(|| panic!("{runs}"));
+    assert_eq!((&found["kind"], &found["made"]), (&"watch".into(), &1.into()), "{runs}");
+    let last = found["run"].as_str().unwrap().to_owned();
     place.json(&["rollback", "--yes"], 0);
     // What came later has to go first.
     let blocked = place.json(&["merge", "undo", "--run", &first, "--dry-run"], 1);
@@ -447,6 +464,57 @@ async fn a_watch_points_what_an_old_backend_writes_and_each_run_is_given_back() 
         .await
         .unwrap();
     assert_eq!(place.bytes("messages").await, before);
+}
+
+#[tokio::test]
+async fn beside_chats_that_are_there_or_come_later_each_run_goes_back_in_its_turn() {
+    let named = |number: u8, people: (u8, u8), chat: u8, seconds: i64| {
+        let mut message = message(number, people, seconds);
+        message.insert("chatId", id(chat));
+        message
+    };
+    let chat = |number: u8, people: [u8; 2], made: i64| {
+        doc! { "_id": id(number), "participants": people.map(|n| id(200 + n)).to_vec(), "createdAt": at(made) }
+    };
+    let mut all = messages();
+    all.extend([named(11, (1, 2), 1, 5), named(12, (2, 1), 2, 6)]);
+    for place in Place::on_each(&all).await {
+        let mut first = chat(1, [1, 2], 1);
+        first.extend(doc! { "lastMessageAt": at(5) });
+        place.insert("chats", first).await;
+        place.insert("chats", chat(2, [2, 1], 2)).await;
+        let before = (place.bytes("messages").await, place.bytes("chats").await);
+        let done = place.migrate();
+        assert_eq!((&done["merge"]["groups"], &done["chats"]["made"]), (&1.into(), &2.into()), "{done}");
+        place.is_sound().await;
+        let living = place.chat_of(1, 2).await;
+        assert_eq!((&living["_id"], &living["lastMessageAt"]), (&id(1).into(), &at(30).into()));
+
+        // An old backend makes a chat without a key, which is older than the one that was made.
+        place.insert("chats", chat(3, [3, 1], -100)).await;
+        place.insert("messages", named(31, (1, 3), 3, 60)).await;
+        place.insert("messages", message(32, (3, 1), 61)).await;
+        let later = place.migrate();
+        assert_eq!(
+            (&later["merge"]["groups"], &later["chats"]["pointed"]),
+            (&1.into(), &1.into()),
+            "{later}"
+        );
+        place.is_sound().await;
+        assert_eq!(place.chat_of(1, 3).await["_id"], id(3).into());
+
+        place.json(&["rollback", "--yes"], 0);
+        let [first, last] = [&done, &later].map(|done| done["run"].as_str().unwrap());
+        let blocked = place.json(&["merge", "undo", "--run", first, "--yes"], 1);
+        assert!(blocked["conflicts"].to_string().contains("came later"), "{blocked}");
+        place.json(&["merge", "undo", "--run", last, "--yes"], 0);
+        place.json(&["merge", "undo", "--run", first, "--yes"], 0);
+        let messages = place.database.collection::<Document>("messages");
+        messages.delete_many(doc! { "_id": { "$in": [id(31), id(32)] } }).await.unwrap();
+        place.database.collection::<Document>("chats").delete_one(doc! { "_id": id(3) }).await.unwrap();
+        assert_eq!(place.bytes("messages").await, before.0);
+        assert_eq!(place.bytes("chats").await, before.1);
+    }
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ impl Work<'_> {
     }
 
     /// Carries out what an earlier run had noted and was cut off in.
-    pub(super) async fn finish_interrupted(&mut self) -> Result<(), MigrateError> {
+    pub(in crate::migration) async fn finish_interrupted(&mut self) -> Result<(), MigrateError> {
         let chats = self.migrator.chats_name();
         let filter = doc! { "state": EntryState::Applying.name(), "chats": chats, "type": "pointed" };
         let journal = self.migrator.database.collection::<RawDocumentBuf>(JOURNAL);

@@ -12,6 +12,15 @@ use super::Watch;
 const IDS: usize = 1000;
 
 impl Watch<'_> {
+    /// What was cut off does not show in the stream again: the messages may be pointed already.
+    pub(super) async fn finish_messages(&mut self) -> Result<(), MigrateError> {
+        let (migrator, lease, run, control) = (self.migrator, self.lease, self.run, self.control);
+        let mut work = Work { migrator, lease, run, control, report: ChatsReport::default() };
+        work.finish_interrupted().await?;
+        self.report.pointed += work.report.pointed;
+        Ok(())
+    }
+
     pub(super) async fn heal_messages(&mut self, ids: &[Bson]) -> Result<(), MigrateError> {
         let migrator = self.migrator;
         if !migrator.makes_chats {

@@ -108,6 +108,7 @@ impl Watch<'_> {
     /// Opens the stream where it was left, and heals until something fails.
     async fn follow(&mut self) -> Result<(), MigrateError> {
         let Some(mut changes) = self.open().await? else { return Ok(()) };
+        self.finish_messages().await?;
         let (mut batch, mut noted) = (Batch::default(), Instant::now());
         loop {
             self.control.pace(0).await?;

@@ -225,6 +225,10 @@ async fn messages_that_name_no_chat_get_the_one_of_their_sender_and_receiver() {
         assert_eq!(place.bytes("chats").await, Vec::<RawDocumentBuf>::new());
         place.migrate();
         place.is_sound().await;
+        // That nobody is named in what is left over says nothing of the configuration.
+        let all = place.database.collection::<Document>("messages");
+        all.delete_one(doc! { "_id": id(7) }).await.unwrap();
+        assert_eq!(place.json(&["migrate", "--yes"], 0)["outcome"], "nothing_to_do");
     }
 }
 

@@ -62,7 +62,7 @@ impl MongoMigrator {
                 control.advance("messages without a chat", done, total);
             }
         }
-        self.ensure_addressed(messages, &left)?;
+        self.ensure_addressed(messages, &left).await?;
         let twofold = forms.twofold_in_messages(&self.database, &self.codec).await?;
         if !twofold.is_empty() {
             return Err(MigrateError::Refused(in_words(&twofold)));
@@ -112,11 +112,12 @@ impl MongoMigrator {
         Some((row, self.codec.identity_of_message(message)))
     }
 
-    /// Most of them can be read: otherwise the configuration names other fields than the messages have.
-    fn ensure_addressed(&self, messages: u64, left: &ChatsReport) -> Result<(), MigrateError> {
+    /// Most of them can be read: otherwise the configuration names other fields than the messages have. What is left over where
+    /// others were read says nothing.
+    async fn ensure_addressed(&self, messages: u64, left: &ChatsReport) -> Result<(), MigrateError> {
         let all = messages + left.left();
         let is_sound = 2 * left.unreadable <= all && (all == 0 || left.without_receiver < all);
-        if is_sound {
+        if is_sound || self.has_addressed().await? {
             return Ok(());
         }
         let names = &self.codec.mapping().message_fields;
@@ -130,6 +131,17 @@ impl MongoMigrator {
             left.without_receiver,
             left.unreadable
         )))
+    }
+
+    /// Whether any message names its chat and somebody to whom it is.
+    async fn has_addressed(&self) -> Result<bool, MigrateError> {
+        let mapping = self.codec.mapping();
+        let Some(receiver) = &mapping.message_fields.receiver else { return Ok(false) };
+        let rows = self.database.collection::<RawDocumentBuf>(&mapping.messages);
+        let not_null = || doc! { "$ne": Bson::Null };
+        let filter = doc! { &mapping.message_fields.chat: not_null(), receiver: not_null() };
+        let found = persist(|| async { rows.find_one(filter.clone()).projection(doc! { "_id": 1 }).await });
+        Ok(found.await?.is_some())
     }
 }
 

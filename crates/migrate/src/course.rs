@@ -26,6 +26,8 @@ pub struct Look {
     pub groups: u64,
     /// Groups of duplicates that cannot.
     pub blocked: u64,
+    /// Messages that name no chat and can be pointed to one.
+    pub unnamed: u64,
     /// Rows that name chats which have ended.
     pub strays: u64,
 }
@@ -33,7 +35,7 @@ pub struct Look {
 impl Look {
     /// A look at the protection alone: nothing is known to be left.
     pub fn of_the_protection(state: CollectionState, is_unique: bool) -> Self {
-        Self { state, is_unique, is_cut_off: false, keys: 0, groups: 0, blocked: 0, strays: 0 }
+        Self { state, is_unique, is_cut_off: false, keys: 0, groups: 0, blocked: 0, unnamed: 0, strays: 0 }
     }
 
     /// Whether a migration would change nothing, if nothing is left.
@@ -43,7 +45,7 @@ impl Look {
 
     /// Whether a migration would change nothing.
     pub fn is_settled(&self) -> bool {
-        let is_left = self.keys + self.groups + self.blocked + self.strays > 0;
+        let is_left = self.keys + self.groups + self.blocked + self.unnamed + self.strays > 0;
         self.is_protected() && !self.is_cut_off && !is_left
     }
 }
@@ -73,6 +75,9 @@ pub trait Steps {
     async fn backfill(&mut self) -> Result<u64, Self::Error>;
     /// Merges groups; how many.
     async fn merge(&mut self) -> Result<u64, Self::Error>;
+    /// Points messages that name no chat to the one of their sender and receiver, which is made if need be; how many. Does
+    /// nothing where this is not asked for.
+    async fn make_chats(&mut self) -> Result<u64, Self::Error>;
     /// Points what was written to ended chats to the surviving ones.
     async fn sweep(&mut self) -> Result<(), Self::Error>;
     /// Makes the index unique, if nothing is in the way.
@@ -117,6 +122,7 @@ pub async fn migrate<S: Steps + ?Sized>(steps: &mut S) -> Result<Arrival, S::Err
         passes += 1;
         let keyed = steps.backfill().await?;
         let merged = steps.merge().await?;
+        let pointed = steps.make_chats().await?;
         steps.sweep().await?;
         let Enforced { is_unique, is_enforced } = steps.enforce().await?;
         if is_unique && is_enforced {
@@ -124,7 +130,7 @@ pub async fn migrate<S: Steps + ?Sized>(steps: &mut S) -> Result<Arrival, S::Err
         }
         // A writer may have come between this pass and the enforcement: only an idle second pass proves that nothing
         // can be done.
-        if keyed == 0 && merged == 0 && passes > 1 {
+        if keyed == 0 && merged == 0 && pointed == 0 && passes > 1 {
             break Ending::Left;
         }
         if passes == MAX_PASSES {
@@ -159,6 +165,7 @@ mod tests {
         keys: 7,
         groups: 3,
         blocked: 0,
+        unnamed: 0,
         strays: 0,
     };
 
@@ -196,6 +203,9 @@ mod tests {
         async fn merge(&mut self) -> Result<u64, Self::Error> {
             self.ask("merge").map(|answer| answer.1)
         }
+        async fn make_chats(&mut self) -> Result<u64, Self::Error> {
+            self.ask("make_chats").map(|_| 0)
+        }
         async fn sweep(&mut self) -> Result<(), Self::Error> {
             self.ask("sweep").map(|_| ())
         }
@@ -223,7 +233,8 @@ mod tests {
         let mut script = Script::new(OLD, &[(7, 3, DONE)]);
         let arrival = run(&mut script).unwrap();
         assert_eq!(arrival, Arrival { ending: Ending::Enforced, passes: 1, account_holds: Some(true) });
-        let order = ["audit", "inventory", "guard", "backfill", "merge", "sweep", "enforce", "account"];
+        let order =
+            ["audit", "inventory", "guard", "backfill", "merge", "make_chats", "sweep", "enforce", "account"];
         assert_eq!(script.asked, order);
     }
 
@@ -240,6 +251,7 @@ mod tests {
             ("a key", Look { keys: 1, ..enforced }),
             ("a group", Look { groups: 1, ..enforced }),
             ("a blocked group", Look { blocked: 1, ..enforced }),
+            ("a message without a chat", Look { unnamed: 1, ..enforced }),
             ("a message to an ended chat", Look { strays: 1, ..enforced }),
             ("an open account", Look { is_cut_off: true, ..enforced }),
             ("a lost index", Look { is_unique: false, ..enforced }),
@@ -277,7 +289,9 @@ mod tests {
 
     #[test]
     fn a_step_that_fails_is_the_last_one() {
-        for step in ["audit", "inventory", "guard", "backfill", "merge", "sweep", "enforce", "account"] {
+        for step in
+            ["audit", "inventory", "guard", "backfill", "merge", "make_chats", "sweep", "enforce", "account"]
+        {
             let mut script = Script::new(OLD, &[(7, 3, DONE)]);
             script.fails_at = Some(step);
             assert_eq!(run(&mut script), Err(step));

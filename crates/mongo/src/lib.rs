@@ -46,9 +46,9 @@ pub use mapping::{
     PublicIdForm, ValueForm,
 };
 pub use migration::{
-    AccountReport, Answer, BackfillReport, EnforceReport, EntryDetails, EntrySummary, Lease, MergeReport,
-    MigrateError, MongoMigrator, PlanSummary, ProtectionStatus, Question, Reading, RekeyReport, RunId,
-    RunKind, RunSummary, Suggestion, SweepReport, UndoReport, UndoTarget, WatchReport,
+    AccountReport, Answer, BackfillReport, ChatsReport, EnforceReport, EntryDetails, EntrySummary, Lease,
+    MergeReport, MigrateError, MongoMigrator, PlanSummary, ProtectionStatus, Question, Reading, RekeyReport,
+    RunId, RunKind, RunSummary, Suggestion, SweepReport, UndoReport, UndoTarget, WatchReport,
 };
 pub use onechat_migrate::UuidOrder;
 pub use options::MongoOptions;

@@ -134,6 +134,10 @@ pub struct MessageFields {
     pub chat_form: Option<ValueForm>,
     /// Who sent it, in the form of participants. A path.
     pub sender: String,
+    /// Whom it is to, in the form of participants, if messages say so: each chat is of two people then. A path.
+    pub receiver: Option<String>,
+    /// What its chat is about, in the form of contexts, if messages say so. A path.
+    pub context: Option<String>,
     /// What was said.
     pub text: String,
     /// The sender's own id of it. Messages of others may have none.
@@ -150,6 +154,8 @@ impl Default for MessageFields {
             chat: "chatId".to_owned(),
             chat_form: None,
             sender: "sender".to_owned(),
+            receiver: None,
+            context: None,
             text: "text".to_owned(),
             client_message_id: "clientMessageId".to_owned(),
             created_at: "createdAt".to_owned(),

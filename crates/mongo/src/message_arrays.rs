@@ -70,7 +70,7 @@ impl Collections {
         message: &NewMessage,
         deadline: Deadline,
     ) -> Result<Put, StoreError> {
-        let element = self.codec.new_element(message)?;
+        let element = self.codec.new_element(message, chat)?;
         let fields = &self.codec.mapping().message_fields;
         let same = doc! { "$elemMatch": {
             &fields.sender: self.codec.participant(&message.sender),

@@ -76,7 +76,7 @@ impl Collections {
         message: &NewMessage,
         deadline: Deadline,
     ) -> Result<Sent, StoreError> {
-        let document = self.codec.new_message(message, &chat.document_id)?;
+        let document = self.codec.new_message(message, chat)?;
         // The index does not tell that messages are of one chat which name it in several forms.
         if self.codec.mapping().message_fields.chat_form.is_some()
             && let Some(first) = self.first(message, chat, deadline).await?

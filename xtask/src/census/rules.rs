@@ -71,6 +71,7 @@ pub(crate) enum Need {
     TwoFields,
     TwoFieldsInContext,
     NoChatDocument,
+    NoChatDocumentInContext,
     OwnerCopies,
     PeopleElsewhere,
     Numbers,
@@ -82,6 +83,7 @@ pub(crate) enum Need {
     NamedRooms,
     Context,
     DeletedChats,
+    DeletedMessages,
     HiddenPerPerson,
     OwnMessages,
     EmbeddedMessages,
@@ -116,7 +118,10 @@ impl Need {
             Self::SubDocuments => "people in sub-documents",
             Self::TwoFields => "a field for each of two people",
             Self::TwoFieldsInContext => "a field for each of two people, and a context",
-            Self::NoChatDocument => "sender and receiver in messages, and no chats",
+            Self::NoChatDocument => "sender and receiver in messages, and no chats: they are made",
+            Self::NoChatDocumentInContext => {
+                "sender, receiver and a context in messages, and no chats: they are made"
+            }
             Self::OwnerCopies => "a document for each owner of a chat",
             Self::PeopleElsewhere => "people in no field of the chat",
             Self::Numbers => "people as numbers",
@@ -128,6 +133,9 @@ impl Need {
             Self::NamedRooms => "named rooms only",
             Self::Context => "a context",
             Self::DeletedChats => "a mark that deletes or ends a chat",
+            Self::DeletedMessages => {
+                "a mark that deletes or hides single messages (servers show them all the same)"
+            }
             Self::HiddenPerPerson => "a mark that hides a chat for one person",
             Self::OwnMessages => "messages in a collection of their own",
             Self::EmbeddedMessages => "messages inside the chat",
@@ -190,9 +198,13 @@ impl Need {
             ),
             Self::StateElsewhere => Verdict::Right("rows_of_all_kinds_follow_to_the_living_chat"),
             Self::UniqueOfItsOwn => Verdict::Right("another_unique_index_that_fires_is_named"),
-            Self::NoChatDocument | Self::OwnerCopies => {
-                Verdict::Refused("a_collection_that_holds_no_chats_is_refused")
+            Self::NoChatDocument => {
+                Verdict::Right("messages_that_name_no_chat_get_the_one_of_their_sender_and_receiver")
             }
+            Self::NoChatDocumentInContext => {
+                Verdict::Right("messages_of_one_pair_about_different_things_get_a_chat_for_each")
+            }
+            Self::OwnerCopies => Verdict::Refused("a_collection_that_holds_no_chats_is_refused"),
             Self::PeopleElsewhere => {
                 Verdict::Refused("a_collection_whose_participants_cannot_be_read_stops_a_migration")
             }
@@ -201,7 +213,7 @@ impl Need {
             ),
             Self::TextIds => Verdict::Right("ids_of_chats_may_be_texts_of_any_kind"),
             Self::NumberIds => Verdict::Right("ids_of_chats_may_be_numbers_that_rows_have_in_any_form"),
-            Self::OddMessages => Verdict::Open,
+            Self::DeletedMessages | Self::OddMessages => Verdict::Open,
         }
     }
 }
@@ -223,11 +235,16 @@ pub(crate) fn needs(model: &Model) -> Vec<Need> {
         "all are named rooms" => Some(Need::NamedRooms),
         _ => Some(Need::Groups),
     });
-    if model.context != "-" && !needs.contains(&Need::TwoFieldsInContext) {
+    let has_own = [Need::TwoFieldsInContext, Need::NoChatDocumentInContext];
+    if model.context != "-" && !has_own.iter().any(|need| needs.contains(need)) {
         needs.push(Need::Context);
     }
     if model.soft != "-" {
-        needs.push(if is_per_person(&model.soft) { Need::HiddenPerPerson } else { Need::DeletedChats });
+        needs.push(match model.soft.as_str() {
+            soft if soft.contains("per message") => Need::DeletedMessages,
+            soft if is_per_person(soft) => Need::HiddenPerPerson,
+            _ => Need::DeletedChats,
+        });
     }
     needs.extend(messages(&model.messages));
     if model.pointers.contains("map") || model.pointers.contains("per participant") {
@@ -263,8 +280,10 @@ pub(crate) fn needs(model: &Model) -> Vec<Need> {
 
 fn people(model: &Model) -> Vec<Need> {
     let people = model.participants.as_str();
-    let need = if people.contains("of messages") && model.messages == "nochat" {
-        Need::NoChatDocument
+    let need = if people.contains("stored twice") {
+        Need::OwnerCopies
+    } else if people.contains("of messages") && model.messages == "nochat" {
+        if model.context == "-" { Need::NoChatDocument } else { Need::NoChatDocumentInContext }
     } else if people.contains("one document an owner")
         || people.contains("two documents a pair")
         || people.contains("partnerConversation")

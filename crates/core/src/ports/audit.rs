@@ -244,6 +244,9 @@ finding_kinds! {
     /// A message in a chat that does not exist.
     OrphanedMessage = "orphaned_message", I4, Error,
         "Find the chat that the messages belong to: nobody can read them. If it was merged, `onechat migrate` points them to the chat that lives on.";
+    /// A message that names no chat, where sender and receiver say which it is.
+    MessageWithoutChat = "message_without_chat", I4, Error,
+        "The API does not show the messages. `onechat migrate` with `chats_from_messages` in [migrate] makes the chats of their senders and receivers and points the messages there, and `onechat watch` goes on with that as long as an old backend writes such messages. Messages to oneself, or to somebody who cannot be read, stay as they are.";
     /// Messages that name their chat in another form than that of its `_id`.
     OtherIdForm = "other_id_form", I4, Warning,
         "Say in `chat_form` of [mongodb.message_fields] how messages name their chat (`onechat audit --suggest` does), or write the chat's id as the chat has it: until then the API does not show these messages.";

@@ -74,7 +74,7 @@ impl MongoAudit {
     ) -> Result<u64, StoreError> {
         let (mapping, fields) = (self.codec.mapping(), &self.codec.mapping().message_fields);
         let projection = doc! {
-            "_id": 0, &fields.chat: 1, root(&fields.sender): 1, &fields.created_at: 1, &fields.client_message_id: 1,
+            &fields.chat: 1, root(&fields.sender): 1, &fields.created_at: 1, &fields.client_message_id: 1,
         };
         let mut pass = Pass::over(&self.database, &mapping.messages, projection).await?;
         while pass.advance().await? {
@@ -90,9 +90,13 @@ impl MongoAudit {
                     UNREADABLE.to_owned()
                 });
             told.hear(&pass);
+            let names_none = chat == RawBsonRef::Null;
             // Where chats list their messages, those of others do not name them.
-            let is_listed = matches!(mapping.message_place, MessagePlace::Listed { .. });
-            if is_listed && chat == RawBsonRef::Null {
+            if names_none && matches!(mapping.message_place, MessagePlace::Listed { .. }) {
+                continue;
+            }
+            if names_none && fields.receiver.is_some() {
+                findings.add(FindingKind::MessageWithoutChat, || shown(&unpacked(&id_of(message))));
                 continue;
             }
             let client = field(message, &fields.client_message_id).and_then(RawBsonRef::as_str);

@@ -18,13 +18,14 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
     chat.extend(mapping.message_place.field());
     chat.extend(mapping.previous.iter().map(|previous| &*previous.participants_key));
     let of_message = &mapping.message_fields;
-    let message: Vec<&str> = vec![
+    let mut message: Vec<&str> = vec![
         &of_message.chat,
         root(&of_message.sender),
         &of_message.text,
         &of_message.client_message_id,
         &of_message.created_at,
     ];
+    message.extend(of_message.receiver.iter().chain(&of_message.context).map(|path| root(path)));
     for names in [chat, message] {
         for (index, &name) in names.iter().enumerate() {
             if name.is_empty()
@@ -57,6 +58,8 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
         (mapping.participant_path.as_deref(), &mapping.participant_ref),
         (fields.context.as_deref(), &mapping.context_ref),
         (Some(&*of_message.sender), &mapping.participant_ref),
+        (of_message.receiver.as_deref(), &mapping.participant_ref),
+        (of_message.context.as_deref(), &mapping.context_ref),
     ];
     for (path, reference) in paths {
         let Some(path) = path else { continue };

@@ -5,30 +5,47 @@ use onechat_core::{
     ChatId, ClientMessageId, Message, MessageId, MessageText, NewMessage, Participant, StoreError,
 };
 
-use super::{Codec, age, field, field_at, id_value, set_at, text_of};
+use super::{Codec, StoredChat, age, field, field_at, id_value, set_at, text_of};
 
 impl Codec {
-    /// The document of a new message in the chat whose document has the id `chat`.
-    pub(crate) fn new_message(&self, message: &NewMessage, chat: &Bson) -> Result<Document, StoreError> {
+    /// The document of a new message in the chat.
+    pub(crate) fn new_message(
+        &self,
+        message: &NewMessage,
+        chat: &StoredChat,
+    ) -> Result<Document, StoreError> {
         let fields = &self.mapping.message_fields;
         let id = id_value(message.id.as_str());
-        let mut document =
-            self.said(message, doc! { "_id": id, &fields.chat: self.named_by_message(chat) })?;
+        let mut document = self.said(
+            message,
+            chat,
+            doc! { "_id": id, &fields.chat: self.named_by_message(&chat.document_id) },
+        )?;
         document.insert("__v", 0);
         Ok(document)
     }
 
     /// The sub-document of a new message in its chat.
-    pub(crate) fn new_element(&self, message: &NewMessage) -> Result<Document, StoreError> {
-        self.said(message, doc! { "_id": id_value(message.id.as_str()) })
+    pub(crate) fn new_element(
+        &self,
+        message: &NewMessage,
+        chat: &StoredChat,
+    ) -> Result<Document, StoreError> {
+        self.said(message, chat, doc! { "_id": id_value(message.id.as_str()) })
     }
 
     /// Who said what, and when, behind what is there.
-    fn said(&self, message: &NewMessage, mut document: Document) -> Result<Document, StoreError> {
+    fn said(
+        &self,
+        message: &NewMessage,
+        chat: &StoredChat,
+        mut document: Document,
+    ) -> Result<Document, StoreError> {
         let fields = &self.mapping.message_fields;
         let sender = self.written(&message.sender)?;
         let collection = self.mapping.participant_ref.as_deref();
         set_at(&mut document, &fields.sender, sender, collection);
+        self.address(&mut document, message, &chat.chat.identity)?;
         document.insert(&fields.text, message.text.as_str());
         document.insert(&fields.client_message_id, message.client_message_id.as_str());
         document.insert(&fields.created_at, fields.times.written(message.now));

@@ -1,6 +1,7 @@
 //! Chats and messages as documents, and back. Fields that we do not know are left alone: we never replace a
 //! document, and read only what the mapping names.
 
+mod addressed;
 mod check;
 mod identity;
 mod ids;
@@ -14,6 +15,7 @@ use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc};
 use onechat_core::{Chat, ChatId, ParticipantsKey, Roles, StoreError};
 use onechat_migrate::UuidOrder;
 
+pub(crate) use addressed::Unaddressed;
 pub(crate) use previous::Previous;
 pub use times::TimeForm;
 pub(crate) use values::{
@@ -116,6 +118,7 @@ impl Codec {
 
     /// The document of a new chat. Made once for each proposal: tried again, it has to have the same `_id`.
     pub(crate) fn new_chat(&self, chat: &Chat, roles: &Roles) -> Result<Document, StoreError> {
+        self.ensure_fits_messages(&chat.identity)?;
         let fields = &self.mapping.fields;
         let mut document = self.new_ids(&chat.id)?;
         self.identify(&mut document, &chat.identity, roles)?;

@@ -22,6 +22,8 @@ pub struct MongoMigrator {
     pub(super) is_replicated: bool,
     /// Whether a document outside `only` gives up its key when a chat inside needs it.
     pub(super) takes_outside_keys: bool,
+    /// Whether messages that name no chat get the one of their sender and receiver.
+    pub(super) makes_chats: bool,
     /// Set once it was seen that the keys follow no other formula than ours.
     pub(super) keys_are_ours: Arc<OnceLock<()>>,
     /// The field of the key, as runs note it; nothing for the first keys of a collection.
@@ -45,6 +47,7 @@ impl MongoMigrator {
             rules,
             is_replicated: connection.is_replicated,
             takes_outside_keys: false,
+            makes_chats: false,
             keys_are_ours: Arc::default(),
             keys_of_runs,
         })

@@ -166,7 +166,7 @@ impl MongoMigrator {
 
     /// Everything else that servers need: to find chats by participants, and to store each message once. What is in
     /// the way of that has to be seen to, but not before duplicates are kept out.
-    async fn build_for_servers(
+    pub(super) async fn build_for_servers(
         &self,
         indexes: &MongoIndexes,
         control: &dyn Control,

@@ -121,7 +121,7 @@ impl World {
     }
 
     pub(crate) fn proposal_of(&self, identity: ChatIdentity) -> Proposal {
-        Proposal { identity, id: self.ids.chat_id(), now: self.clock.now() }
+        Proposal { identity, id: self.ids.chat_id(), now: self.clock.now(), roles: Roles::default() }
     }
 
     pub(crate) fn message(&self, chat: &ChatId, sender: &str, client: &str) -> NewMessage {

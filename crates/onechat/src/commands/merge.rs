@@ -1,6 +1,6 @@
 //! `merge`: duplicates planned, merged, shown and given back.
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 use anyhow::{Context as _, anyhow};
 use onechat_migrate::GroupPlan;
@@ -60,7 +60,16 @@ async fn plan(arguments: MergePlan) -> anyhow::Result<Exit> {
         words =
             format!("{words}\n  written to {path}; to merge these groups: onechat merge apply --plan {path}");
     }
-    session.print(&summary, &words)?;
+    let made = session.read(session.migrator.would_make_chats(&session.operator)).await?;
+    if let Some(made) = &made {
+        let made = words::chats_of_messages(made, true);
+        words = format!("{words}\nchats of messages, which `onechat migrate` makes: {made}");
+    }
+    let mut result = serde_json::to_value(&summary)?;
+    if let (Some(made), Some(result)) = (made, result.as_object_mut()) {
+        result.insert("chats".to_owned(), serde_json::to_value(made)?);
+    }
+    session.print(&result, &words)?;
     Ok(Exit::found(summary.blocked > 0))
 }
 
@@ -150,10 +159,14 @@ async fn list(arguments: MergeList) -> anyhow::Result<Exit> {
             .iter()
             .map(|run| {
                 let end = run.ended_at.as_deref().unwrap_or("not ended");
-                format!(
+                let mut text = format!(
                     "{} {} from {} to {end}: {} merged, {} undone, {} keyed",
                     run.run, run.kind, run.started_at, run.merged, run.undone, run.keyed
-                )
+                );
+                if run.made + run.pointed > 0 {
+                    let _ = write!(text, ", {} made, {} pointed", run.made, run.pointed);
+                }
+                text
             })
             .collect();
         let words = if words.is_empty() { "no runs".to_owned() } else { words.join("\n") };

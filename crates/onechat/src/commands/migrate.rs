@@ -7,8 +7,8 @@ use onechat_migrate::{
     course::{self, Arrival, Ending, Enforced, Look, Steps},
 };
 use onechat_mongo::{
-    AccountReport, BackfillReport, EnforceReport, Lease, MergeReport, ProtectionStatus, RunId, RunKind,
-    SweepReport,
+    AccountReport, BackfillReport, ChatsReport, EnforceReport, Lease, MergeReport, ProtectionStatus, RunId,
+    RunKind, SweepReport,
 };
 use serde_json::{Value, json};
 
@@ -116,6 +116,8 @@ struct Did {
     protection: Option<ProtectionStatus>,
     backfill: BackfillReport,
     merge: MergeReport,
+    /// Nothing if the configuration does not ask for it.
+    chats: Option<ChatsReport>,
     sweep: SweepReport,
     enforce: EnforceReport,
     account: Option<AccountReport>,
@@ -156,6 +158,7 @@ impl Migration<'_> {
         !matches!(arrival.ending, Ending::NothingToDo | Ending::Enforced)
             || arrival.account_holds == Some(false)
             || self.did.merge.blocked > 0
+            || self.did.chats.as_ref().is_some_and(|chats| chats.blocked > 0)
             || self.did.sweep.goes_on
             || self.did.sweep.blocked > 0
     }
@@ -194,7 +197,7 @@ impl Migration<'_> {
         if let (Value::Object(result), false) = (&mut result, arrival.ending == Ending::NothingToDo) {
             let rest = json!({
                 "run": did.run, "protection": did.protection, "backfill": did.backfill, "merge": did.merge,
-                "sweep": did.sweep, "enforce": did.enforce, "account": did.account,
+                "chats": did.chats, "sweep": did.sweep, "enforce": did.enforce, "account": did.account,
             });
             result.extend(rest.as_object().cloned().unwrap_or_default());
         }
@@ -223,6 +226,8 @@ impl Steps for Migration<'_> {
         audit::ensure_readable(&report)?;
         self.audit = Some(report);
         let mut look = Look::of_the_protection(protection.state, protection.is_unique);
+        let chats = operator.reading(migrator.would_make_chats(operator)).await?;
+        look.unnamed = chats.map_or(0, |chats| chats.pointed);
         // What is left matters only where there may be nothing: to count it takes as long as the audit.
         if look.is_protected() {
             let keys = operator.reading(migrator.backfill(None, None, true, operator)).await?;
@@ -295,6 +300,23 @@ impl Steps for Migration<'_> {
         all.conflicts += before.conflicts;
         all.stale += before.stale;
         Ok(merged)
+    }
+
+    async fn make_chats(&mut self) -> anyhow::Result<u64> {
+        let Session { migrator, operator, makes_chats, .. } = self.session;
+        if !makes_chats {
+            return Ok(0);
+        }
+        let (lease, run) = self.lease()?;
+        let mut report = operator.hold(migrator.make_chats(lease, run, operator)).await??;
+        self.say(&format!("chats: {}", words::chats_of_messages(&report, false)))?;
+        let pointed = report.pointed;
+        if let Some(before) = &self.did.chats {
+            report.made += before.made;
+            report.pointed += before.pointed;
+        }
+        self.did.chats = Some(report);
+        Ok(pointed)
     }
 
     async fn sweep(&mut self) -> anyhow::Result<()> {

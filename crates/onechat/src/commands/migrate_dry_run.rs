@@ -16,12 +16,13 @@ pub(super) async fn run(session: &Session, require_key: bool) -> anyhow::Result<
     audit::ensure_readable(&audit)?;
     let backfill = session.read(Box::pin(migrator.backfill(None, None, true, operator))).await?;
     let plan = session.read(migrator.plan(operator, &mut |_| Ok(()))).await?;
+    let chats = session.read(migrator.would_make_chats(operator)).await?;
     let strays = session.read(migrator.unswept(operator)).await?;
     let enforce = session.read(migrator.enforce(None, true, operator)).await?;
     if session.json {
         let result = json!({
             "outcome": "dry_run", "audit": audit::to_json(&audit), "protection": protection,
-            "backfill": backfill, "plan": plan, "unswept": strays, "enforce": enforce,
+            "backfill": backfill, "plan": plan, "chats": chats, "unswept": strays, "enforce": enforce,
         });
         say(format_args!("{result:#}"))?;
     } else {
@@ -32,13 +33,17 @@ pub(super) async fn run(session: &Session, require_key: bool) -> anyhow::Result<
              guard: {}\n{}\n\
              backfill: {}\n\
              merge: {}\n\
-             sweep: {} now; what is written to one meanwhile would be pointed to the surviving chat\n\
+             {}sweep: {} now; what is written to one meanwhile would be pointed to the surviving chat\n\
              enforce, as things are now, before backfill and merge: {}\n\
              account: would show that nothing is missing",
             words::protection(&protection),
             guard::would(&protection, require_key),
             words::backfill(&backfill, true),
             words::plan(&plan),
+            chats.as_ref().map_or_else(String::new, |chats| format!(
+                "chats: {}\n",
+                words::chats_of_messages(chats, true)
+            )),
             words::count(strays, "row names an ended chat", "rows name an ended chat"),
             words::enforce(&enforce, true)
         ))?;
@@ -49,5 +54,6 @@ pub(super) async fn run(session: &Session, require_key: bool) -> anyhow::Result<
         }
         return Ok(Exit::CouldNotRun);
     }
-    Ok(Exit::found(plan.blocked + backfill.ambiguous > 0))
+    let blocked = chats.map_or(0, |chats| chats.blocked);
+    Ok(Exit::found(plan.blocked + backfill.ambiguous + blocked > 0))
 }

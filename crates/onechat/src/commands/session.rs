@@ -27,6 +27,8 @@ pub(super) struct Session {
     pub(super) rules: MergeRules,
     pub(super) store: StoreConfig,
     pub(super) json: bool,
+    /// Whether messages that name no chat get the one of their sender and receiver.
+    pub(super) makes_chats: bool,
     url: String,
 }
 
@@ -61,6 +63,7 @@ impl Session {
         logging::start(&config.log)?;
         ensure(&config.migrate)?;
         let (rules, takes) = (config.migrate.rules, config.migrate.takes_outside_keys);
+        let makes_chats = config.migrate.makes_chats;
         let store = config.store;
         let url = match store.required()? {
             StoreUrl::Mongo(url) => url.clone(),
@@ -71,11 +74,11 @@ impl Session {
             ),
         };
         let migrator = MongoMigrator::connect(url.expose(), &store.mongo_options(), rules.clone()).await?;
-        let migrator = Arc::new(migrator.taking_outside_keys(takes));
+        let migrator = Arc::new(migrator.taking_outside_keys(takes).making_chats(makes_chats));
         let file = sources.config.map(LimitsFile::new);
         let (limits, stop_file) = (config.migrate.limits, config.migrate.stop_file);
         let operator = Operator::new(Arc::clone(&migrator), limits, file, stop_file).await?;
-        Ok(Self { migrator, operator, rules, store, json, url: url.to_string() })
+        Ok(Self { migrator, operator, rules, store, json, makes_chats, url: url.to_string() })
     }
 
     /// The collection of chats.

@@ -8,7 +8,8 @@ use crate::{cli::Watch, exit::Exit};
 
 const WHAT: &str = "\
 Chats that old writers create get their key or are merged into the chat that their people have, and messages
-to ended chats are pointed to the surviving ones, until the command is stopped. All of it is in the journal.";
+to ended chats are pointed to the surviving ones, until the command is stopped. With chats_from_messages,
+messages that name no chat are pointed to the one of their sender and receiver. All of it is in the journal.";
 
 pub(super) async fn run(arguments: Watch) -> anyhow::Result<Exit> {
     let Watch { place, change, survivor, flags } = arguments;
@@ -34,12 +35,17 @@ async fn would(session: &Session) -> anyhow::Result<Exit> {
     let backfill = session.read(Box::pin(migrator.backfill(None, None, true, operator))).await?;
     let plan = session.read(migrator.plan(operator, &mut |_| Ok(()))).await?;
     let unswept = session.read(migrator.unswept(operator)).await?;
-    let words = format!(
+    let chats = session.read(migrator.would_make_chats(operator)).await?;
+    let mut words = format!(
         "{}\n{}\n{} name a chat that has ended",
         words::backfill(&backfill, true),
         words::plan(&plan),
         words::count(unswept, "row", "rows")
     );
-    session.print(&json!({"backfill": backfill, "plan": plan, "unswept": unswept}), &words)?;
+    if let Some(chats) = &chats {
+        words = format!("{words}\n{}", words::chats_of_messages(chats, true));
+    }
+    let result = json!({"backfill": backfill, "plan": plan, "unswept": unswept, "chats": chats});
+    session.print(&result, &words)?;
     Ok(Exit::Success)
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use onechat_migrate::CollectionState;
 use onechat_mongo::{
-    AccountReport, BackfillReport, EnforceReport, MergeReport, PlanSummary, ProtectionStatus, RekeyReport,
-    SweepReport, UndoReport, WatchReport,
+    AccountReport, BackfillReport, ChatsReport, EnforceReport, MergeReport, PlanSummary, ProtectionStatus,
+    RekeyReport, SweepReport, UndoReport, WatchReport,
 };
 
 /// `1 chat`, `2 chats`.
@@ -121,6 +121,30 @@ pub(super) fn merge(report: &MergeReport) -> String {
     text
 }
 
+fn messages(number: u64) -> String {
+    count(number, "message", "messages")
+}
+
+pub(super) fn chats_of_messages(report: &ChatsReport, dry_run: bool) -> String {
+    let (made, pointed) =
+        if dry_run { ("would be made", "would be pointed") } else { ("were made", "were pointed") };
+    let mut text = format!("{} {made}, {} {pointed} there", chats(report.made), messages(report.pointed));
+    line(&mut text, report.blocked, || {
+        format!("{} CANNOT be pointed to their chat, and are as they were", messages(report.blocked))
+    });
+    line(&mut text, report.to_oneself, || {
+        format!("{} to oneself: left as they are", messages(report.to_oneself))
+    });
+    line(&mut text, report.without_receiver, || {
+        format!("{} to nobody: left as they are", messages(report.without_receiver))
+    });
+    line(&mut text, report.unreadable, || {
+        format!("{} of somebody who cannot be read: left as they are", messages(report.unreadable))
+    });
+    list(&mut text, &report.examples);
+    text
+}
+
 pub(super) fn sweep(report: &SweepReport) -> String {
     let passes = count(report.passes, "pass", "passes");
     let mut text =
@@ -181,6 +205,7 @@ pub(super) fn undo(report: &UndoReport, dry_run: bool) -> String {
     let mut text = format!("{begin} {}: {} live again", groups(report.groups), chats(report.revived));
     line(&mut text, report.moved_back, || format!("{} elsewhere are pointed back", rows(report.moved_back)));
     line(&mut text, report.keys, || format!("{} taken back", count(report.keys, "key", "keys")));
+    line(&mut text, report.removed, || format!("{} that it had made are removed", chats(report.removed)));
     line(&mut text, report.kept, || format!("{} made since are kept", count(report.kept, "write", "writes")));
     let conflicts = report.conflicts.len() as u64;
     line(&mut text, conflicts, || {
@@ -210,11 +235,19 @@ pub(super) fn rekey(report: &RekeyReport, dry_run: bool) -> String {
 }
 
 pub(super) fn watch(report: &WatchReport) -> String {
-    format!(
+    let mut text = format!(
         "looked at {}: {} got their key, merged {}, pointed {} to the chat that lives on",
         count(report.events, "change", "changes"),
         chats(report.keyed),
         groups(report.merged),
         rows(report.moved)
-    )
+    );
+    line(&mut text, report.pointed, || {
+        format!(
+            "{} that named no chat were pointed to it, and {} made for them",
+            messages(report.pointed),
+            count(report.made, "chat was", "chats were")
+        )
+    });
+    text
 }

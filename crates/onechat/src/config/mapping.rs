@@ -17,7 +17,8 @@ use super::mongo_settings::{
 const RESERVED: &[&str] = &["_id", "__v"];
 
 /// Settings that may lead into sub-documents.
-const PATHS: &[&str] = &["chat_fields.context", "message_fields.sender"];
+const PATHS: &[&str] =
+    &["chat_fields.context", "message_fields.sender", "message_fields.receiver", "message_fields.context"];
 
 /// The mapping that the section describes.
 pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
@@ -143,6 +144,8 @@ fn message_fields(given: MessageFieldSettings) -> MessageFields {
         chat: given.chat.unwrap_or(default.chat),
         chat_form: given.chat_form.map(form),
         sender: given.sender.unwrap_or(default.sender),
+        receiver: given.receiver,
+        context: given.context,
         text: given.text.unwrap_or(default.text),
         client_message_id: given.client_message_id.unwrap_or(default.client_message_id),
         created_at: given.created_at.unwrap_or(default.created_at),
@@ -245,6 +248,12 @@ fn check(mapping: &Mapping) -> anyhow::Result<()> {
         mapping.fields.context.is_some() || mapping.context_form == ValueForm::default(),
         "context says how contexts are written: name their field too, with context in [mongodb.chat_fields]"
     );
+    let of_message = &mapping.message_fields;
+    ensure!(
+        of_message.context.is_none() || (mapping.fields.context.is_some() && of_message.receiver.is_some()),
+        "message_fields.context says what the chat of a message's sender and receiver is about: name receiver too, and the \
+         field of contexts in chats, with context in [mongodb.chat_fields]"
+    );
     ensure!(
         mapping.fields.times != TimeForm::Timestamp,
         "chat_fields.times is \"timestamp\", which no server can raise: only message_fields.times can be that"
@@ -282,9 +291,11 @@ fn check_previous_context(mapping: &Mapping, chats: &[(String, &str)]) -> anyhow
 /// What has to be said of references and of fields for each participant, and what must not.
 fn check_forms(mapping: &Mapping) -> anyhow::Result<()> {
     let is_reference = |path: Option<&str>| path.is_some_and(|path| path.ends_with("$id"));
-    let participants = [mapping.participant_path.as_deref(), Some(&*mapping.message_fields.sender)];
+    let of_message = &mapping.message_fields;
+    let participants =
+        [mapping.participant_path.as_deref(), Some(&*of_message.sender), of_message.receiver.as_deref()];
     let previous = mapping.previous.as_ref().and_then(|previous| previous.context.as_deref());
-    let contexts = [mapping.fields.context.as_deref(), previous];
+    let contexts = [mapping.fields.context.as_deref(), previous, of_message.context.as_deref()];
     for (setting, is_needed, given) in [
         ("participant_ref", participants.into_iter().any(is_reference), &mapping.participant_ref),
         ("context_ref", contexts.into_iter().any(is_reference), &mapping.context_ref),
@@ -353,15 +364,28 @@ fn chat_field_names(mapping: &Mapping) -> Vec<(String, &str)> {
 }
 
 fn message_field_names(fields: &MessageFields) -> Vec<(String, &str)> {
-    let MessageFields { chat, sender, text, client_message_id, created_at, times: _, chat_form: _ } = fields;
+    let MessageFields {
+        chat,
+        sender,
+        receiver,
+        context,
+        text,
+        client_message_id,
+        created_at,
+        times: _,
+        chat_form: _,
+    } = fields;
     let fields = [
-        ("chat", chat),
-        ("sender", sender),
-        ("text", text),
-        ("client_message_id", client_message_id),
-        ("created_at", created_at),
+        ("chat", Some(chat)),
+        ("sender", Some(sender)),
+        ("receiver", receiver.as_ref()),
+        ("context", context.as_ref()),
+        ("text", Some(text)),
+        ("client_message_id", Some(client_message_id)),
+        ("created_at", Some(created_at)),
     ];
-    fields.map(|(setting, name)| (format!("message_fields.{setting}"), name.as_str())).into()
+    let given = fields.into_iter().filter_map(|(setting, name)| Some((setting, name?)));
+    given.map(|(setting, name)| (format!("message_fields.{setting}"), name.as_str())).collect()
 }
 
 fn check_fields(names: &[(String, &str)]) -> anyhow::Result<()> {

@@ -29,6 +29,8 @@ pub(crate) struct MigrateConfig {
     pub(crate) limits: Limits,
     /// Whether a document that `only` leaves out gives up its key when a chat inside needs it.
     pub(crate) takes_outside_keys: bool,
+    /// Whether messages that name no chat get the one of their sender and receiver.
+    pub(crate) makes_chats: bool,
     /// What the operator has not answered.
     pub(crate) questions: Vec<OpenQuestion>,
     /// The work stops when this file is there.
@@ -84,8 +86,12 @@ impl MigrateConfig {
             fields: rules_of(settings.fields),
         };
         let takes_outside_keys = settings.outside_keys.is_some();
+        let makes_chats = settings.chats_from_messages.unwrap_or(false);
+        if makes_chats {
+            ensure_can_make_chats(mapping).context("chats_from_messages")?;
+        }
         let (questions, stop_file) = (settings.questions, settings.stop_file);
-        Ok(Self { rules, limits, takes_outside_keys, questions, stop_file })
+        Ok(Self { rules, limits, takes_outside_keys, makes_chats, questions, stop_file })
     }
 
     /// Nothing is left open of what decides which chats are one chat.
@@ -131,6 +137,23 @@ impl fmt::Display for Limits {
             None => f.write_str("secondaries as far behind as they are"),
         }
     }
+}
+
+/// Messages say whose chat they are in, and new chats can be written.
+fn ensure_can_make_chats(mapping: &Mapping) -> anyhow::Result<()> {
+    ensure!(
+        mapping.message_fields.receiver.is_some(),
+        "chats are made of the sender and the receiver of messages: say receiver = \"…\" in [mongodb.message_fields]"
+    );
+    ensure!(
+        mapping.fields.context.is_none() || mapping.message_fields.context.is_some(),
+        "chats have a context, and nothing says where messages have it: say context = \"…\" in [mongodb.message_fields]"
+    );
+    ensure!(
+        mapping.fields.participants.len() == 1 || mapping.order.is_some(),
+        "a new chat has a field for each participant, and nothing says who goes where: say order = \"sorted\" in [mongodb]"
+    );
+    Ok(())
 }
 
 fn names(mapping: &Mapping) -> FieldNames {

@@ -18,6 +18,7 @@ pub(super) fn to_toml(config: &MigrateConfig) -> Table {
     put("max_rate", config.limits.max_rate.map(number));
     put("max_lag_ms", config.limits.max_lag.map(|lag| number(lag.as_millis())));
     put("outside_keys", config.takes_outside_keys.then(|| text(&"take")));
+    put("chats_from_messages", config.makes_chats.then_some(Value::Boolean(true)));
     let questions = config.questions.iter().map(|open| {
         let fields = open.fields.iter().map(|field| text(field)).collect();
         Value::Table(

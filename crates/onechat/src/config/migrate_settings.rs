@@ -13,6 +13,7 @@ pub(crate) struct MigrateSettings {
     pub(super) max_lag_ms: Option<u64>,
     pub(super) stop_file: Option<PathBuf>,
     pub(super) outside_keys: Option<OutsideKeys>,
+    pub(super) chats_from_messages: Option<bool>,
     pub(super) questions: Vec<OpenQuestion>,
     pub(super) references: Vec<ReferenceSettings>,
     pub(super) renumber: Vec<RenumberSettings>,

@@ -59,6 +59,8 @@ pub(crate) struct MessageFieldSettings {
     pub(super) chat: Option<String>,
     pub(super) chat_form: Option<ValueAs>,
     pub(super) sender: Option<String>,
+    pub(super) receiver: Option<String>,
+    pub(super) context: Option<String>,
     pub(super) text: Option<String>,
     pub(super) client_message_id: Option<String>,
     pub(super) created_at: Option<String>,

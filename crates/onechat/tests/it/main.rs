@@ -28,6 +28,7 @@ mod migrate_refusals;
 mod mongo;
 mod mongo_index;
 mod newcomer;
+mod no_chats;
 mod non_readers;
 mod old_data;
 mod one_server;

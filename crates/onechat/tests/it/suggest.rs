@@ -307,15 +307,13 @@ async fn a_collection_that_holds_no_chats_is_refused() {
     let users_of = |number: u8| {
         doc! { "_id": id(number), "message": { "text": format!("word {number}") }, "users": [who(1), who(2)], "sender": who(1) }
     };
-    let between = |number: u8| said(number, doc! { "receiver": who(number % 3 + 1) });
     let owned = |number: u8| {
         let (one, other) = if number.is_multiple_of(2) { (number, number + 1) } else { (number, number - 1) };
         doc! { "_id": id(number), "owner": who(one), "partner": who(other), "chatId": format!("c{}", number / 2) }
     };
-    let cases: [(&str, Vec<Document>, &[&str]); 5] = [
+    let cases: [(&str, Vec<Document>, &[&str]); 4] = [
         ("chat_messages", (0..12).map(read).collect(), &["chat_messages holds messages"]),
         ("messages", (0..12).map(users_of).collect(), &["messages holds messages"]),
-        ("messages", (0..12).map(between).collect(), &["sender to receiver", "nothing holds chats"]),
         (
             "inboxes",
             (0..12).map(owned).collect(),
@@ -328,6 +326,57 @@ async fn a_collection_that_holds_no_chats_is_refused() {
         let refusal = place.refusal();
         assert!(said.iter().all(|part| refusal.contains(part)), "{refusal}");
     }
+}
+
+/// Messages of three pairs in both directions, with what `more` adds to each by its number.
+fn between(people: [&str; 2], more: impl Fn(u8) -> Document) -> Vec<Document> {
+    let pairs = [(1, 2), (2, 1), (2, 3), (3, 1), (1, 3), (3, 2)];
+    let one = |number: u8| {
+        let (from, to) = pairs[usize::from(number % 6)];
+        let mut message = doc! {
+            "_id": id(number), people[0]: who(from), people[1]: who(to), "message": format!("word {number}"),
+            "sentAt": at(number.into()),
+        };
+        message.extend(more(number));
+        message
+    };
+    (0..12).map(one).collect()
+}
+
+#[tokio::test]
+async fn chats_are_suggested_for_messages_alone_and_what_tells_several_of_a_pair_apart_is_asked() {
+    let users = || ("users", users());
+    let people = ["senderId", "recieverId"];
+    let plain = |number: u8| doc! { "seen": number > 3, "replyTo": id(number / 2) };
+    let place = Place::new(vec![("messages", between(people, plain)), users()]).await;
+    let (toml, questions) = place.suggest();
+    assert_eq!(questions, Vec::<Value>::new(), "{toml}");
+    place.migrate(&toml);
+    assert_eq!(place.all("chats").await.len(), 3, "{toml}");
+    assert!(place.all("messages").await.iter().all(|message| message.contains_key("chatId")), "{toml}");
+
+    let traded = |number: u8| doc! { "tradingId": id(150 + number % 2), "chatId": "of another program" };
+    for (answer, count) in [(0, 6), (1, 3)] {
+        let place = Place::new(vec![("messages", between(people, traded)), users()]).await;
+        let (toml, questions) = place.suggest();
+        assert_eq!(fields(&questions), [["tradingId"]], "{toml}");
+        place.stops_at(&toml, &["tradingId"]).await;
+        place.migrate(&answered(&toml, &[&questions[0]["answers"][answer]]));
+        assert_eq!(place.all("chats").await.len(), count, "{toml}");
+        assert!(place.all("messages").await.iter().all(|one| one["chatId"] == "of another program".into()));
+    }
+    let roomed = |number: u8| doc! { "roomNumber": i32::from(number % 4) };
+    let place = Place::new(vec![("messages", between(people, roomed)), users()]).await;
+    let (toml, questions) = place.suggest();
+    assert_eq!(fields(&questions), [["roomNumber"]], "{toml}");
+
+    // They may be anything that is from somebody to somebody.
+    let place = Place::new(vec![("alerts", between(["from", "to"], |_| doc! {})), users()]).await;
+    let (toml, questions) = place.suggest();
+    assert_eq!(fields(&questions), [["from", "to"]], "{toml}");
+    let both = vec![("messages", between(people, plain)), ("oldMessages", between(people, plain))];
+    let refusal = Place::new(both).await.refusal();
+    assert!(refusal.contains("messages holds") && refusal.contains("oldMessages holds"), "{refusal}");
 }
 
 #[tokio::test]

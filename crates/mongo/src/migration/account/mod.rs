@@ -7,6 +7,7 @@
 mod embedded;
 mod inventory;
 mod lineage;
+mod made;
 mod removed;
 mod rows;
 
@@ -76,6 +77,7 @@ impl MongoMigrator {
                 let rows = (one == *run).then_some(&mut suspects);
                 self.read_journal(&one, &mut removed, rows, &mut report, control).await?;
             }
+            self.check_made(run, &mut suspects, &mut report, control).await?;
             Ok::<_, MigrateError>(())
         };
         let collections = self.accounted();

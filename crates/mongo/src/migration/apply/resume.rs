@@ -20,7 +20,8 @@ impl MongoMigrator {
         lease: &Lease,
         control: &dyn Control,
     ) -> Result<(), MigrateError> {
-        let filter = doc! { "state": EntryState::Applying.name(), "chats": self.chats_name() };
+        let filter =
+            doc! { "state": EntryState::Applying.name(), "chats": self.chats_name(), "type": "merge" };
         let journal = self.journal();
         let headers: Vec<RawDocumentBuf> = persist(|| async {
             let find = journal.find(filter.clone()).projection(doc! { "items": 0 }).sort(doc! { "order": 1 });

@@ -16,7 +16,7 @@
 //!
 //! # `onechat_journal`
 //!
-//! `type` tells four kinds of documents apart. A merged group is an *entry*; its name is the `_id` of its header:
+//! `type` tells six kinds of documents apart. A merged group is an *entry*; its name is the `_id` of its header:
 //!
 //! ```text
 //! { _id: ObjectId, type: "merge", run: ObjectId, chats: "chats", at: Date,
@@ -59,6 +59,18 @@
 //!   keys: [{ id: <_id>, before: <value>, after: "alice_bob" }] }
 //! ```
 //!
+//! Chats that were made for messages that named none, and those messages, by whether they had null in the field or no such field.
+//! `raise` has the chat's times, from what to what; `applying` says that it may not have been done yet:
+//!
+//! ```text
+//! { _id: ObjectId, type: "made", run: ObjectId, chats: "chats", at: Date, order: Int64, state: "done" | "undone",
+//!   made: [{ id: <_id>, image: Binary }] }
+//! { _id: ObjectId, type: "pointed", run: ObjectId, chats: "chats", at: Date, order: Int64,
+//!   state: "applying" | "done" | "undone",
+//!   collection: "messages", field: "chatId", messages: Int64,
+//!   rows: [{ to: <_id>, absent: [<_id>], null: [<_id>], raise: { before: { … }, after: { … } } }] }
+//! ```
+//!
 //! # `onechat_aliases`
 //!
 //! ```text
@@ -69,11 +81,13 @@
 mod entry;
 mod item;
 mod keys;
+mod made;
 mod runs;
 
 pub(super) use entry::{Entries, Entry, EntryState, MovedField, shown};
 pub(super) use item::{Item, paged};
 pub(super) use keys::KeyChange;
+pub(super) use made::{MadeChat, MadeChats, Pointed, PointedMessages, Raise};
 pub use runs::{EntryDetails, EntrySummary, RunId, RunKind, RunSummary};
 
 /// The collection of runs.

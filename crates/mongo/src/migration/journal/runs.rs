@@ -78,6 +78,10 @@ pub struct RunSummary {
     /// The field of these keys, if they are not the first ones of the collection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_field: Option<String>,
+    /// Chats that it made for messages that named none.
+    pub made: u64,
+    /// Messages that it pointed to the chat of their sender and receiver.
+    pub pointed: u64,
 }
 
 /// A merged group, for lists.
@@ -134,17 +138,20 @@ impl MongoMigrator {
                 undone: count("merge", EntryState::Undone.name()).await?,
                 keyed: count("keys", "done").await?,
                 key_field: run.get_str(KEY_FIELD).ok().map(str::to_owned),
+                made: count("made", "done").await?,
+                pointed: count("pointed", "done").await?,
             });
         }
         Ok(summaries)
     }
 
-    /// Chats that were given a key, or groups with losers.
+    /// Chats that were given a key or made, messages that were pointed, or groups with losers.
     async fn count(&self, run: ObjectId, kind: &str, state: &str) -> Result<u64, MigrateError> {
-        let of = if kind == "keys" {
-            doc! { "$size": "$keys" }
-        } else {
-            doc! { "$literal": 1 }
+        let of: Bson = match kind {
+            "keys" => doc! { "$size": "$keys" }.into(),
+            "made" => doc! { "$size": "$made" }.into(),
+            "pointed" => "$messages".into(),
+            _ => doc! { "$literal": 1 }.into(),
         };
         let mut matching = doc! { "run": run, "type": kind, "state": state };
         if kind == "merge" {

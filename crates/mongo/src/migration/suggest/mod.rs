@@ -8,6 +8,7 @@ mod inside;
 mod kinds;
 mod lists;
 mod members;
+mod no_chats;
 mod pairs;
 mod print;
 mod questions;
@@ -27,6 +28,7 @@ use self::{
     identity::Constant,
     inside::Inside,
     lists::List,
+    no_chats::Between,
     rows::{Known, Messages, Row},
     sample::{Sample, time_form},
 };
@@ -82,6 +84,14 @@ struct Findings {
     expiring: Vec<String>,
 }
 
+/// What a look at the samples has found.
+enum Looked<'a> {
+    /// Chats, what names them elsewhere, and which of that are the messages.
+    Chats(Box<Chats>, Vec<Row>, Option<Messages>),
+    /// Messages alone.
+    NoChats(Between<'a>),
+}
+
 impl MongoMigrator {
     /// Samples every collection of the database, counts what the chats have in their fields, and compares chats of the same
     /// people. What it returns is read by `reading` first: it never suggests what the program refuses.
@@ -97,7 +107,14 @@ impl MongoMigrator {
             samples.push(self.sample(&name).await?);
             control.advance("suggest", samples.len() as u64, total);
         }
-        let looked = self.look(&samples, control).await?;
+        let looked = match self.look(&samples, control).await? {
+            Looked::Chats(chats, rows, messages) => (*chats, rows, messages),
+            Looked::NoChats(between) => {
+                let suggestion = no_chats::suggestion(&between, &samples);
+                reading(&[&suggestion.toml]).map_err(|why| refused(&why))?;
+                return Ok(suggestion);
+            }
+        };
         let (found, census, not) = self.find(&samples, looked, control).await?;
         let toml = print::toml(&found);
         let mut whose = format!("{} has its participants in {}", found.chats.collection, found.chats.whose());
@@ -206,11 +223,11 @@ impl MongoMigrator {
     }
 
     /// Which collection has the chats, and what names them elsewhere.
-    async fn look(
+    async fn look<'a>(
         &self,
-        samples: &[Sample],
+        samples: &'a [Sample],
         control: &dyn Control,
-    ) -> Result<(Chats, Vec<Row>, Option<Messages>), MigrateError> {
+    ) -> Result<Looked<'a>, MigrateError> {
         for chats in Chats::among(samples, self.chats_name()) {
             let Some(sample) = of_chats(samples, &chats) else { continue };
             let (rows, messages) = self.named(samples, &chats, control).await?;
@@ -221,18 +238,20 @@ impl MongoMigrator {
                 .iter()
                 .any(|(field, values)| holds(field) && values.iter().any(|value| value.as_array().is_some()));
             if messages.is_some() || has_list || !kinds::are_messages(&sample.documents) {
-                return Ok((chats, rows, messages));
+                return Ok(Looked::Chats(Box::new(chats), rows, messages));
             }
         }
-        let mut refusals = Vec::new();
+        let (mut refusals, mut between) = (Vec::new(), Vec::new());
         for sample in samples {
             let Some((one, other)) = pairs::of(sample) else { continue };
             if kinds::are_messages(&sample.documents) {
                 refusals.push(format!(
-                    "{} holds messages, each from {one} to {other}, and nothing holds chats: is there one chat for each pair \
-                     of {one} and {other}? Only a collection with a document for each chat can be migrated",
+                    "{} holds messages, each from {one} to {other}, and nothing holds chats: which of the collections with such \
+                     messages are to have chats? Name its fields in [mongodb.message_fields], and say chats_from_messages = \
+                     true in [migrate]",
                     sample.collection
                 ));
+                between.push(Between { sample, sender: one, receiver: other });
             } else if pairs::are_chats(sample) {
                 if let Some(copies) = pairs::copies(sample, &one, &other) {
                     let joint = copies.joint.map_or_else(String::new, |joint| {
@@ -246,8 +265,11 @@ impl MongoMigrator {
                 }
                 let chats = Chats::of(sample, People::Fields(vec![one, other]));
                 let (rows, messages) = self.named(samples, &chats, control).await?;
-                return Ok((chats, rows, messages));
+                return Ok(Looked::Chats(Box::new(chats), rows, messages));
             }
+        }
+        if let Some(between) = no_chats::the_one(between) {
+            return Ok(Looked::NoChats(between));
         }
         for sample in samples.iter().filter(|sample| kinds::are_messages(&sample.documents)) {
             refusals.push(format!(

@@ -11,8 +11,10 @@ use super::{
 };
 
 /// What the fields of two people are called, in the order of the likelier first.
-const PAIRS: [(&str, &str); 23] = [
+const PAIRS: [(&str, &str); 24] = [
     ("sender", "receiver"),
+    // As it is often spelled.
+    ("sender", "reciever"),
     ("sender", "recipient"),
     ("sender", "to"),
     ("from", "to"),

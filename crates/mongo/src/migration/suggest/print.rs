@@ -13,7 +13,7 @@ use crate::Mapping;
 
 /// A configuration that the program reads as it is.
 pub(super) fn toml(found: &Findings) -> String {
-    let mut text = Toml(String::new());
+    let mut text = Toml::new();
     let (chats, count) = (&found.chats, found.count);
     text.comment(&format!(
         "Inferred from {} of about {count} documents in {}, and samples of {} other collections. Read it before you use it.",
@@ -56,7 +56,7 @@ pub(super) fn toml(found: &Findings) -> String {
     references(&mut text, &found.rows);
     inside(&mut text, found);
     warnings(&mut text, found);
-    text.0
+    text.into_text()
 }
 
 /// Where all are ObjectIds, there is nothing to say.
@@ -280,18 +280,27 @@ pub(super) fn with_questions(mut text: String, questions: &[Question]) -> String
 /// The field of onechat's key where the usual one is another backend's.
 const OWN_KEY: &str = "onechatKey";
 
-struct Toml(String);
+/// The text of a configuration.
+pub(super) struct Toml(String);
 
 impl Toml {
-    fn line(&mut self, line: &str) {
+    pub(super) fn new() -> Self {
+        Self(String::new())
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
+
+    pub(super) fn line(&mut self, line: &str) {
         writeln!(self.0, "{line}").expect("a string takes all");
     }
 
-    fn comment(&mut self, comment: &str) {
+    pub(super) fn comment(&mut self, comment: &str) {
         self.line(&format!("# {}", comment.replace(char::is_control, " ")));
     }
 
-    fn table(&mut self, name: &str) {
+    pub(super) fn table(&mut self, name: &str) {
         self.line(&format!("\n[{name}]"));
     }
 
@@ -299,12 +308,12 @@ impl Toml {
         self.line(&format!("\n[[{name}]]"));
     }
 
-    fn value(&mut self, name: &str, value: &str) {
+    pub(super) fn value(&mut self, name: &str, value: &str) {
         self.line(&format!("{name} = {}", quoted(value)));
     }
 
     /// What was found, or the default as a comment that says that nothing was.
-    fn inferred(&mut self, name: &str, value: Option<&String>, default: &str) {
+    pub(super) fn inferred(&mut self, name: &str, value: Option<&String>, default: &str) {
         match value {
             Some(value) => self.value(name, value),
             None => {

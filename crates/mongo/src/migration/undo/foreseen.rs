@@ -21,6 +21,8 @@ pub(super) struct Foreseen {
     keys: HashMap<Vec<u8>, Option<Bson>>,
     /// Rows that were changed one by one and would have been given back.
     rows: HashSet<(String, Vec<u8>)>,
+    /// How many messages would name a chat no more.
+    pointed: HashMap<Vec<u8>, u64>,
 }
 
 impl Foreseen {
@@ -53,6 +55,14 @@ impl Foreseen {
                 now.insert(id, key.clone());
             }
         }
+    }
+
+    pub(super) fn pointed_back(&mut self, chat: &Bson, messages: u64) {
+        *self.pointed.entry(bytes_of(chat)).or_default() += messages;
+    }
+
+    pub(super) fn pointed(&self, chat: &Bson) -> u64 {
+        self.pointed.get(&bytes_of(chat)).copied().unwrap_or_default()
     }
 
     /// A key may have been given twice in a run.

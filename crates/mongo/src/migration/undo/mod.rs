@@ -10,6 +10,8 @@
 mod edited;
 mod foreseen;
 mod keys;
+mod made;
+mod named;
 mod now;
 mod order;
 mod reversal;
@@ -49,6 +51,8 @@ pub struct UndoReport {
     pub moved_back: u64,
     /// Keys that were taken back.
     pub keys: u64,
+    /// Chats that the run had made and that are gone again.
+    pub removed: u64,
     /// Writes made since that are kept.
     pub kept: u64,
     /// Each row that could not be given back as it was, with what stands there now.
@@ -151,6 +155,14 @@ impl Undo<'_> {
                     }
                     order::Step::Keys(keys) => {
                         self.take_back(run, keys).await?;
+                        1
+                    }
+                    order::Step::Pointed(messages) => {
+                        self.point_back(run, messages).await?;
+                        1
+                    }
+                    order::Step::Made(chats) => {
+                        self.unmake(run, chats).await?;
                         1
                     }
                 };

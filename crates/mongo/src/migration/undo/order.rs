@@ -7,7 +7,7 @@ use onechat_core::StoreError;
 use super::super::{
     MigrateError, MongoMigrator, RunId,
     commands::persist,
-    journal::{Entry, JOURNAL, KeyChange},
+    journal::{Entry, JOURNAL, KeyChange, MadeChats, PointedMessages},
 };
 use crate::{codec::field, error::number};
 
@@ -25,6 +25,8 @@ pub(super) struct Keys {
 pub(super) enum Recorded {
     Merge(Box<Entry>),
     Keys(Keys),
+    Pointed(PointedMessages),
+    Made(MadeChats),
 }
 
 impl Recorded {
@@ -32,6 +34,8 @@ impl Recorded {
         match self {
             Self::Merge(entry) => entry.order,
             Self::Keys(keys) => keys.order,
+            Self::Pointed(messages) => messages.order,
+            Self::Made(chats) => chats.order,
         }
     }
 }
@@ -40,6 +44,8 @@ impl Recorded {
 pub(super) enum Step {
     Merges(Vec<Entry>),
     Keys(Keys),
+    Pointed(PointedMessages),
+    Made(MadeChats),
 }
 
 /// Puts together what does not depend on each other, and keeps the order otherwise.
@@ -48,6 +54,8 @@ pub(super) fn batches(page: Vec<Recorded>) -> Vec<Step> {
     for recorded in page {
         match (recorded, steps.last_mut()) {
             (Recorded::Keys(keys), _) => steps.push(Step::Keys(keys)),
+            (Recorded::Pointed(messages), _) => steps.push(Step::Pointed(messages)),
+            (Recorded::Made(chats), _) => steps.push(Step::Made(chats)),
             (Recorded::Merge(entry), Some(Step::Merges(batch)))
                 if !batch.iter().any(|later| shares_a_chat(later, &entry)) =>
             {
@@ -193,14 +201,17 @@ impl MongoMigrator {
     fn of_run(&self, run: &RunId) -> Document {
         doc! {
             "run": run.0, "chats": self.chats_name(),
-            "type": { "$in": ["merge", "keys"] }, "state": { "$ne": "undone" },
+            "type": { "$in": ["merge", "keys", "pointed", "made"] }, "state": { "$ne": "undone" },
         }
     }
 }
 
 fn recorded(document: &RawDocumentBuf) -> Result<Recorded, MigrateError> {
-    if field(document, "type").and_then(mongodb::bson::RawBsonRef::as_str) == Some("merge") {
-        return Ok(Recorded::Merge(Box::new(Entry::from_document(document)?)));
+    match field(document, "type").and_then(mongodb::bson::RawBsonRef::as_str) {
+        Some("merge") => return Ok(Recorded::Merge(Box::new(Entry::from_document(document)?))),
+        Some("pointed") => return Ok(Recorded::Pointed(PointedMessages::of(document)?)),
+        Some("made") => return Ok(Recorded::Made(MadeChats::of(document)?)),
+        _ => {}
     }
     let damaged = |_| StoreError::Corrupt("the journal has keys that cannot be read".to_owned());
     let document = Document::try_from(document.as_ref()).map_err(damaged)?;

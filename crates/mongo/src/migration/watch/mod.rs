@@ -1,9 +1,10 @@
-//! Heals what old writers go on writing: chats without a key, duplicates, messages to ids of merged chats.
+//! Heals what old writers go on writing: chats without a key, duplicates, messages that name no chat or one that was merged.
 //!
 //! A change says only which document is worth a look; what is done about it depends on what stands there when it is
 //! looked at. So it does no harm to see a change twice, or late, or our own: a healed document is left alone.
 
 mod chats;
+mod messages;
 mod rows;
 mod stream;
 
@@ -34,6 +35,10 @@ pub struct WatchReport {
     pub merged: u64,
     /// Rows that it pointed to the chat that lives on.
     pub moved: u64,
+    /// Chats that it made for messages that named none.
+    pub made: u64,
+    /// Messages that it pointed to the chat of their sender and receiver.
+    pub pointed: u64,
 }
 
 /// What all parts of one watch need.
@@ -104,6 +109,7 @@ impl Watch<'_> {
     /// Opens the stream where it was left, and heals until something fails.
     async fn follow(&mut self) -> Result<(), MigrateError> {
         let Some(mut changes) = self.open().await? else { return Ok(()) };
+        self.finish_messages().await?;
         let (mut batch, mut noted) = (Batch::default(), Instant::now());
         loop {
             self.control.pace(0).await?;
@@ -166,6 +172,9 @@ impl Watch<'_> {
         let merge = self.migrator.merge(self.lease, self.run, self.control).await?;
         self.report.merged += merge.groups;
         self.report.moved += merge.moved;
+        let chats = self.migrator.make_chats(self.lease, self.run, self.control).await?;
+        self.report.made += chats.made;
+        self.report.pointed += chats.pointed;
         self.report.moved += self.migrator.sweep(self.lease, self.control).await?.moved;
         Ok(())
     }
@@ -173,9 +182,18 @@ impl Watch<'_> {
     /// Says what was healed since then, if anything was.
     fn tell(&self, before: &WatchReport) {
         let (keyed, merged) = (self.report.keyed - before.keyed, self.report.merged - before.merged);
-        let moved = self.report.moved - before.moved;
-        if keyed + merged + moved > 0 {
-            tracing::info!(event = "healed", keyed, merged, moved, "what old writers wrote is put right");
+        let (moved, made) = (self.report.moved - before.moved, self.report.made - before.made);
+        let pointed = self.report.pointed - before.pointed;
+        if keyed + merged + moved + made + pointed > 0 {
+            tracing::info!(
+                event = "healed",
+                keyed,
+                merged,
+                moved,
+                made,
+                pointed,
+                "what old writers wrote is put right"
+            );
         }
     }
 
@@ -196,6 +214,9 @@ impl Watch<'_> {
     async fn heal_all(&mut self, batch: &Batch) -> Result<(), MigrateError> {
         if let Some(ids) = batch.documents.get(self.migrator.chats_name()) {
             self.heal_chats(ids).await?;
+        }
+        if let Some(ids) = batch.documents.get(&self.migrator.codec.mapping().messages) {
+            self.heal_messages(ids).await?;
         }
         self.heal_rows(batch).await
     }

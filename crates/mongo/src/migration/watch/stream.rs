@@ -137,6 +137,10 @@ impl MongoMigrator {
         for reference in &self.rules.references {
             heads.entry(&reference.collection).or_default().insert(head(&reference.field));
         }
+        if self.makes_chats {
+            let of_messages = heads.entry(&self.codec.mapping().messages).or_default();
+            of_messages.extend(self.codec.fields_of_address().map(str::to_owned));
+        }
         let collections: BTreeSet<&str> = heads.keys().copied().collect();
         let heads: BTreeSet<String> = heads.into_values().flatten().collect();
         let (collections, heads): (Vec<&str>, Vec<String>) =

@@ -97,6 +97,12 @@ fn what_makes_no_sense_is_refused_by_the_name_of_its_setting() {
         ("context = 'object_id'", "name their field too"),
         ("participant_ref = 'users'", "there is none"),
         ("message_fields.sender = 'from.$id'", "participant_ref has to name the collection"),
+        (
+            "message_fields.receiver = 'sender.to'",
+            "message_fields.sender and message_fields.receiver are both",
+        ),
+        ("message_fields.receiver = 'to.$id'", "participant_ref has to name the collection"),
+        ("message_fields.context = 'about'", "name receiver too"),
         ("message_fields.sender = 'text.by'", "message_fields.sender and message_fields.text are both"),
         ("chat_fields.participants = []", "chat_fields.participants is empty"),
         ("chat_fields.participants = ['a', 'a']", "both \"a\""),

@@ -153,3 +153,25 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         assert!(error.contains(reason), "{section}: {error}");
     }
 }
+
+#[test]
+fn chats_are_made_of_messages_only_where_they_say_whom_they_are_to_and_what_about() {
+    let resolved = |mapping: &Mapping| {
+        MigrateConfig::resolve(toml::from_str("chats_from_messages = true").unwrap(), mapping)
+    };
+    let refusal = |mapping: &Mapping| format!("{:#}", resolved(mapping).err().unwrap());
+    let mut mapping = Mapping::default();
+    assert!(refusal(&mapping).contains("say receiver"), "{}", refusal(&mapping));
+    mapping.message_fields.receiver = Some("to".to_owned());
+    let config = resolved(&mapping).unwrap();
+    assert!(config.makes_chats);
+    let printed = migrate_print::to_toml(&config);
+    assert_eq!(printed["chats_from_messages"], toml::Value::Boolean(true));
+    mapping.fields.context = Some("listing".to_owned());
+    assert!(refusal(&mapping).contains("say context"), "{}", refusal(&mapping));
+    mapping.message_fields.context = Some("listing".to_owned());
+    assert!(resolved(&mapping).is_ok());
+    mapping.fields.participants = vec!["one".to_owned(), "other".to_owned()];
+    assert!(refusal(&mapping).contains("say order"), "{}", refusal(&mapping));
+    assert!(!parsed("").unwrap().makes_chats);
+}

@@ -146,6 +146,10 @@ fn ensure_can_make_chats(mapping: &Mapping) -> anyhow::Result<()> {
         "chats are made of the sender and the receiver of messages: say receiver = \"…\" in [mongodb.message_fields]"
     );
     ensure!(
+        mapping.message_place == MessagePlace::Rows,
+        "messages are in their chats, or chats list them: none is without a chat that could be made"
+    );
+    ensure!(
         mapping.fields.context.is_none() || mapping.message_fields.context.is_some(),
         "chats have a context, and nothing says where messages have it: say context = \"…\" in [mongodb.message_fields]"
     );

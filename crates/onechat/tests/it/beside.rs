@@ -173,6 +173,9 @@ impl Beside {
         if let Some(about) = self.about {
             body["context"] = about.into();
         }
+        if self.layout == "07-two-fields-context" {
+            body["roles"] = json!({ "buyer": self.people[one], "seller": self.people[other] });
+        }
         let user = server.user(self.people[one]);
         let (status, chat) = user.call(Method::POST, "/api/chats/create-or-get", Some(body)).await.unwrap();
         assert!(status.is_success(), "{}: {status} {chat}", self.layout);
@@ -362,6 +365,8 @@ beside! {
     plain: "04-plain",
     embedded_messages: "05-embedded",
     soft_delete: "06-soft-delete",
+    roles_and_a_context: "07-two-fields-context",
+    texts_and_numbers: "08-strings",
     ids_of_messages: "10-message-ids",
     sub_documents: "13-sub-documents",
     state_for_each_person: "14-state-per-person",

@@ -318,6 +318,7 @@ impl Collections {
             filter = self.codec.of_chat(&stored.document_id, after);
         }
         let _place = self.place_for_pages(1).await;
+        let filter = self.codec.visible_messages(filter);
         let deadline = self.deadline();
         let (documents, is_cut) = until(deadline, &self.metrics, || async {
             let find = self.messages.find(filter.clone()).sort(doc! { &fields.created_at: -1, "_id": -1 });

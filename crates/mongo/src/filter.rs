@@ -83,12 +83,17 @@ impl Filter {
 
 /// Sees that the server understands the filters of a mapping.
 pub(crate) async fn try_out(database: &Database, mapping: &Mapping) -> Result<(), OpenError> {
-    let chats = database.collection::<RawDocumentBuf>(&mapping.chats);
-    for (setting, filter) in [("only", &mapping.only), ("visible", &mapping.visible)] {
+    let filters = [
+        ("only", &mapping.only, &mapping.chats),
+        ("visible", &mapping.visible, &mapping.chats),
+        ("visible_messages", &mapping.visible_messages, &mapping.messages),
+    ];
+    for (setting, filter, collection) in filters {
         let Some(filter) = filter else { continue };
+        let documents = database.collection::<RawDocumentBuf>(collection);
         // Nothing is looked for, so this takes no time, whatever there is.
         let none = doc! { "_id": { "$in": [] }, "$and": [filter.document().clone()] };
-        let tried = chats.find_one(none).collation(simple()).await;
+        let tried = documents.find_one(none).collation(simple()).await;
         tried.map_err(|error| {
             let is_about_us =
                 matches!(code_of(&error), Some(code::UNAUTHORIZED | code::AUTHENTICATION_FAILED));

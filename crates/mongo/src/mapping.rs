@@ -49,6 +49,8 @@ pub struct Mapping {
     pub only: Option<Filter>,
     /// Which documents lists and reads by id show. All of them, unless there is a filter.
     pub visible: Option<Filter>,
+    /// Which messages pages show, where they are rows. All of them, unless there is a filter.
+    pub visible_messages: Option<Filter>,
     /// The fields of a message.
     pub message_fields: MessageFields,
     /// The keys that other servers on the collection still use, while these here are to replace them.
@@ -85,6 +87,7 @@ impl Default for Mapping {
             constants: Map::new(),
             only: None,
             visible: None,
+            visible_messages: None,
             message_fields: MessageFields::default(),
             previous: None,
         }

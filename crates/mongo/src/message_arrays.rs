@@ -250,7 +250,8 @@ impl Collections {
     ) -> Result<HashMap<String, RawDocumentBuf>, StoreError> {
         let ids: Vec<Bson> = ids.iter().flat_map(|id| crate::codec::forms_of(id)).collect();
         let rows: Vec<RawDocumentBuf> = until(deadline, &self.metrics, || async {
-            let find = self.messages.find(doc! { "_id": { "$in": &ids } }).max_time(deadline.server_time());
+            let these = self.codec.visible_messages(doc! { "_id": { "$in": &ids } });
+            let find = self.messages.find(these).max_time(deadline.server_time());
             find.await?.try_collect().await
         })
         .await?;

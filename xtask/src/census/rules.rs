@@ -84,6 +84,7 @@ pub(crate) enum Need {
     Context,
     DeletedChats,
     DeletedMessages,
+    MessagesHiddenPerPerson,
     HiddenPerPerson,
     OwnMessages,
     EmbeddedMessages,
@@ -133,8 +134,9 @@ impl Need {
             Self::NamedRooms => "named rooms only",
             Self::Context => "a context",
             Self::DeletedChats => "a mark that deletes or ends a chat",
-            Self::DeletedMessages => {
-                "a mark that deletes or hides single messages (servers show them all the same)"
+            Self::DeletedMessages => "a mark that deletes single messages",
+            Self::MessagesHiddenPerPerson => {
+                "a mark that hides single messages for one person (servers show them all the same)"
             }
             Self::HiddenPerPerson => "a mark that hides a chat for one person",
             Self::OwnMessages => "messages in a collection of their own",
@@ -213,7 +215,10 @@ impl Need {
             ),
             Self::TextIds => Verdict::Right("ids_of_chats_may_be_texts_of_any_kind"),
             Self::NumberIds => Verdict::Right("ids_of_chats_may_be_numbers_that_rows_have_in_any_form"),
-            Self::DeletedMessages | Self::OddMessages => Verdict::Open,
+            Self::DeletedMessages => {
+                Verdict::Right("messages_that_an_old_backend_has_deleted_are_on_no_page")
+            }
+            Self::MessagesHiddenPerPerson | Self::OddMessages => Verdict::Open,
         }
     }
 }
@@ -241,6 +246,7 @@ pub(crate) fn needs(model: &Model) -> Vec<Need> {
     }
     if model.soft != "-" {
         needs.push(match model.soft.as_str() {
+            soft if soft.contains("array per message") => Need::MessagesHiddenPerPerson,
             soft if soft.contains("per message") => Need::DeletedMessages,
             soft if is_per_person(soft) => Need::HiddenPerPerson,
             _ => Need::DeletedChats,

@@ -53,6 +53,11 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), OpenError> {
             "chats have times as timestamps, which no server can raise: only messages can".to_owned(),
         ));
     }
+    if mapping.visible_messages.is_some() && !mapping.message_place.has_rows() {
+        return Err(OpenError::Mapping(
+            "visible_messages is for messages that are rows, and here they are in their chats".to_owned(),
+        ));
+    }
     check_keys(mapping)?;
     let paths = [
         (mapping.participant_path.as_deref(), &mapping.participant_ref),

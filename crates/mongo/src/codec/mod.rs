@@ -106,7 +106,12 @@ impl Codec {
         Some(query)
     }
 
-    /// Narrows a query to what people are shown.
+    /// Narrows a query to the messages that people are shown.
+    pub(crate) fn visible_messages(&self, query: Document) -> Document {
+        narrowed(query, self.mapping.visible_messages.as_ref())
+    }
+
+    /// Narrows a query to the chats that people are shown.
     pub(crate) fn visible(&self, query: Document) -> Document {
         narrowed(query, self.mapping.visible.as_ref())
     }

@@ -65,7 +65,7 @@ async fn suggestion(place: Place) -> anyhow::Result<Exit> {
         Ok(config) => Ok((config.store.mongodb.mapping, config.migrate.rules)),
         Err(error) => Err(format!("{error:#}")),
     };
-    let suggestion = session.read(session.migrator.suggest(&reading, &session.operator)).await?;
+    let suggestion = Box::pin(session.read(session.migrator.suggest(&reading, &session.operator))).await?;
     session.print(&suggestion, suggestion.toml.trim_end())?;
     Ok(Exit::Success)
 }

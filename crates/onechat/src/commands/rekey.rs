@@ -16,7 +16,7 @@ There is no undo: the way back is another rekeying. Until now it was `onechat ro
 
 pub(super) async fn run(action: RekeyAction) -> anyhow::Result<Exit> {
     match action {
-        RekeyAction::Finish(arguments) => finish(arguments).await,
+        RekeyAction::Finish(arguments) => Box::pin(finish(arguments)).await,
     }
 }
 

@@ -40,6 +40,7 @@ pub(super) fn resolve(settings: MongoSettings) -> anyhow::Result<Mapping> {
         constants: constants(settings.constants)?,
         only: filter("only", settings.only)?,
         visible: filter("visible", settings.visible)?,
+        visible_messages: filter("visible_messages", settings.visible_messages)?,
         message_fields: message_fields(settings.message_fields),
         previous: settings.previous.map(previous).transpose().context("[mongodb.previous]")?,
     };
@@ -239,6 +240,10 @@ fn check(mapping: &Mapping) -> anyhow::Result<()> {
         mapping.chats != mapping.messages,
         "chats and messages are both {:?}: they need a collection each",
         mapping.chats
+    );
+    ensure!(
+        mapping.visible_messages.is_none() || !matches!(mapping.message_place, MessagePlace::Embedded { .. }),
+        "visible_messages is for messages in a collection of their own, and by chat_fields.messages they are in their chats"
     );
     if let Some(path) = &mapping.participant_path {
         check_path("participant_path", path)?;
@@ -466,7 +471,11 @@ pub(super) fn to_toml(mapping: &Mapping) -> anyhow::Result<Table> {
         section.insert("message_ref".into(), text(collection));
     }
     section.extend(mapping.order.map(|order| ("order".to_owned(), text(order_name(order)))));
-    for (setting, filter) in [("only", &mapping.only), ("visible", &mapping.visible)] {
+    for (setting, filter) in [
+        ("only", &mapping.only),
+        ("visible", &mapping.visible),
+        ("visible_messages", &mapping.visible_messages),
+    ] {
         section.extend(filter.iter().map(|filter| (setting.to_owned(), text(&filter.to_string()))));
     }
     if let IdMapping::Field { name, form } = &mapping.id {

@@ -21,6 +21,7 @@ pub(crate) struct MongoSettings {
     pub(super) chat_id: Option<ChatIdAs>,
     pub(super) only: Option<String>,
     pub(super) visible: Option<String>,
+    pub(super) visible_messages: Option<String>,
     pub(super) deadline_ms: Option<u64>,
     pub(super) chat_fields: ChatFieldSettings,
     pub(super) message_fields: MessageFieldSettings,

@@ -98,6 +98,9 @@ fn toml(between: &Between<'_>, messages: Option<&Messages>, samples: &[Sample]) 
     text.comment("There is no such collection yet.");
     text.value("chats", NEW.iter().find(is_free).unwrap_or(&NEW[0]));
     text.value("messages", &sample.collection);
+    if let Some(messages) = messages {
+        text.visible_messages(messages);
+    }
     let mut forms = BTreeMap::<&str, usize>::new();
     let people = [sender, receiver];
     for value in sample.documents.iter().flat_map(|document| people.map(|field| document.get(field))) {

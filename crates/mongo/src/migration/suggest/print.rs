@@ -7,7 +7,7 @@ use mongodb::bson::Bson;
 use super::{
     Findings, Question,
     chats::{Chats, Key, LEGACY_UUID, People},
-    rows::Row,
+    rows::{Messages, Row},
 };
 use crate::Mapping;
 
@@ -37,6 +37,9 @@ pub(super) fn toml(found: &Findings) -> String {
     }
     if let Some(list) = found.list_of_messages().filter(|list| list.path.is_some()) {
         text.value("message_ref", &list.ids_of);
+    }
+    if let (Some(messages), None) = (&found.messages, &found.embedded) {
+        text.visible_messages(messages);
     }
     if let People::Fields(fields) = &chats.people {
         text.comment(&format!(
@@ -326,6 +329,16 @@ impl Toml {
     fn times(&mut self, form: Option<&str>) {
         if let Some(form) = form {
             self.value("times", form);
+        }
+    }
+
+    /// What pages leave out, since the old backend hides it from all.
+    pub(super) fn visible_messages(&mut self, messages: &Messages) {
+        let conditions: Vec<String> =
+            messages.hiding.iter().map(|field| format!("{}: {{\"$ne\": true}}", quoted(field))).collect();
+        if !conditions.is_empty() {
+            self.comment("These flags are set in some messages, which the old backend seems to hide.");
+            self.value("visible_messages", &format!("{{{}}}", conditions.join(", ")));
         }
     }
 

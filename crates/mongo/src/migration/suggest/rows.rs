@@ -8,7 +8,7 @@ use mongodb::bson::{Bson, Document, doc};
 use super::{
     super::{MigrateError, MongoMigrator, commands::persist},
     chats::{CHATS, Chats, counted, timed},
-    kinds::{SENDERS, rule_of, text_field},
+    kinds::{SENDERS, hides, rule_of, text_field},
     sample::{Sample, at, id_form, id_text, is_most, leaves, person_of, person_text, plain, time_form},
 };
 
@@ -47,6 +47,8 @@ pub(super) struct Messages {
     pub(super) created_at: Option<String>,
     /// How those times are written, if not as dates.
     pub(super) times: Option<&'static str>,
+    /// The flags that hide a message from all, and are set somewhere.
+    pub(super) hiding: Vec<String>,
 }
 
 /// Chats by the text of their ids.
@@ -225,7 +227,13 @@ impl Messages {
             ["$id", "_id", "id", "userId"].into_iter().find(|name| inner.contains_key(*name))
         });
         let created_at = timed(sample, &["creat", "sent", "time", "date", "at", "ts"]);
+        let is_set = |values: &Vec<&Bson>| {
+            values.iter().all(|value| matches!(value, Bson::Boolean(_) | Bson::Null))
+                && values.iter().any(|value| matches!(value, Bson::Boolean(true)))
+        };
+        let hiding = fields.iter().filter(|(name, values)| hides(name) && is_set(values));
         Some(Self {
+            hiding: hiding.map(|(name, _)| (*name).to_owned()).collect(),
             collection: sample.collection.clone(),
             times: created_at.as_ref().and_then(|name| time_form(fields.get(name.as_str())?)),
             chat: chat.map(str::to_owned),

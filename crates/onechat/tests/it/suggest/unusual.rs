@@ -117,3 +117,13 @@ async fn times_are_written_as_they_are_there() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_flag_that_hides_messages_hides_them_from_pages() {
+    let mut rows = messages();
+    rows[2].insert("isDeleted", true);
+    rows[3].insert("isDeleted", false);
+    let expected = ["visible_messages = \"{\\\"isDeleted\\\": {\\\"$ne\\\": true}}\""];
+    let collections = vec![("chats", chats("members", |_| doc! {})), ("messages", rows), ("users", users())];
+    merges_unasked(collections, &expected).await;
+}

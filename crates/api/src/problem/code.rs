@@ -65,7 +65,7 @@ codes! {
     BodyTimeout = "body_timeout", 408,
         "The body did not arrive in time, or took longer than others when too many were on their way. Nothing was done.";
     KeyCollision = "key_collision", 409,
-        "A chat of other participants, or of another context, has the same key. Possible in the joined key format only, with participants or contexts that contain `_` or begin with `%in:`.";
+        "A chat of other participants, or of another context, has the same key. Possible in the joined key format, with participants or contexts that contain `_` or begin with `%in:`, and while keys are exchanged for others (`[mongodb.previous]`).";
     MessageMismatch = "message_mismatch", 409,
         "The sender has sent another text with this clientMessageId. The message that is stored is in the field `message`; nothing was changed.";
     BodyTooLarge = "body_too_large", 413,

@@ -58,7 +58,7 @@ impl MongoMigrator {
     /// chat is without its key. With `dry_run` reads only.
     pub async fn enforce(
         &self,
-        _lease: Option<&Lease>,
+        lease: Option<&Lease>,
         dry_run: bool,
         control: &dyn Control,
     ) -> Result<EnforceReport, MigrateError> {
@@ -82,9 +82,15 @@ impl MongoMigrator {
                 )));
             };
             control.pace(1).await?;
+            if let Some(lease) = lease {
+                lease.check().await?;
+            }
             if !self.convert(&guarding.name).await? {
                 return self.in_the_way(control).await;
             }
+        }
+        if let Some(lease) = lease {
+            lease.check().await?;
         }
         self.agree().await?;
         if indexes.noted_state(&key).await? != CollectionState::New {

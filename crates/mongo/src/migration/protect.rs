@@ -54,7 +54,7 @@ impl MongoMigrator {
     /// index of another program that is unique is guard enough.
     pub async fn guard_on(
         &self,
-        _lease: &Lease,
+        lease: &Lease,
         require_key: bool,
         control: &dyn Control,
     ) -> Result<ProtectionStatus, MigrateError> {
@@ -69,16 +69,21 @@ impl MongoMigrator {
             ));
         }
         let indexes = self.indexes();
+        lease.check().await?;
         indexes.create_where_empty().await.map_err(of_index)?;
         let before = indexes.on_the_key().await?;
         let state = indexes.noted_state(&before).await?;
-        self.build_for_servers(&indexes, control).await?;
+        self.build_for_servers(lease, &indexes, control).await?;
         if before.keeps_out().is_none() {
+            lease.check().await?;
             self.make_guard(&indexes, control).await?;
         }
         if require_key {
+            lease.check().await?;
             self.require_key(control).await?;
         }
+        // Building an index can take long.
+        lease.check().await?;
         let is_further = matches!(state, CollectionState::New | CollectionState::Enforced);
         if !(is_further && before.keeps_out().is_some()) {
             meta::set_state(&self.database, self.codec.mapping(), CollectionState::Guarded).await?;
@@ -87,8 +92,9 @@ impl MongoMigrator {
     }
 
     /// Takes the guard off: index back to plain, validator as it was. The state becomes `unmigrated`.
-    pub async fn guard_off(&self, _lease: &Lease) -> Result<ProtectionStatus, MigrateError> {
+    pub async fn guard_off(&self, lease: &Lease) -> Result<ProtectionStatus, MigrateError> {
         self.agree().await?;
+        lease.check().await?;
         let indexes = self.indexes();
         if let Some(unique) = indexes.on_the_key().await?.found {
             return Err(MigrateError::Refused(format!(
@@ -99,18 +105,22 @@ impl MongoMigrator {
         }
         indexes.tell_servers_to_stop().await.map_err(of_index)?;
         while let Some(guarding) = indexes.on_the_key().await?.guarding {
+            lease.check().await?;
             self.modify_index(doc! { "name": guarding.name, "prepareUnique": false }).await?;
         }
+        lease.check().await?;
         self.give_validator_back().await?;
         self.protection().await
     }
 
     /// Drops every unique or guarding index on the key, and the validator's requirement; the state becomes `unmigrated`. The names
     /// of what was dropped.
-    pub async fn rollback(&self, _lease: &Lease) -> Result<Vec<String>, MigrateError> {
+    pub async fn rollback(&self, lease: &Lease) -> Result<Vec<String>, MigrateError> {
         self.agree().await?;
+        lease.check().await?;
         let indexes = self.indexes();
         let mut dropped = indexes.drop().await.map_err(of_index)?;
+        lease.check().await?;
         if let Some(plain) = self.plain_index(&indexes).await? {
             indexes.drop_one(&plain).await.map_err(of_index)?;
             dropped.push(format!("{}.{plain}", self.chats_name()));
@@ -168,6 +178,7 @@ impl MongoMigrator {
     /// the way of that has to be seen to, but not before duplicates are kept out.
     pub(super) async fn build_for_servers(
         &self,
+        lease: &Lease,
         indexes: &MongoIndexes,
         control: &dyn Control,
     ) -> Result<(), MigrateError> {
@@ -177,6 +188,7 @@ impl MongoMigrator {
                 continue;
             }
             control.pace(1).await?;
+            lease.check().await?;
             control.note(&format!("building the index {} of {}", needed.name, needed.collection));
             match indexes.build(&needed, needed.purpose.is_unique()).await {
                 Err(

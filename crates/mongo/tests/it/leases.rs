@@ -95,3 +95,30 @@ async fn a_run_that_was_taken_over_is_out() {
 async fn a_run_that_was_taken_over_is_out_on_a_replica_set() {
     a_run_that_was_taken_over_writes_nothing_more(shared_replica_set().await).await;
 }
+
+#[tokio::test]
+async fn a_run_that_was_taken_over_changes_neither_indexes_nor_what_servers_are_told() {
+    let place = old(shared_standalone().await).await;
+    let (one, other) = (place.migrator().await, place.migrator().await);
+    let lost = one.lease("the first").await.expect("it answers");
+    let lease = take_over(&place, &other).await;
+    let is_lost = |result: Option<MigrateError>| matches!(result, Some(MigrateError::LeaseLost));
+    let before = other.protection().await.expect("it answers");
+    assert!(is_lost(one.guard_on(&lost, true, &Uncontrolled).await.err()));
+    assert_eq!(other.protection().await.expect("it answers"), before);
+
+    let run = other.begin_run(&lease, RunKind::Migrate).await.expect("it answers");
+    let guarded = other.guard_on(&lease, false, &Uncontrolled).await.expect("it answers");
+    assert!(is_lost(one.guard_off(&lost).await.err()));
+    assert_eq!(other.protection().await.expect("it answers"), guarded);
+
+    other.backfill(Some(&lease), Some(&run), false, &Uncontrolled).await.expect("it answers");
+    other.merge(&lease, &run, &Uncontrolled).await.expect("it answers");
+    assert!(is_lost(one.enforce(Some(&lost), false, &Uncontrolled).await.err()));
+    assert_eq!(other.protection().await.expect("it answers"), guarded);
+    assert!(other.enforce(Some(&lease), false, &Uncontrolled).await.expect("it answers").is_unique);
+
+    let enforced = other.protection().await.expect("it answers");
+    assert!(is_lost(one.rollback(&lost).await.err()));
+    assert_eq!(other.protection().await.expect("it answers"), enforced);
+}

@@ -109,7 +109,7 @@ impl MongoMigrator {
         }
         // Messages without a chat may have been in the way of an index that servers need.
         if work.report.pointed > 0 {
-            self.build_for_servers(&self.indexes(), control).await?;
+            self.build_for_servers(lease, &self.indexes(), control).await?;
         }
         Ok(work.report)
     }

@@ -37,6 +37,8 @@ use crate::{
 /// How many finds, and how many inserts, are under way at most. More would make smaller batches, not faster ones.
 const LOOKUPS: usize = 2;
 const INSERTS: usize = 3;
+/// The same on a replica set, where a majority answers later: what comes meanwhile makes the next batch larger, and cheaper.
+const INSERTS_OF_SET: usize = 1;
 /// The largest find. Its keys are far below the 16 MiB of a command.
 const MOST_KEYS: usize = 1000;
 /// The largest insert, in chats and in the bytes of their keys, which are about half of a document.
@@ -79,6 +81,7 @@ struct State {
     lookups_under_way: usize,
     missing: VecDeque<Missing>,
     inserts_under_way: usize,
+    most_inserts: usize,
     waiting: usize,
     /// How many keys in a row had no chat.
     new_in_a_row: usize,
@@ -102,7 +105,9 @@ impl Resolver {
         capacity: usize,
         patience: Duration,
     ) -> Arc<Self> {
-        Arc::new(Self { collections, guard, metrics, capacity, patience, state: Mutex::default() })
+        let most_inserts = if collections.is_replicated { INSERTS_OF_SET } else { INSERTS };
+        let state = Mutex::new(State { most_inserts, ..State::default() });
+        Arc::new(Self { collections, guard, metrics, capacity, patience, state })
     }
 
     /// The chat under the key; created as proposed, if there is a proposal and no chat.
@@ -411,7 +416,7 @@ impl State {
     }
 
     fn begins_insert(&mut self) -> bool {
-        let begins = !self.missing.is_empty() && self.inserts_under_way < INSERTS;
+        let begins = !self.missing.is_empty() && self.inserts_under_way < self.most_inserts;
         self.inserts_under_way += usize::from(begins);
         begins
     }

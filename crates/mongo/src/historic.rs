@@ -1,7 +1,7 @@
 //! Chats that their key does not find, since nobody gave it to them: they are found by their participants, and adopted
 //! by giving them the key.
 //!
-//! Whoever misses a chat by its key has to look here before creating one; otherwise every chat of old would get a
+//! Whoever misses a chat by its key has to look here before creating one; otherwise every old chat would get a
 //! duplicate on its first request. What happens between this look and the write is settled by the unique (or guarding)
 //! index: of an adoption and an insert with one key, one fails, and looks again by key. Only a chat that somebody
 //! inserts without a key after this look is a duplicate, which nothing but `onechat watch` can heal.

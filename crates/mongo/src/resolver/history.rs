@@ -91,7 +91,7 @@ impl Resolver {
                 if deadline.has_passed() {
                     self.metrics.deadline_misses.inc();
                     return Err(StoreError::Unavailable(
-                        "a chat of old could not be adopted in time".to_owned(),
+                        "an old chat could not be adopted in time".to_owned(),
                     ));
                 }
                 pauses.pause(deadline).await;
@@ -125,7 +125,7 @@ impl Resolver {
             self.collections.adopt(&orphans, self.guard.follows_previous(), deadline).await?;
         if adopted > 0 {
             self.metrics.adopted.inc_by(adopted);
-            tracing::info!(event = "adopted", chats = adopted, "chats of old were given their key");
+            tracing::info!(event = "adopted", chats = adopted, "old chats were given their key");
         }
         let keys: Vec<_> = orphans.iter().map(|(wanted, _)| &wanted.key).collect();
         let found = self.find(&keys, deadline).await?;

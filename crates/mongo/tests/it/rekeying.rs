@@ -179,7 +179,7 @@ async fn race(place: &Place, world: &World, stores: &[&Arc<MongoChatStore>], pai
     println!("made by each server: {made_by:?}");
 }
 
-/// The whole way from `joined` to `escaped`: chats of old, servers of both configurations on new pairs at the same time,
+/// The whole way from `joined` to `escaped`: old chats, servers of both configurations on new pairs at the same time,
 /// chats that a server of the previous configuration makes last, and the end.
 async fn from_joined_to_escaped(deployment: &Deployment) {
     let (place, world) = (Place::on(deployment).await, World::default());

@@ -121,7 +121,7 @@ pub(crate) enum RekeyAction {
     /// Ends a rekeying: the keys that [mongodb.previous] names stop to count, and go
     ///
     /// Servers of the previous configuration are told to create nothing, the previous unique index is dropped, and the
-    /// previous key is taken away from every chat. Goes on where it was cut off. There is no way back but another rekeying.
+    /// previous key is removed from every chat. An interrupted run resumes. The only way back is another rekeying.
     Finish(RekeyFinish),
 }
 

@@ -20,7 +20,7 @@ use super::{Lease, MigrateError, MongoMigrator, RunId};
 
 /// What progress is told under.
 const STEP: &str = "chats";
-/// How often messages that came meanwhile are looked for.
+/// How many passes look for messages that others wrote during the pass before.
 const MOST_PASSES: u32 = 3;
 /// How many examples a report has.
 const EXAMPLES: usize = 10;

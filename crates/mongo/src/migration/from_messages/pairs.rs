@@ -12,7 +12,7 @@ const MESSAGES: usize = 1000;
 #[derive(Debug, Clone)]
 pub(in crate::migration) struct Row {
     pub(super) id: Bson,
-    /// Whether it has null where the chat is to be named; else it has no such field.
+    /// Whether its field of the chat is null; if not, it has no such field.
     pub(super) is_null: bool,
     /// When it was sent, in milliseconds.
     pub(super) at: Option<i64>,

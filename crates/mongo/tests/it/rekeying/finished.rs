@@ -1,4 +1,4 @@
-//! The end: who is stopped, who goes on, and what is refused before it is time.
+//! The end of a rekeying: which servers stop, which continue, and what is refused too early.
 
 use super::*;
 
@@ -50,6 +50,7 @@ async fn a_server_that_was_forgotten(deployment: &Deployment) {
     let indexes =
         onechat_mongo::MongoIndexes::connect(&place.url, &joined()).await.expect("it looks at no note");
     indexes.create().await.expect("there are no duplicates");
+    // Longer than a server takes to notice an index: this one has to stay stopped.
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     let refused = forgotten.create_or_get(world.proposal(&people)).await;
     assert!(matches!(&refused, Err(ResolveError::Store(StoreError::NotMigrated(_)))), "{refused:?}");
@@ -259,7 +260,7 @@ async fn what_was_created_in_the_last_moment_is_not_lost() {
     let told = "Servers of the previous configuration create nothing any more, those of this one go on";
     assert!(why.contains("1 chats are without their new key") && why.contains(told), "{why}");
     lease.release().await.unwrap();
-    // Meanwhile those of the new keys find it, started before or after.
+    // Servers of the new keys find it, whether they started before or after.
     for store in [&store, &place.store_with(new.clone()).await] {
         let people = pair(50);
         let found = store.lookup(&chat_of(&people.each_ref().map(String::as_str))).await.unwrap();

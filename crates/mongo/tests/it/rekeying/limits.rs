@@ -170,7 +170,9 @@ async fn without_the_previous_index_nothing_is_created() {
     let store = place.store_with(new).await;
     open(&store, &world, 1).await;
     place.chats().drop_index("onechat_participantsKey").await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    while store.ready().await.is_ok() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     let people = pair(2);
     let refused = store.create_or_get(world.proposal(&people.each_ref().map(String::as_str))).await;
     assert!(

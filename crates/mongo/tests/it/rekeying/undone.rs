@@ -1,4 +1,4 @@
-//! Cut off, gone on with, and taken back.
+//! A rekeying that is interrupted, resumed, and undone.
 
 use mongodb::bson::oid::ObjectId;
 use onechat_mongo::UndoTarget;
@@ -39,7 +39,7 @@ async fn cut_off_gone_on_with_and_taken_back(deployment: &Deployment) {
         }
     }
     let done = migrate_with(&of_new, &lease, &Uncontrolled).await.expect("nothing is in the way");
-    assert_ne!(done.run, first_run, "a run that gave other keys was gone on with");
+    assert_ne!(done.run, first_run, "a run that gave other keys was resumed");
     assert_eq!(done.backfill.examined, 2500, "{done:?}");
     assert!(keys(&place).await.iter().all(|(before, after)| before.is_some() && after.is_some()));
 
